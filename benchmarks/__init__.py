@@ -1,0 +1,1 @@
+"""Protocols, metrics, statistics and reports: what synthetic faces do to recognition."""

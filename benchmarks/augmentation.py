@@ -1,0 +1,301 @@
+"""`recog bench augment`: does synthesis help somebody who has K photos of each of N people?
+
+Each seed draws N people and K photos of each from the `user` identities, and gives that draw to every arm
+with the same initial weights, the same number of gradient steps and the same exams, on people that no arm has
+seen. The differences between arms are therefore paired by seed.
+
+Regimes of the synthetic arms: "open" means that the generator learned from other people's photos (the bundled
+one: from the `fit` identities), so that knowledge from outside comes in; none of the exam's people were among
+them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.exams import Exam
+from benchmarks.photos import Embeds
+from benchmarks.rows import Origin, Row, append, file_of, origin, read
+from benchmarks.verification import marks
+from recog.errors import ConfigError, DataError
+from recog.progress import progress
+from recog.training import CropSet, TrainConfig, train
+
+logger = logging.getLogger(__name__)
+
+NONE, CLASSIC, MIXED, SYNTHETIC = ARMS = ("none", "classic", "classic+synthetic", "synthetic")
+TIMED_STEPS = (2, 8)  # a run of each length is timed; the difference leaves out start-up
+BENCH = "augment"
+
+# real crops of the draw, photos a person, seed -> as many made-up crops of the same people
+Synthesise = Callable[[CropSet, int, int], CropSet]
+Train = Callable[..., Embeds]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentPlan:
+    """Everything that is decided before the first run.
+
+    Raises: ConfigError: a value is outside its range.
+    """
+
+    people: int = 200  # N, drawn anew for each seed
+    photos: int = 4  # K real photos of each
+    synthetic_photos: int = 16  # made-up photos of each
+    synthetic_share: float = 0.5  # of each batch in the mixed arm
+    total_kimg: float = 60.0  # thousands of crops seen a run, the same in each arm
+    image_size: int = 64  # px
+    backbone: str = "resnet18"
+    backbone_options: Mapping[str, Any] = field(default_factory=lambda: {"channels": (48, 96, 192, 384)})
+    batch_size: int = 128
+    learning_rate: float = 2e-3
+    arms: tuple[str, ...] = ARMS
+    seeds: int = 6
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.arms) - set(ARMS))
+        if unknown or not self.arms:
+            raise ConfigError(f"arms are {self.arms}; give some of {', '.join(ARMS)}.")
+        for name in ("people", "photos", "synthetic_photos", "seeds"):
+            least = 2 if name == "people" else 1
+            if getattr(self, name) < least:
+                raise ConfigError(f"{name} is {getattr(self, name)}; give at least {least}.")
+
+    @property
+    def synthesises(self) -> bool:
+        """Whether any arm needs made-up faces."""
+        return MIXED in self.arms or SYNTHETIC in self.arms
+
+    def config(self, arm: str, seed: int) -> TrainConfig:
+        """One run: arms differ in augmentation and in where the crops come from, in nothing else."""
+        return TrainConfig(
+            backbone=self.backbone,
+            backbone_options=dict(self.backbone_options),
+            image_size=self.image_size,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            total_kimg=self.total_kimg,
+            augmentation="none" if arm == NONE else "classic",
+            synthetic_share=self.synthetic_share if arm == MIXED else 0.0,
+            seed=seed,
+        )
+
+    def decisions(self) -> dict[str, Any]:
+        """What the plan's hash covers: more seeds or arms continue the same plan."""
+        shared = {k: v for k, v in dataclasses.asdict(self).items() if k not in ("arms", "seeds")}
+        return {**shared, "config": self.config(CLASSIC, 0).to_json()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """The faces an augmentation benchmark works with."""
+
+    name: str  # what reports call the users' photos
+    user: CropSet  # from which N people x K photos are drawn, at the size that is trained
+    native: CropSet  # the same crops at the synthesiser's recogniser's size
+    exams: tuple[Exam, ...]  # of people who are not in `user`
+    synthesise: Synthesise | None = None
+    generator: str | None = None  # digest of its weights
+    regime: str | None = None
+
+
+def draw(crops: CropSet, people: int, photos: int, seed: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """(people * photos,) indices of crops, by person; a pure function of the arguments.
+
+    Raises: DataError: fewer than `people` identities have `photos` crops.
+    """
+    counts = np.bincount(crops.labels, minlength=len(crops.identities))
+    enough = np.flatnonzero(counts >= photos)
+    if len(enough) < people:
+        raise DataError(
+            f"{len(enough)} people have {photos} photos, {people} are wanted. Ask for fewer of either."
+        )
+    generator = np.random.default_rng([seed, people, photos])
+    chosen = np.sort(generator.choice(enough, people, replace=False))
+    return np.concatenate(
+        [np.sort(generator.choice(np.flatnonzero(crops.labels == k), photos, replace=False)) for k in chosen]
+    )
+
+
+def run(
+    plan: AugmentPlan, material: Material, out: Path, *, device: str = "auto", training: Train = train
+) -> Iterator[Row]:
+    """Run what is missing of the plan in `out`, appending and yielding rows as they come.
+
+    An arm and seed whose rows are there (same plan hash) is not run again.
+
+    Raises: DataError: the material does not fit the plan; ConfigError: an arm needs a generator.
+    """
+    source = _origin(plan, material, device)
+    _check(plan, material)
+    path = file_of(out, BENCH)
+    there = {_key(row) for row in read(path)}
+    todo = [(seed, arm) for seed in range(plan.seeds) for arm in plan.arms]
+    for seed, arm in progress(todo, total=len(todo), desc="augment"):
+        wanted = {(source.plan, arm, seed, exam.data) for exam in material.exams}
+        if wanted <= there:
+            logger.info("%s, seed %d: rows of plan %s are there", arm, seed, source.plan)
+            continue
+        for row in _one_run(plan, material, source, arm, seed, device, training):
+            if _key(row) not in there:
+                append(path, row)
+                yield row
+
+
+def cost_table(
+    plan: AugmentPlan, material: Material, *, device: str = "auto", training: Train = train
+) -> Iterator[Row]:
+    """What one run of each arm costs, estimated from a few steps: look before you leap.
+
+    Yields: one row an arm; value is seconds a run, details say what it is made of.
+    """
+    source = dataclasses.replace(_origin(plan, material, device), protocol="cost table, estimated")
+    _check(plan, material)
+    chosen = draw(material.user, plan.people, plan.photos, seed=0)
+    for arm in plan.arms:
+        started = time.perf_counter()
+        synthesis = _seconds_of_synthesis(plan, material, chosen) if arm in (MIXED, SYNTHETIC) else 0.0
+        step = _seconds_of_a_step(plan, material.user.subset(chosen), arm, device, training)
+        steps = plan.config(arm, 0).steps
+        details = {
+            "steps": steps,
+            "seconds_a_step": round(step, 4),
+            "seconds_of_synthesis": round(synthesis, 1),
+            "crops_seen": steps * plan.batch_size,
+        }
+        seconds = time.perf_counter() - started
+        yield source.row(
+            arm=arm,
+            metric="seconds a run",
+            value=step * steps + synthesis,
+            n=plan.seeds,
+            seconds=seconds,
+            regime=_regime(arm, material),
+            details=details,
+        )
+
+
+def _one_run(
+    plan: AugmentPlan, material: Material, source: Origin, arm: str, seed: int, device: str, training: Train
+) -> list[Row]:
+    started = time.perf_counter()
+    chosen = draw(material.user, plan.people, plan.photos, seed)
+    real = material.user.subset(chosen)
+    made = _made(plan, material, chosen, seed) if arm in (MIXED, SYNTHETIC) else None
+    made_seconds = time.perf_counter() - started
+    crops = made if arm == SYNTHETIC and made is not None else real
+    mixed = made if arm == MIXED else None
+    embedder = training(plan.config(arm, seed), crops, synthetic=mixed, device=device)
+    trained_seconds = time.perf_counter() - started
+    details = {
+        "steps": plan.config(arm, seed).steps,
+        "real_crops": 0 if arm == SYNTHETIC else len(real),
+        "synthetic_crops": 0 if made is None else len(made),
+        "generator": None if made is None else material.generator,
+        "seconds_of_synthesis": round(made_seconds, 2),
+        "seconds_of_training": round(trained_seconds - made_seconds, 2),
+    }
+    measured = [(exam, marks(exam, embedder)) for exam in material.exams]
+    seconds = time.perf_counter() - started
+    return [
+        dataclasses.replace(source, data=exam.data, protocol=_protocol(plan, exam)).row(
+            arm=arm,
+            metric=metric,
+            value=value,
+            n=n,
+            seed=seed,
+            model=embedder.digest,
+            regime=_regime(arm, material),
+            seconds=seconds,
+            details=details,
+        )
+        for exam, results in measured
+        for metric, (value, n) in results.items()
+    ]
+
+
+def _made(plan: AugmentPlan, material: Material, chosen: Any, seed: int) -> CropSet:
+    """Made-up photos of the drawn people; both synthetic arms get the same ones."""
+    if material.synthesise is None:
+        raise ConfigError(
+            "Arms with synthetic faces need a generator: pass --generator, or leave these arms out."
+        )
+    real = material.native.subset(chosen)
+    made = material.synthesise(real, plan.synthetic_photos, seed)
+    lost = set(real.identities) ^ set(made.identities)
+    if lost:
+        raise DataError(
+            f"{len(lost)} people have only real or only made-up photos, as {min(lost)!r}: arms would "
+            "differ in their number of classes. Loosen the curation."
+        )
+    return made
+
+
+def _check(plan: AugmentPlan, material: Material) -> None:
+    if plan.synthesises and material.synthesise is None:
+        raise ConfigError(
+            "Arms with synthetic faces need a generator: pass --generator, or leave these arms out."
+        )
+    if not material.exams:
+        raise ConfigError("No exam: pass --report with a folder of people to verify.")
+    draw(material.user, plan.people, plan.photos, seed=0)  # raises when there are too few people
+
+
+def _origin(plan: AugmentPlan, material: Material, device: str) -> Origin:
+    decisions = {
+        **plan.decisions(),
+        "user": _fingerprint(material.user.files),
+        "exams": [exam.digest() for exam in material.exams],
+        "generator": material.generator,
+        "regime": material.regime,
+    }
+    return origin(BENCH, "paired seeds", material.name, decisions, device)
+
+
+def _protocol(plan: AugmentPlan, exam: Exam) -> str:
+    trained = f"{plan.people} people x {plan.photos} photos, {plan.total_kimg:g} kimg, {plan.backbone}"
+    return f"{trained} at {plan.image_size} px; {exam.protocol}"
+
+
+def _regime(arm: str, material: Material) -> str | None:
+    return material.regime if arm in (MIXED, SYNTHETIC) else None
+
+
+def _key(row: Row) -> tuple[str, str, int | None, str]:
+    return row.plan, row.arm, row.seed, row.data
+
+
+def _fingerprint(files: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(files).encode()).hexdigest()
+
+
+def _seconds_of_a_step(plan: AugmentPlan, real: CropSet, arm: str, device: str, training: Train) -> float:
+    """Crops of the draw stand in for made-up ones: what they show does not change what a step costs."""
+    seconds = []
+    for steps in TIMED_STEPS:
+        config = dataclasses.replace(
+            plan.config(arm, 0), total_kimg=steps * plan.batch_size / 1000, workers=0
+        )
+        started = time.perf_counter()
+        training(config, real, synthetic=real if arm == MIXED else None, device=device)
+        seconds.append(time.perf_counter() - started)
+    return max(seconds[1] - seconds[0], 1e-6) / (TIMED_STEPS[1] - TIMED_STEPS[0])
+
+
+def _seconds_of_synthesis(plan: AugmentPlan, material: Material, chosen: Any) -> float:
+    """Timed on a few people, scaled to all."""
+    few = max(2, plan.people // 20)
+    if material.synthesise is None:
+        return 0.0
+    started = time.perf_counter()
+    material.synthesise(material.native.subset(chosen[: few * plan.photos]), plan.synthetic_photos, 0)
+    return (time.perf_counter() - started) * plan.people / few

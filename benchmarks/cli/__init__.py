@@ -1,0 +1,33 @@
+"""`recog bench` and `recog demo`. Commands load when they are called."""
+
+from __future__ import annotations
+
+import click
+
+from benchmarks.cli.demo import demo
+from recog.cli.lazy import Command, LazyGroup
+
+COMMANDS = {
+    "Benchmarks": {
+        "verify": Command("benchmarks.cli.verify:verify", "Same person or not, on a list of pairs."),
+        "identify": Command("benchmarks.cli.identify:identify", "Who is it, and refuse strangers."),
+        "augment": Command("benchmarks.cli.augment:augment", "What synthetic faces do to recognition."),
+        "report": Command("benchmarks.cli.report:report", "Render measured rows as tables and plots."),
+    }
+}
+
+
+@click.group(cls=LazyGroup, sections=COMMANDS)
+def bench() -> None:
+    """Measure recognition, and what synthesis does to it.
+
+    Results are rows, one measurement a line, appended to OUT/<bench>.jsonl.
+
+    \b
+    Example:
+      recog bench verify --images lfw/images --pairs lfw/pairs.txt
+      recog bench report
+    """
+
+
+__all__ = ["bench", "demo"]

@@ -1,0 +1,128 @@
+"""`recog bench augment`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from benchmarks.cli.common import out_option, path_type, print_rows, roles_option
+from recog.cli.options import device_option, json_option
+
+
+@click.command()
+@click.option("--data", type=path_type, required=True, help="Aligned crops, one sub-folder a person.")
+@roles_option
+@click.option(
+    "--user-role", default="user", show_default=True, help="Role whose photos are drawn from --data."
+)
+@click.option(
+    "--report", "reports", type=path_type, multiple=True, help="Aligned crops of other people to verify."
+)
+@click.option("--report-role", default="report", show_default=True, help="Role of the people in --report.")
+@click.option("--photos-folder", type=path_type, help="Original photos to verify too, with --pairs.")
+@click.option("--pairs", type=path_type, help="Pairs of --photos-folder (LFW's pairs.txt or a CSV).")
+@click.option("--landmarks", type=path_type, help="Published landmarks of --photos-folder.")
+@click.option("--people", default=200, show_default=True, help="People drawn a seed.")
+@click.option("--photos", default=4, show_default=True, help="Real photos of each.")
+@click.option("--synthetic-photos", default=16, show_default=True, help="Made-up photos of each.")
+@click.option("--synthetic-share", default=0.5, show_default=True, help="Of each batch in the mixed arm.")
+@click.option("--seeds", default=6, show_default=True, help="Paired repetitions.")
+@click.option("--kimg", default=60.0, show_default=True, help="Thousands of crops seen a run.")
+@click.option("--size", default=64, show_default=True, help="Side of the crops, px.")
+@click.option("--backbone", default="resnet18", show_default=True, help="Any timm backbone.")
+@click.option("--backbone-options", help="JSON for timm.create_model.  [default: a slim resnet18]")
+@click.option("--batch-size", default=128, show_default=True, help="Crops a step.")
+@click.option("--learning-rate", default=2e-3, show_default=True, help="Of AdamW, at its peak.")
+@click.option("--generator", default="bundled-gan", show_default=True, help="Name or file of a generator.")
+@click.option("--arms", help="Comma-separated.  [default: none,classic,classic+synthetic,synthetic]")
+@click.option("--cost-table", is_flag=True, help="Only estimate what each arm costs, from a few steps.")
+@out_option
+@device_option
+@json_option
+def augment(
+    data: Path,
+    roles: Path | None,
+    user_role: str,
+    reports: tuple[Path, ...],
+    report_role: str,
+    photos_folder: Path | None,
+    pairs: Path | None,
+    landmarks: Path | None,
+    generator: str,
+    size: int,
+    kimg: float,
+    arms: str | None,
+    backbone: str,
+    backbone_options: str | None,
+    cost_table: bool,
+    out: Path,
+    device: str,
+    as_json: bool,
+    **numbers: float,
+) -> None:
+    """Measure what synthetic faces do to recognition, with paired seeds.
+
+    Every arm of a seed gets the same photos of the same people, the same initial weights and the same number
+    of gradient steps. Rows are appended as they come; the same call goes on where it stopped.
+
+    \b
+    Example:
+      recog bench augment --data crops/train --roles roles.csv --report crops/val --cost-table
+      recog bench augment --data crops/train --roles roles.csv --report crops/val --people 200
+    """
+    if (photos_folder is None) != (pairs is None):
+        raise click.UsageError("--photos-folder and --pairs go together.")
+    if not reports and pairs is None:
+        raise click.UsageError("Give --report FOLDER, or --photos-folder and --pairs.")
+
+    from benchmarks import materials, rows
+    from benchmarks.augmentation import ARMS, AugmentPlan, run
+    from benchmarks.augmentation import cost_table as estimate
+
+    slim = {"backbone_options": _options(backbone, backbone_options)}
+    plan = AugmentPlan(
+        total_kimg=kimg,
+        image_size=size,
+        backbone=backbone,
+        arms=tuple(arms.split(",")) if arms else ARMS,
+        **slim,
+        **numbers,  # type: ignore[arg-type]  # click has checked them
+    )
+    exams = materials.exams_of(
+        reports,
+        roles,
+        report_role,
+        size,
+        photos=photos_folder,
+        pairs=pairs,
+        landmarks=landmarks,
+        device=device,
+    )
+    material = materials.material(
+        data,
+        exams,
+        roles=roles,
+        user_role=user_role,
+        size=size,
+        generator=generator if plan.synthesises else None,
+        device=device,
+    )
+    if cost_table:
+        print_rows(rows.append_all(out, estimate(plan, material, device=device)), as_json)
+    else:
+        print_rows(run(plan, material, out, device=device), as_json)
+
+
+def _options(backbone: str, text: str | None) -> dict[str, object]:
+    """The plan's default options fit its default backbone only."""
+    if text is None:
+        return {"channels": (48, 96, 192, 384)} if backbone == "resnet18" else {}
+    try:
+        options = json.loads(text)
+    except ValueError as error:
+        raise click.BadParameter(f"not JSON ({error})", param_hint="--backbone-options") from error
+    if not isinstance(options, dict):
+        raise click.BadParameter("give a JSON object", param_hint="--backbone-options")
+    return options

@@ -1,0 +1,99 @@
+"""`recog bench verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmarks.cli.common import out_option, path_type, print_rows, roles_option
+from recog.cli.options import device_option, json_option
+
+if TYPE_CHECKING:
+    from benchmarks.exams import Exam
+
+
+@click.command()
+@click.option("--images", type=path_type, required=True, help="Folder of photos, one sub-folder a person.")
+@click.option("--pairs", type=path_type, help="LFW's pairs.txt, or a CSV a,b,same[,fold].")
+@click.option("--all-pairs", is_flag=True, help="All pairs of a folder of aligned crops instead of a list.")
+@click.option("--landmarks", type=path_type, help="Align by these published landmarks, not by detection.")
+@click.option("--aligned", is_flag=True, help="The photos are aligned crops already.")
+@roles_option
+@click.option("--role", help="With --all-pairs: only people of this role.")
+@click.option("--model", default="bundled", show_default=True, help="Name, weights file, or .onnx file.")
+@click.option("--onnx-mean", default=127.5, show_default=True, help="ONNX: subtracted from pixels 0..255.")
+@click.option("--onnx-scale", default=128.0, show_default=True, help="ONNX: what the rest is divided by.")
+@click.option("--onnx-bgr", is_flag=True, help="ONNX: blue comes first.")
+@click.option("--name", help="What reports call this model.  [default: its own name]")
+@click.option("--resamples", default=1000, show_default=True, help="Of the bootstrap over identities.")
+@out_option
+@device_option
+@json_option
+def verify(
+    images: Path,
+    pairs: Path | None,
+    all_pairs: bool,
+    landmarks: Path | None,
+    aligned: bool,
+    roles: Path | None,
+    role: str | None,
+    model: str,
+    onnx_mean: float,
+    onnx_scale: float,
+    onnx_bgr: bool,
+    name: str | None,
+    resamples: int,
+    out: Path,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Measure whether a model tells same from different.
+
+    Photos go through detection and alignment; of several faces the largest central one counts. A photo without
+    a face stays in the count: its mated pairs are misses, its non-mated pairs are refused.
+
+    \b
+    Example:
+      recog bench verify --images lfw/images --pairs lfw/pairs.txt
+      recog bench verify --images lfw/images --pairs lfw/pairs.txt --model other.onnx
+      recog bench verify --images crops --all-pairs --roles roles.csv --role report
+    """
+    if (pairs is None) != all_pairs:
+        raise click.UsageError("Give either --pairs FILE or --all-pairs.")
+    if all_pairs and landmarks is not None:
+        raise click.UsageError("--all-pairs takes aligned crops: leave out --landmarks.")
+    if aligned and landmarks is not None:
+        raise click.UsageError("Aligned crops need no --landmarks.")
+    if (roles is None) != (role is None) or (roles is not None and not all_pairs):
+        raise click.UsageError("--roles and --role go together, and with --all-pairs.")
+
+    from benchmarks import rows
+    from benchmarks.models import load_embedder
+    from benchmarks.verification import verify as measure
+
+    embedder = load_embedder(model, device, mean=onnx_mean, scale=onnx_scale, bgr=onnx_bgr)
+    size = embedder.image_size
+    exam = (
+        _all(images, roles, role, size)
+        if pairs is None
+        else _listed(images, pairs, size, landmarks, aligned, device)
+    )
+    measured = measure(exam, embedder, arm=name, resamples=resamples, device=device)
+    print_rows(rows.append_all(out, measured), as_json)
+
+
+def _all(images: Path, roles: Path | None, role: str | None, size: int) -> Exam:
+    from benchmarks.exams import of_crops
+    from benchmarks.materials import name_of, with_role
+
+    return of_crops(with_role(images, roles, role or "", size), name_of(images, roles, role or ""))
+
+
+def _listed(images: Path, pairs: Path, size: int, landmarks: Path | None, aligned: bool, device: str) -> Exam:
+    from benchmarks.exams import of_pairs
+    from recog.detection import Detector
+
+    detector = None if aligned or landmarks else Detector(device)
+    return of_pairs(images, pairs, size, detector=detector, landmarks=landmarks)

@@ -1,0 +1,119 @@
+"""An exam: faces that were prepared once, and the pairs of them that every embedder is asked about.
+
+A photo in which no face is found stays in the denominator: its comparisons score -1, so a mated pair is a
+miss and a non-mated pair is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import photos
+from benchmarks.pairs import Pairs, all_pairs, random_folds, read_pairs
+from benchmarks.photos import Embeds, Finder
+from recog.training.data import CropSet
+
+NO_FACE = -1.0  # the lowest cosine: never a match
+MOST_NON_MATED = 2_000_000
+CHUNK = 100_000  # pairs compared at once: 100 MB of two 128-d sides
+
+
+@dataclass(frozen=True, eq=False)
+class Exam:
+    """P faces and N pairs of them."""
+
+    data: str  # what reports call the faces
+    protocol: str  # how faces were prepared and pairs drawn
+    crops: NDArray[np.uint8]  # (P, S, S, 3) RGB, aligned
+    found: NDArray[np.bool_]  # (P,) whether the photo gave a face
+    pairs: Pairs
+
+    def scores(self, embedder: Embeds) -> NDArray[np.float64]:
+        """(N,) cosine of each pair; -1 where one of the photos has no face."""
+        return compare(embedder.embed(self.crops), self.found, self.pairs)
+
+    def balanced(self, seed: int = 0) -> NDArray[np.int64]:
+        """Pairs of which half are mated: all of the rarer kind, as many of the other drawn with this seed."""
+        kinds = [np.flatnonzero(self.pairs.mated), np.flatnonzero(~self.pairs.mated)]
+        count = min(len(kind) for kind in kinds)
+        generator = np.random.default_rng(seed)
+        return np.sort(np.concatenate([generator.choice(kind, count, replace=False) for kind in kinds]))
+
+    def folds(self, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Folds of these pairs: those of the list, or ten at random."""
+        listed = self.pairs.folds
+        return random_folds(self.pairs.mated[chosen]) if listed is None else listed[chosen]
+
+    def digest(self) -> str:
+        """Changes with the photos asked for, the crops made of them, and the pairs."""
+        sha = hashlib.sha256("\n".join(self.pairs.photos).encode())
+        for part in (self.pairs.left, self.pairs.right, self.pairs.mated, self.found, self.crops):
+            sha.update(np.ascontiguousarray(part).tobytes())
+        return sha.hexdigest()
+
+
+def of_pairs(
+    folder: Path,
+    pairs_file: Path,
+    size: int,
+    *,
+    detector: Finder | None = None,
+    landmarks: Path | None = None,
+) -> Exam:
+    """A list of pairs of photos.
+
+    Args:
+        folder: photos; with neither detector nor landmarks they are aligned crops.
+        pairs_file: see `benchmarks.pairs.read_pairs`.
+        size: px of the crops.
+        detector: finds the faces of original photos; the largest central one counts.
+        landmarks: published landmarks to align by, instead of a detector.
+    Raises: DataError: photos, pairs or landmarks cannot be used.
+    """
+    pairs = read_pairs(pairs_file, folder)
+    if landmarks is not None:
+        how = "published landmarks"
+        crops, found = photos.from_landmarks(folder, pairs.photos, size, photos.read_landmarks(landmarks))
+    elif detector is not None:
+        how = "MTCNN, largest central face"
+        crops, found = photos.from_photos(folder, pairs.photos, size, detector)
+    else:
+        how = "aligned crops"
+        crops, found = photos.from_crops(folder, pairs.photos, size)
+    drawn = "as listed" if pairs.folds is not None else "drawn at random, seed 0"
+    count = len(np.unique(pairs.folds)) if pairs.folds is not None else 10
+    return Exam(f"{folder.name}, {pairs_file.name}", f"{count} folds {drawn}; {how}", crops, found, pairs)
+
+
+def of_crops(crops: CropSet, data: str, *, most_non_mated: int = MOST_NON_MATED, seed: int = 0) -> Exam:
+    """All mated pairs of aligned crops and all non-mated ones, or a seeded sample of them.
+
+    Raises: TooFewPairs: no person with two photos, or a single person.
+    """
+    pairs = all_pairs(crops.labels, crops.files, most_non_mated=most_non_mated, seed=seed)
+    complete = len(pairs) == len(crops) * (len(crops) - 1) // 2
+    drawn = "all pairs" if complete else f"all mated and {most_non_mated:,} non-mated pairs"
+    return Exam(data, f"{drawn}; aligned crops", crops.images, np.ones(len(crops), np.bool_), pairs)
+
+
+def compare(
+    vectors: NDArray[np.float32], found: NDArray[np.bool_] | Sequence[bool], pairs: Pairs
+) -> NDArray[np.float64]:
+    """(N,) cosine of each pair; -1 where one of the photos has no face.
+
+    Args:
+        vectors: (P, D) unit vectors.
+        found: (P,) whether the photo has a face.
+    """
+    scores = np.full(len(pairs), NO_FACE)
+    for at in range(0, len(pairs), CHUNK):
+        part = slice(at, at + CHUNK)
+        scores[part] = np.einsum("nd,nd->n", vectors[pairs.left[part]], vectors[pairs.right[part]])
+    present = np.asarray(found)
+    return np.where(present[pairs.left] & present[pairs.right], scores, NO_FACE)

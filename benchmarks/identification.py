@@ -1,0 +1,259 @@
+"""`recog bench identify`: who is it, and are strangers refused?
+
+People are split in two halves that share nobody. Each half enrolls as many people, and has other photos of
+them and photos of strangers to search with. Thresholds come from the calibration half; every error that is
+reported was made on the test half, at the same size of gallery.
+
+Photos that show no face stay in the count: of an enrolled person they are a miss, of a stranger a refusal.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import stats
+from benchmarks.photos import subject
+from benchmarks.rows import Row, origin
+from recog import calibration, images
+from recog.errors import DataError, FaceError, GalleryError, ImageError
+from recog.faces import DetectorLike, EmbedderLike
+from recog.photos import of_people
+from recog.progress import progress
+from recog.recognizer import Recognizer
+
+logger = logging.getLogger(__name__)
+NO_FACE = -1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentifyPlan:
+    """What is enrolled and searched in each half."""
+
+    people: int = 100  # enrolled
+    enroll_photos: int = 3  # of each
+    probe_photos: int = 3  # other photos of each, at most
+    strangers: int = 1000  # one photo each, at most
+    fpir: float = calibration.FPIR  # wanted of query
+    fmr: float = calibration.FMR  # wanted of verify
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Half:
+    """One half of the people."""
+
+    enrolled: Mapping[str, list[Path]]
+    probes: list[tuple[str, Path]]  # other photos of the enrolled
+    strangers: list[Path]
+
+
+@dataclass(frozen=True, eq=False)
+class Searches:
+    """What `query` said of each photo's subject; -1 and "" where no face was found."""
+
+    best: NDArray[np.float64]  # (N,) similarity of the best candidate
+    identity: NDArray[np.str_]  # (N,) who that is
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """Everything that was observed on one half."""
+
+    mated: Searches
+    truth: NDArray[np.str_]  # (N,) who the mated probes show
+    strangers: Searches
+    pair_scores: NDArray[np.float64]  # all pairs of photos of enrolled people; -1 where a face is missing
+    pair_mated: NDArray[np.bool_]
+    vectors: NDArray[np.float32]  # (M, D) of the photos of enrolled people that have a face
+    owners: NDArray[np.int64]  # (M,) whose they are
+    templates: int
+    not_enrolled: int  # photos
+
+
+def split(people: Mapping[str, list[Path]], plan: IdentifyPlan) -> tuple[Half, Half]:
+    """(calibration, test): halves that share nobody; a pure function of its arguments.
+
+    Raises: DataError: not enough people with enough photos, or no strangers left.
+    """
+    generator = np.random.default_rng(plan.seed)
+    names = sorted(people)
+    able = [name for name in names if len(people[name]) > plan.enroll_photos]
+    if len(able) < 2 * plan.people:
+        raise DataError(
+            f"{len(able)} people have over {plan.enroll_photos} photos; two halves of {plan.people} need "
+            f"{2 * plan.people}. Enroll fewer people or fewer photos of each."
+        )
+    chosen = [able[k] for k in generator.permutation(len(able))[: 2 * plan.people]]
+    rest = [name for name in names if people[name] and name not in set(chosen)]
+    rest = [rest[k] for k in generator.permutation(len(rest))][: 2 * plan.strangers]
+    if len(rest) < 2:
+        raise DataError("Nobody is left to be a stranger. Enroll fewer people.")
+    return (
+        _half(people, chosen[: plan.people], rest[: len(rest) // 2], plan),
+        _half(people, chosen[plan.people :], rest[len(rest) // 2 :], plan),
+    )
+
+
+def identify(
+    folder: Path,
+    plan: IdentifyPlan,
+    embedder: EmbedderLike,
+    detector: DetectorLike,
+    *,
+    device: str = "auto",
+) -> list[Row]:
+    """Measure query and verify on people who were never used for calibration.
+
+    Args:
+        folder: photos, one sub-folder a person.
+    Returns: rows of two arms: thresholds calibrated on other people of the folder, and the model card's.
+    Raises: DataError: see `split`; TooFewPairs: too few strangers for these rates.
+    """
+    started = time.perf_counter()
+    halves = split(of_people(folder), plan)
+    tuned, tested = (_measure(half, embedder, detector) for half in halves)
+    query = calibration.threshold_at_rate(tuned.strangers.best, plan.fpir)
+    verify = calibration.for_verify(tuned.vectors, tuned.owners, plan.fmr, folder.name, plan.seed).threshold
+    arms = {"calibrated on other people": (query, verify), **_card_arm(embedder, plan, tested)}
+    protocol = (
+        f"open set: {plan.people} people x {plan.enroll_photos} photos enrolled, MTCNN; thresholds for FPIR "
+        f"{plan.fpir:g} and FMR {plan.fmr:g} from the other half"
+    )
+    source = origin(
+        "identify", protocol, folder.name, {"plan": asdict(plan), "model": embedder.digest}, device
+    )
+    seconds = time.perf_counter() - started
+    return [
+        source.row(
+            arm=arm,
+            metric=metric,
+            value=count / n,
+            ci95=stats.proportion_interval(count, n),
+            n=n,
+            seed=plan.seed,
+            model=embedder.digest,
+            seconds=seconds,
+            details={"count": count, "threshold": threshold, "templates": tested.templates},
+        )
+        for arm, thresholds in arms.items()
+        for metric, count, n, threshold in _errors(tested, *thresholds)
+    ]
+
+
+def _half(
+    people: Mapping[str, list[Path]], enrolled: list[str], strangers: list[str], plan: IdentifyPlan
+) -> Half:
+    last = plan.enroll_photos + plan.probe_photos
+    return Half(
+        {name: people[name][: plan.enroll_photos] for name in enrolled},
+        [(name, photo) for name in enrolled for photo in people[name][plan.enroll_photos : last]],
+        [people[name][0] for name in strangers],
+    )
+
+
+def _measure(half: Half, embedder: EmbedderLike, detector: DetectorLike) -> Measured:
+    """Enroll the half into a gallery of its own and search it, as a program that embeds Recognizer would."""
+    with Recognizer.open(None, embedder=embedder, detector=detector) as recognizer:
+        done = [
+            recognizer.enroll(name, photos, largest=True)
+            for name, photos in progress(half.enrolled.items(), total=len(half.enrolled), desc="enroll")
+        ]
+        mated = _search(recognizer, [photo for _, photo in half.probes])
+        strangers = _search(recognizer, half.strangers)
+        photos = [(name, photo) for name, several in half.enrolled.items() for photo in several] + half.probes
+        scores, same, vectors, owners = _pairs(recognizer, photos)
+    return Measured(
+        mated=mated,
+        truth=np.array([name for name, _ in half.probes]),
+        strangers=strangers,
+        pair_scores=scores,
+        pair_mated=same,
+        vectors=vectors,
+        owners=owners,
+        templates=sum(result.added for result in done),
+        not_enrolled=sum(len(result.failed) for result in done),
+    )
+
+
+def _search(recognizer: Recognizer, photos: list[Path]) -> Searches:
+    best = np.full(len(photos), NO_FACE)
+    identity = [""] * len(photos)
+    for place, photo in enumerate(progress(photos, total=len(photos), desc="query")):
+        try:
+            image = images.read(photo)
+        except ImageError as error:
+            logger.warning("%s", error)
+            continue
+        seen = [answer for answer in recognizer.query(image, 1, threshold=1.0) if answer.box is not None]
+        if seen:
+            answer = seen[subject([a.box for a in seen if a.box is not None], image.shape)]
+            best[place], identity[place] = answer.candidates[0].similarity, answer.candidates[0].identity
+    return Searches(best, np.array(identity))
+
+
+def _pairs(
+    recognizer: Recognizer, photos: list[tuple[str, Path]]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float32], NDArray[np.int64]]:
+    """Scores and kinds of all pairs, vectors and owners of the photos that have a face."""
+    code = {name: k for k, name in enumerate(sorted({name for name, _ in photos}))}
+    vectors = np.zeros((len(photos), recognizer.embedder.embedding_size), np.float32)
+    found = np.zeros(len(photos), np.bool_)
+    for place, (_, photo) in enumerate(progress(photos, total=len(photos), desc="verify")):
+        try:
+            image = images.read(photo)
+            seen = recognizer.faces.see(image)
+        except (ImageError, FaceError) as error:
+            logger.warning("%s", error)
+            continue
+        if seen.faces:
+            vectors[place] = seen.embeddings[subject([face.box for face in seen.faces], image.shape)]
+            found[place] = True
+    owners = np.array([code[name] for name, _ in photos], np.int64)
+    left, right = np.triu_indices(len(photos), k=1)
+    scores = (vectors @ vectors.T)[left, right].astype(np.float64)
+    scores[~(found[left] & found[right])] = NO_FACE
+    return scores, owners[left] == owners[right], vectors[found], owners[found]
+
+
+def _card_arm(embedder: EmbedderLike, plan: IdentifyPlan, tested: Measured) -> dict[str, tuple[float, float]]:
+    """The thresholds that an uncalibrated gallery would use, where the model has a card."""
+    size = (plan.people, tested.templates)
+    try:
+        query = calibration.from_card(embedder.thresholds, "query", plan.fpir, size).threshold
+        verify = calibration.from_card(embedder.thresholds, "verify", plan.fmr, size).threshold
+    except GalleryError as error:
+        logger.info("no arm for the model card: %s", error)
+        return {}
+    return {"model card": (query, verify)}
+
+
+def _errors(tested: Measured, query: float, verify: float) -> list[tuple[str, int, int, float | None]]:
+    """(metric, count, of how many, threshold)."""
+    right = tested.mated.identity == tested.truth
+    accepted = tested.pair_scores >= verify
+    mated, others = tested.pair_mated, ~tested.pair_mated
+    photos = tested.templates + tested.not_enrolled
+    return [
+        (
+            "FPIR (strangers matched)",
+            _count(tested.strangers.best >= query),
+            len(tested.strangers.best),
+            query,
+        ),
+        ("FNIR (enrolled missed)", _count(~(right & (tested.mated.best >= query))), len(right), query),
+        ("rank-1", _count(right), len(right), None),
+        ("FMR (strangers verified)", _count(accepted & others), _count(others), verify),
+        ("FNMR (same person refused)", _count(~accepted & mated), _count(mated), verify),
+        ("failure to enroll", tested.not_enrolled, photos, None),
+    ]
+
+
+def _count(flags: NDArray[np.bool_]) -> int:
+    return int(flags.sum())

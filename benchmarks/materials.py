@@ -1,0 +1,127 @@
+"""Folders, roles and a generator -> what an augmentation benchmark works with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from generative.synthesis import Synthesizer
+
+from benchmarks.augmentation import Material, Synthesise
+from benchmarks.exams import Exam, of_crops, of_pairs
+from recog.detection import Detector
+from recog.embedding import Embedder
+from recog.errors import DataError
+from recog.training.data import CropSet, open_crops, read_roles
+
+LFW_SIZE = 112  # px: aligned once, resized by each embedder
+
+
+def with_role(folder: Path, roles: Path | None, role: str, size: int) -> CropSet:
+    """Crops of a folder; with a roles CSV only of the identities that have this role.
+
+    Raises: DataError: nobody in the folder has it.
+    """
+    if roles is None:
+        return open_crops(folder, size=size)
+    present = {entry.name for entry in folder.iterdir() if entry.is_dir()} if folder.is_dir() else set()
+    chosen = [name for name in read_roles(roles, role) if name in present]
+    if not chosen:
+        raise DataError(f"{folder}: nobody here has the role {role!r}. Check --roles and the role's name.")
+    return open_crops(folder, size=size, identities=chosen)
+
+
+def exams_of(
+    reports: Sequence[Path],
+    roles: Path | None,
+    role: str,
+    size: int,
+    *,
+    photos: Path | None = None,
+    pairs: Path | None = None,
+    landmarks: Path | None = None,
+    device: str = "auto",
+) -> list[Exam]:
+    """All pairs of each folder of crops, and a list of pairs of original photos where one is given."""
+    exams = [
+        of_crops(with_role(folder, roles, role, size), name_of(folder, roles, role)) for folder in reports
+    ]
+    if photos is not None and pairs is not None:
+        detector = None if landmarks else Detector(device)
+        exams.append(of_pairs(photos, pairs, LFW_SIZE, detector=detector, landmarks=landmarks))
+    return exams
+
+
+def material(
+    data: Path,
+    exams: Sequence[Exam],
+    *,
+    roles: Path | None,
+    user_role: str,
+    size: int,
+    generator: str | None,
+    device: str = "auto",
+) -> Material:
+    """Everything for `benchmarks.augmentation.run`.
+
+    Args:
+        generator: name or path of a generator; None where no arm needs one.
+    Raises: DataError: somebody is both a user and in an exam; ModelMismatch: the generator belongs to another
+        recogniser.
+    """
+    user = with_role(data, roles, user_role, size)
+    _require_disjoint(user, exams)
+    name = name_of(data, roles, user_role)
+    if generator is None:
+        return Material(name=name, user=user, native=user, exams=tuple(exams))
+    embedder = Embedder.load("bundled", device=device)
+    synthesizer = Synthesizer.load(generator, embedder, device=device)
+    return Material(
+        name=name,
+        user=user,
+        native=with_role(data, roles, user_role, embedder.image_size),
+        exams=tuple(exams),
+        synthesise=synthesis_by(synthesizer, embedder),
+        generator=synthesizer.digest,
+        regime="open",
+    )
+
+
+def synthesis_by(synthesizer: Synthesizer, embedder: Embedder) -> Synthesise:
+    """Made-up photos of people from the centre of their real photos by recogniser A."""
+
+    def synthesise(real: CropSet, photos: int, seed: int) -> CropSet:
+        vectors = embedder.embed(real.images)
+        people = range(len(real.identities))
+        centres = np.stack([_centre(vectors[real.labels == person]) for person in people])
+        made = [
+            synthesizer.photos_of(centre[None], photos, seed * 100_003 + k)
+            for k, centre in enumerate(centres)
+        ]
+        files = tuple(f"{real.identities[k]}/made-{number:03d}" for k in people for number in range(photos))
+        labels = np.repeat(np.arange(len(centres)), photos).astype(np.int64)
+        return CropSet(np.concatenate(made), labels, real.identities, files)
+
+    return synthesise
+
+
+def _centre(vectors: np.ndarray) -> np.ndarray:
+    mean = vectors.mean(axis=0)
+    return mean / max(float(np.linalg.norm(mean)), 1e-12)
+
+
+def _require_disjoint(user: CropSet, exams: Sequence[Exam]) -> None:
+    """Names stand for people: the folders are of one data set."""
+    for exam in exams:
+        both = set(user.identities) & {photo.partition("/")[0] for photo in exam.pairs.photos}
+        if both:
+            raise DataError(
+                f"{len(both)} people are both users and in {exam.data}, as {min(both)!r}: the exam would be of "
+                "people that were trained on. Give --roles, or another folder."
+            )
+
+
+def name_of(folder: Path, roles: Path | None, role: str) -> str:
+    """What reports call a folder of crops."""
+    return f"{folder.parent.name}/{folder.name}" + (f" ({role})" if roles else "")

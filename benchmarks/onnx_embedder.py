@@ -1,0 +1,81 @@
+"""An ONNX network behind the embedder's interface: a yardstick under the same protocol."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from recog.errors import ConfigError, DataError, ModelNotFound
+
+
+class OnnxEmbedder:
+    """Crops to unit vectors through onnxruntime (extra `onnx`), on the CPU.
+
+    The defaults fit InsightFace's and most MobileFaceNet exports: NCHW, RGB, (x - 127.5) / 128.
+    """
+
+    def __init__(
+        self, path: Path | str, *, mean: float = 127.5, scale: float = 128.0, bgr: bool = False
+    ) -> None:
+        """
+        Args:
+            path: one input (B, 3, S, S), one output (B, D).
+            mean, scale: the network sees (pixel - mean) / scale of pixels 0..255.
+            bgr: the network wants blue first.
+        Raises: ModelNotFound: no such file; ConfigError: no onnxruntime; DataError: other shapes.
+        """
+        file = Path(path)
+        if not file.is_file():
+            raise ModelNotFound(f"{path}: no ONNX file here. Check the path.")
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise ConfigError("ONNX models need onnxruntime: pip install 'recog[onnx]'.") from error
+        content = file.read_bytes()
+        self.digest = hashlib.sha256(content + repr((mean, scale, bgr)).encode()).hexdigest()
+        self.name = file.name
+        self.mean, self.scale, self.bgr = mean, scale, bgr
+        self._session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        self._input = self._session.get_inputs()[0]
+        shapes = [tuple(port.shape) for port in (self._input, self._session.get_outputs()[0])]
+        image, vector = shapes
+        if len(image) != 4 or image[1] != 3 or len(vector) != 2 or not isinstance(image[3], int):
+            raise DataError(f"{path}: has shapes {shapes}; expected (B, 3, S, S) and (B, D).")
+        self.image_size = int(image[3])  # px
+        self.embedding_size = int(vector[1])
+
+    def embed(self, crops: NDArray[np.uint8], flip: bool = True) -> NDArray[np.float32]:
+        """(B, S, S, 3) uint8 RGB crops -> (B, D) float32 unit vectors; flip adds the mirrored crop."""
+        if crops.ndim != 4 or crops.shape[3] != 3 or crops.dtype != np.uint8:
+            raise DataError(f"crops are {crops.dtype} {crops.shape}; give uint8 (B, S, S, 3) RGB.")
+        rows = [self._one(crop, flip) for crop in crops]
+        return np.stack(rows) if rows else np.zeros((0, self.embedding_size), np.float32)
+
+    def _one(self, crop: NDArray[np.uint8], flip: bool) -> NDArray[np.float32]:
+        """One crop at a time: many exports have their batch size fixed at one."""
+        picture = _resized(crop, self.image_size)
+        planes = picture[..., ::-1] if self.bgr else picture
+        values = ((planes.astype(np.float32) - self.mean) / self.scale).transpose(2, 0, 1)[
+            None
+        ]  # (1, 3, S, S)
+        vector = _unit(self._run(values))
+        return _unit(vector + _unit(self._run(values[..., ::-1]))) if flip else vector
+
+    def _run(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        outputs = self._session.run(None, {self._input.name: np.ascontiguousarray(values)})
+        return np.asarray(outputs[0][0], np.float32)
+
+
+def _resized(crop: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    if crop.shape[:2] == (side, side):
+        return crop
+    return np.asarray(Image.fromarray(crop).resize((side, side), Image.Resampling.BILINEAR))
+
+
+def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    return vector / max(float(np.linalg.norm(vector)), 1e-12)

@@ -1,0 +1,182 @@
+"""Lists of pairs: LFW's pairs.txt, a CSV of any photos, or all pairs of an identity folder."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from recog.errors import DataError, TooFewPairs
+
+FOLDS = 10
+TRUE, FALSE = frozenset({"1", "true", "yes", "same"}), frozenset({"0", "false", "no", "different"})
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """N comparisons of P photos."""
+
+    photos: tuple[str, ...]  # (P,) relative to the folder
+    people: NDArray[np.int64]  # (P,) number of the person on each photo
+    left: NDArray[np.int64]  # (N,) index into photos
+    right: NDArray[np.int64]  # (N,)
+    mated: NDArray[np.bool_]  # (N,) True where both show one person
+    folds: NDArray[np.int64] | None  # (N,)
+
+    def __len__(self) -> int:
+        return len(self.mated)
+
+    @property
+    def sides(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The person on each side of each pair."""
+        return self.people[self.left], self.people[self.right]
+
+
+def read_pairs(path: Path, folder: Path) -> Pairs:
+    """A pairs file: `.csv` with columns a, b, same and perhaps fold; anything else in LFW's format.
+
+    Raises: DataError: unreadable, a photo is not in the folder, or a line makes no sense.
+    """
+    return _read_csv(path, folder) if path.suffix.lower() == ".csv" else _read_lfw(path, folder)
+
+
+def all_pairs(labels: NDArray[np.int64], files: Sequence[str], *, most_non_mated: int, seed: int) -> Pairs:
+    """Every mated pair and every non-mated one, or `most_non_mated` of them drawn with this seed.
+
+    Raises: TooFewPairs: no person with two photos, or a single person.
+    """
+    left, right = np.triu_indices(len(labels), k=1)
+    mated = labels[left] == labels[right]
+    if not mated.any() or mated.all():
+        raise TooFewPairs("All pairs need at least two people, one of them with two photos.")
+    others = np.flatnonzero(~mated)
+    if len(others) > most_non_mated:
+        others = np.random.default_rng(seed).choice(others, most_non_mated, replace=False)
+    kept = np.sort(np.concatenate([np.flatnonzero(mated), others]))
+    return Pairs(tuple(files), labels, left[kept], right[kept], mated[kept], None)
+
+
+def random_folds(mated: NDArray[np.bool_], seed: int = 0) -> NDArray[np.int64]:
+    """(N,) one of ten folds for each pair, with as many mated pairs in each as possible."""
+    folds = np.empty(len(mated), np.int64)
+    generator = np.random.default_rng(seed)
+    for kind in (True, False):
+        members = np.flatnonzero(mated == kind)
+        folds[generator.permutation(members)] = np.arange(len(members)) % FOLDS
+    return folds
+
+
+def _read_lfw(path: Path, folder: Path) -> Pairs:
+    """`Name i j` is a mated pair, `Name i Other j` a non-mated one.
+
+    A header `folds n` says that each fold is n mated pairs and then n non-mated ones; a header `n` or none
+    (View 1) that there are no folds.
+    """
+    lines = [line.split() for line in _lines(path) if line.strip()]
+    header = [int(word) for word in lines[0]] if lines and all(word.isdigit() for word in lines[0]) else []
+    body = lines[1:] if header else lines
+    numbered: list[tuple[tuple[str, str], tuple[str, str]]] = []
+    for number, words in enumerate(body, start=len(lines) - len(body) + 1):
+        if len(words) not in (3, 4) or not (words[1].isdigit() and words[-1].isdigit()):
+            raise DataError(
+                f"{path}, line {number}: not `Name i j` or `Name i Other j`: {' '.join(words)!r}."
+            )
+        other = words[0] if len(words) == 3 else words[2]
+        numbered.append(((words[0], words[1]), (other, words[-1])))
+    folds = np.arange(len(numbered)) // (2 * header[1]) if len(header) == 2 else None
+    promised = 2 * header[0] * header[1] if len(header) == 2 else len(numbered)
+    if len(numbered) != promised:
+        raise DataError(f"{path}: its first line promises {promised} pairs, but {len(numbered)} follow.")
+    return _of_names(numbered, folds, path, folder)
+
+
+def _of_names(
+    numbered: list[tuple[tuple[str, str], tuple[str, str]]],
+    folds: NDArray[np.int64] | None,
+    path: Path,
+    folder: Path,
+) -> Pairs:
+    wanted = sorted({side for pair in numbered for side in pair})
+    files = _files_by_stem(folder, {name for name, _ in wanted})
+    stems = {side: f"{side[0]}/{side[0]}_{int(side[1]):04d}" for side in wanted}
+    missing = [stem for stem in stems.values() if stem not in files]
+    if missing:
+        raise DataError(
+            f"{path}: {len(missing)} of {len(wanted)} photos are not in {folder}, as {missing[0]}."
+        )
+    index = {side: place for place, side in enumerate(wanted)}
+    people = {name: place for place, name in enumerate(sorted({name for name, _ in wanted}))}
+    return Pairs(
+        photos=tuple(files[stems[side]] for side in wanted),
+        people=np.array([people[name] for name, _ in wanted], np.int64),
+        left=np.array([index[a] for a, _ in numbered], np.int64),
+        right=np.array([index[b] for _, b in numbered], np.int64),
+        mated=np.array([a[0] == b[0] for a, b in numbered], np.bool_),
+        folds=folds,
+    )
+
+
+def _files_by_stem(folder: Path, names: set[str]) -> dict[str, str]:
+    """`Name/Name_0001` -> `Name/Name_0001.webp`, whatever the extension."""
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder. Give the folder that holds one sub-folder a person.")
+    present = [name for name in sorted(names) if (folder / name).is_dir()]
+    files = (
+        f"{name}/{file.name}" for name in present for file in os.scandir(folder / name) if file.is_file()
+    )
+    return {file.rpartition(".")[0]: file for file in sorted(files)}
+
+
+def _read_csv(path: Path, folder: Path) -> Pairs:
+    rows = list(csv.DictReader(_lines(path)))
+    if not rows or not {"a", "b", "same"} <= rows[0].keys():
+        raise DataError(f"{path}: expected a header a,b,same[,fold] and at least one line below it.")
+    photos = sorted({row[side] or "" for row in rows for side in ("a", "b")})
+    missing = [photo for photo in photos if not (folder / photo).is_file()]
+    if missing:
+        raise DataError(
+            f"{path}: {len(missing)} of {len(photos)} photos are not in {folder}, as {missing[0]!r}."
+        )
+    index = {photo: place for place, photo in enumerate(photos)}
+    left = np.array([index[row["a"]] for row in rows], np.int64)
+    right = np.array([index[row["b"]] for row in rows], np.int64)
+    truths = [_truth(row["same"], f"{path}, line {line}") for line, row in enumerate(rows, start=2)]
+    mated = np.array(truths, np.bool_)
+    people = _linked(len(photos), left[mated], right[mated])
+    return Pairs(tuple(photos), people, left, right, mated, _folds(rows, path))
+
+
+def _folds(rows: list[dict[str, str]], path: Path) -> NDArray[np.int64] | None:
+    if "fold" not in rows[0]:
+        return None
+    names = [row["fold"] or "" for row in rows]
+    if "" in names:
+        raise DataError(f"{path}, line {names.index('') + 2}: no fold. Fill the column or leave it out.")
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
+
+
+def _linked(photos: int, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(P,) numbers of people: photos joined by mated pairs show one person (a CSV does not name them)."""
+    links = coo_array((np.ones(len(left)), (left, right)), shape=(photos, photos))
+    return np.asarray(connected_components(links, directed=False)[1], np.int64)
+
+
+def _truth(word: str | None, place: str) -> bool:
+    known = (word or "").strip().lower()
+    if known not in TRUE | FALSE:
+        raise DataError(f"{place}: `same` is {word!r}; write 1 or 0.")
+    return known in TRUE
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read ({error}).") from error

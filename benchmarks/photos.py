@@ -1,0 +1,130 @@
+"""Photos of one person each -> aligned crops, and which photos gave none."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recog import images
+from recog.alignment import align
+from recog.errors import DataError, FaceError, ImageError
+from recog.progress import progress
+from recog.training.data import read_crop
+from recog.types import Box, Face
+
+logger = logging.getLogger(__name__)
+Crops = NDArray[np.uint8]
+
+
+class Finder(Protocol):
+    """What the protocols need of a detector."""
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Face]: ...
+
+
+class Embeds(Protocol):
+    """What the protocols need of an embedder."""
+
+    @property
+    def digest(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def image_size(self) -> int: ...
+    def embed(self, crops: Crops, flip: bool = True) -> NDArray[np.float32]: ...
+
+
+def from_photos(
+    folder: Path, photos: Sequence[str], size: int, detector: Finder
+) -> tuple[Crops, NDArray[np.bool_]]:
+    """Detect and align one face a photo.
+
+    Returns: (P, size, size, 3) crops and (P,) whether the photo gave one; where it did not the crop is black.
+    """
+    return _collect(photos, size, lambda photo: _detected(folder / photo, size, detector))
+
+
+def from_landmarks(
+    folder: Path, photos: Sequence[str], size: int, landmarks: dict[str, NDArray[np.float32]]
+) -> tuple[Crops, NDArray[np.bool_]]:
+    """Align by published landmarks, to tell errors of detection from errors of embedding.
+
+    Raises: DataError: a photo has no landmarks.
+    """
+    missing = [photo for photo in photos if _stem(photo) not in landmarks]
+    if missing:
+        raise DataError(f"{len(missing)} photos have no landmarks, for example {missing[0]}.")
+    return _collect(
+        photos, size, lambda photo: align(images.read(folder / photo), landmarks[_stem(photo)], size)
+    )
+
+
+def from_crops(folder: Path, photos: Sequence[str], size: int) -> tuple[Crops, NDArray[np.bool_]]:
+    """Read photos that are aligned crops already."""
+    return _collect(photos, size, lambda photo: read_crop(folder / photo, size))
+
+
+def read_landmarks(path: Path) -> dict[str, NDArray[np.float32]]:
+    """`photo x y x y x y x y x y` a line -> (5, 2) px by photo (without its extension).
+
+    Raises: DataError: unreadable or another format.
+    """
+    try:
+        lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return {_stem(words[0]): np.array(words[1:], np.float32).reshape(5, 2) for words in lines}
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: expected lines of a photo and ten numbers ({error}).") from error
+
+
+def subject(boxes: Sequence[Box], shape: tuple[int, ...]) -> int:
+    """Which face a photo is of: the largest and most central one.
+
+    The rule is the one LFW is usually cropped by: area less twice the squared distance to the centre of the
+    photo, in px (davidsandberg/facenet, align_dataset_mtcnn.py).
+
+    Args:
+        boxes: x1, y1, x2, y2 in px.
+        shape: (height, width, ...) of the photo.
+    """
+
+    def score(box: Box) -> float:
+        x1, y1, x2, y2 = box
+        off_x, off_y = (x1 + x2 - shape[1]) / 2, (y1 + y2 - shape[0]) / 2
+        return (x2 - x1) * (y2 - y1) - 2 * (off_x**2 + off_y**2)
+
+    return max(range(len(boxes)), key=lambda place: score(boxes[place]))
+
+
+def _detected(photo: Path, size: int, detector: Finder) -> Crops | None:
+    image = images.read(photo)
+    faces = detector.detect(image)
+    if not faces:
+        return None
+    return align(image, faces[subject([face.box for face in faces], image.shape)].landmarks, size)
+
+
+def _collect(photos: Sequence[str], size: int, crop_of: _CropOf) -> tuple[Crops, NDArray[np.bool_]]:
+    crops = np.zeros((len(photos), size, size, 3), np.uint8)
+    found = np.zeros(len(photos), np.bool_)
+    for place, photo in enumerate(progress(photos, total=len(photos), desc="faces")):
+        try:
+            crop = crop_of(photo)
+        except (ImageError, FaceError) as error:
+            logger.warning("no face: %s", error)
+            continue
+        if crop is not None:
+            crops[place], found[place] = crop, True
+    return crops, found
+
+
+def _stem(photo: str) -> str:
+    return photo.rpartition(".")[0]
+
+
+class _CropOf(Protocol):
+    def __call__(self, photo: str) -> Crops | None: ...

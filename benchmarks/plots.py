@@ -1,0 +1,89 @@
+"""Plots of rows, as PNG. The same rows give the same bytes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import matplotlib
+import numpy as np
+
+from benchmarks import stats
+from benchmarks.augmentation import CLASSIC
+from benchmarks.rows import Row
+from benchmarks.summaries import by_arm, is_share, paired
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+matplotlib.use("Agg")
+COLOURS = ("#4c72b0", "#dd8452", "#55a868", "#c44e52", "#8172b3", "#937860")
+DPI = 100
+
+
+def intervals(rows: Sequence[Row], title: str) -> bytes:
+    """A panel a metric: each arm's value with its 95 % interval."""
+    names = [m for m in dict.fromkeys(row.metric for row in rows) if is_share(m)]
+    figure, axes = _panels(len(names), height=1.2 + 0.35 * len({row.arm for row in rows}))
+    for axis, metric in zip(axes, names, strict=True):
+        chosen = [row for row in rows if row.metric == metric]
+        for place, row in enumerate(reversed(chosen)):
+            low, high = row.ci95 or (row.value, row.value)
+            axis.plot([100 * low, 100 * high], [place, place], color="#888888", lw=2)
+            axis.plot(100 * row.value, place, "o", color=COLOURS[0])
+        axis.set_yticks(range(len(chosen)), [_short(row.arm) for row in reversed(chosen)])
+        axis.set_ylim(-0.6, len(chosen) - 0.4)
+        axis.set_xlabel(f"{metric}, %")
+    figure.suptitle(title, fontsize=10)
+    return _png(figure)
+
+
+def arms(rows: Sequence[Row], metric: str, title: str) -> bytes:
+    """Left: each arm's seeds, mean and interval. Right: differences from classic, seed by seed."""
+    values = by_arm(rows, metric)
+    baseline = values.get(CLASSIC, {})
+    others = [arm for arm in values if arm != CLASSIC and paired(values[arm], baseline)[2]]
+    figure, axes = _panels(2 if others else 1, height=3.4)
+    for place, (_, seeds) in enumerate(values.items()):
+        _column(axes[0], place, 100 * np.array(list(seeds.values())))
+    axes[0].set_xticks(range(len(values)), [arm.replace("+", "+\n") for arm in values], fontsize=8)
+    axes[0].set_ylabel(f"{metric}, %")
+    for place, arm in enumerate(others):
+        a, b, _ = paired(values[arm], baseline)
+        _column(axes[1], place, 100 * (a - b))
+    if others:
+        axes[1].axhline(0, color="black", lw=0.8)
+        axes[1].set_xticks(range(len(others)), [arm.replace("+", "+\n") for arm in others], fontsize=8)
+        axes[1].set_xlim(-0.5, len(others) - 0.5)
+        axes[1].set_ylabel(f"difference from {CLASSIC}, points")
+    figure.suptitle(title, fontsize=10)
+    return _png(figure)
+
+
+def _column(axis: matplotlib.axes.Axes, place: int, values: np.ndarray) -> None:
+    """Points of all seeds, mean and t interval."""
+    colour = COLOURS[place % len(COLOURS)]
+    spread = np.linspace(-0.12, 0.12, len(values)) if len(values) > 1 else np.zeros(1)
+    axis.plot(place + spread, values, "o", color=colour, alpha=0.5, ms=4)
+    if len(values) > 1:
+        low, high = stats.t_interval(values)
+        axis.plot([place + 0.25] * 2, [low, high], color=colour, lw=2)
+    axis.plot(place + 0.25, values.mean(), "D", color=colour, ms=5)
+
+
+def _panels(count: int, *, height: float) -> tuple[Figure, list[matplotlib.axes.Axes]]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(max(4.2, 3.6 * count), height), layout="constrained", dpi=DPI)
+    return figure, [figure.add_subplot(1, count, place + 1) for place in range(count)]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 28 else text[:26] + "…"
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})  # no version: the same bytes everywhere
+    return buffer.getvalue()

@@ -1,0 +1,150 @@
+"""`recog bench report`: every table, plot and sentence from the rows, and from nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+
+from benchmarks import plots, rows
+from benchmarks.rows import Row
+from benchmarks.summaries import (
+    COST,
+    Figure,
+    Section,
+    Table,
+    arm_sentences,
+    arms_table,
+    cost,
+    grid,
+    groups,
+    history,
+    latest,
+)
+from recog.checkpoints import write_atomically
+
+FIGURES = "figures"
+TITLES = {
+    "verify": "Same person or not",
+    "identify": "Who is it, and are strangers refused",
+    "augment": "What synthetic faces do to recognition",
+    "generate": "Generators",
+    "repair": "Repair",
+    "search": "Search",
+    "speed": "Speed",
+}
+
+
+@dataclass(frozen=True)
+class Report:
+    """Sections in order, and the pictures they show by file name."""
+
+    sections: list[Section]
+    pictures: dict[str, bytes]
+
+
+def write(results: Path, out: Path) -> list[Path]:
+    """Render the rows of a folder.
+
+    Returns: the files written: report.md, report.html and figures/*.png. The same rows give the same bytes.
+    Raises: DataError: no rows there; WriteFailed.
+    """
+    report = build(rows.read_folder(results))
+    contents = {
+        "report.md": render("report.md.j2", report.sections).encode(),
+        "report.html": render("report.html.j2", report.sections).encode(),
+        **report.pictures,
+    }
+    for name, content in contents.items():
+        write_atomically(out / name, content)
+    return [out / name for name in contents]
+
+
+def build(measured: Sequence[Row]) -> Report:
+    """Sections and pictures of these rows."""
+    kept = latest(measured)
+    pictures: dict[str, bytes] = {}
+    sections = []
+    for bench in sorted({row.bench for row in kept}, key=_rank):
+        chosen = [row for row in kept if row.bench == bench]
+        section = Section(TITLES.get(bench, bench))
+        make = _augment if bench == "augment" else _plain
+        make(section, chosen, pictures)
+        sections.append(section)
+    sections.append(Section("What was run", tables=[history(kept)]))
+    return Report(sections, pictures)
+
+
+def render(template: str, sections: Sequence[Section]) -> str:
+    """A template of this package, filled in."""
+    loader = jinja2.PackageLoader("benchmarks", "templates")
+    environment = jinja2.Environment(
+        loader=loader,
+        autoescape=template.endswith(".html.j2"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["cell"] = lambda text: str(text).replace("|", "\\|").replace("\n", " ")
+    return environment.get_template(template).render(sections=sections)
+
+
+def _plain(section: Section, chosen: Sequence[Row], pictures: dict[str, bytes]) -> None:
+    """A table and a plot for each data set and protocol; models are the lines."""
+    merged: dict[tuple[str, str], list[Row]] = {}
+    for row in chosen:
+        merged.setdefault((row.data, row.protocol), []).append(row)
+    for (data, protocol), group in merged.items():
+        title = f"{data}: {protocol}"
+        section.tables.append(grid(group, f"{title} (n = {_counts(group)})"))
+        _figure(
+            section,
+            pictures,
+            f"{group[0].bench} {data} {protocol}",
+            title,
+            lambda g=group, t=title: plots.intervals(g, t),
+        )
+
+
+def _augment(section: Section, chosen: Sequence[Row], pictures: dict[str, bytes]) -> None:
+    """Arms by seeds for each plan and exam, then what it cost."""
+    exams = [row for row in chosen if row.metric != COST]
+    for (plan, data, protocol), group in groups(exams).items():
+        title = f"{data}: {protocol}"
+        for metric in dict.fromkeys(row.metric for row in group):
+            section.tables.append(arms_table(group, metric, f"{metric}, {title}, plan {plan}"))
+        headline = group[0].metric
+        section.text += [f"{data}. {sentence}" for sentence in arm_sentences(group, headline)]
+        _figure(
+            section,
+            pictures,
+            f"augment {plan} {data}",
+            title,
+            lambda g=group, m=headline, t=title: plots.arms(g, m, t),
+        )
+    table = cost(chosen)
+    if table is not None:
+        section.tables.append(table)
+
+
+def _figure(
+    section: Section, pictures: dict[str, bytes], name: str, caption: str, draw: Callable[[], bytes]
+) -> None:
+    file = f"{FIGURES}/{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')[:80]}.png"
+    pictures[file] = draw()
+    section.figures.append(Figure(file, caption))
+
+
+def _counts(group: Sequence[Row]) -> str:
+    return ", ".join(f"{n:,}" for n in sorted({row.n for row in group}))
+
+
+def _rank(bench: str) -> tuple[int, str]:
+    order = list(TITLES)
+    return (order.index(bench) if bench in order else len(order), bench)
+
+
+__all__ = ["Report", "Table", "build", "render", "write"]

@@ -1,0 +1,144 @@
+"""Intervals and tests: folds, proportions, bootstraps over identities, paired seeds."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from benchmarks.metrics import Bools, Floats, Ranking
+from recog.errors import DataError
+
+Interval = tuple[float, float]
+Indices = NDArray[np.integer]
+
+
+def t_interval(values: Floats) -> Interval:
+    """95 % interval of a mean over folds (Student's t; folds share training pairs, so it is slightly narrow).
+
+    Raises: DataError: fewer than two values.
+    """
+    if len(values) < 2:
+        raise DataError("An interval of a mean needs at least two values.")
+    if np.ptp(values) == 0:  # t of identical values divides by zero
+        return float(values[0]), float(values[0])
+    interval = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
+    return float(interval.low), float(interval.high)
+
+
+def proportion_interval(count: int, total: int) -> Interval:
+    """95 % Clopper-Pearson interval of `count` of `total`.
+
+    Raises: DataError: nothing was counted.
+    """
+    if total < 1:
+        raise DataError("A proportion of nothing has no interval.")
+    interval = stats.binomtest(count, total).proportion_ci(0.95, method="exact")
+    return float(interval.low), float(interval.high)
+
+
+def tar_intervals(
+    scores: Floats,
+    mated: Bools,
+    identities: tuple[Indices, Indices],
+    fmrs: Sequence[float],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> list[Interval]:
+    """95 % intervals of TAR at each FMR, by resampling identities.
+
+    Pairs that share a person are not independent, so people are drawn with replacement and not pairs. A mated
+    pair counts as often as its person was drawn, a non-mated one as often as both people together.
+
+    Args:
+        identities: two (N,) arrays, the person on each side of each pair as a number 0..people-1.
+        fmrs: false-match rates as fractions.
+    Raises: TooFewPairs: see `Ranking.tar_at_fmr`.
+    """
+    left, right = identities
+    ranking = Ranking(scores, mated)
+    people = int(max(left.max(), right.max())) + 1
+
+    def rates(drawn: Indices) -> Floats:
+        times = np.bincount(drawn, minlength=people).astype(np.float64)
+        weights = np.where(mated, times[left], times[left] * times[right])
+        return np.array([ranking.tar_at_fmr(fmr, weights) for fmr in fmrs])
+
+    return bootstrap(rates, people, resamples=resamples, seed=seed)
+
+
+def bootstrap(
+    statistic: Callable[[Indices], Floats], items: int, *, resamples: int = 1000, seed: int = 0
+) -> list[Interval]:
+    """95 % BCa intervals (Efron 1987) of a vector of statistics of `items` things drawn with replacement.
+
+    Where BCa is not defined, because all resamples fall on one side of the value (a TAR of 1.0), the interval
+    is that of the percentiles.
+
+    Args:
+        statistic: indices drawn -> (K,) values.
+    """
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")  # scipy warns of the degenerate case that is handled below
+        result = stats.bootstrap(
+            (np.arange(items),),
+            statistic,
+            n_resamples=resamples,
+            vectorized=False,
+            method="BCa",
+            rng=np.random.default_rng(seed),
+        )
+    low, high = (np.atleast_1d(edge) for edge in result.confidence_interval)
+    spread = np.atleast_2d(result.bootstrap_distribution)
+    percentiles = np.percentile(spread, [2.5, 97.5], axis=-1)
+    defined = np.isfinite(low) & np.isfinite(high)
+    low, high = np.where(defined, low, percentiles[0]), np.where(defined, high, percentiles[1])
+    return [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class PairedDifference:
+    """How much one arm differs from another when both ran with the same seeds."""
+
+    mean: float
+    ci95: Interval | None  # BCa over seeds; None for fewer than three seeds
+    p_value: float  # two-sided sign-flip test; never below its floor
+    floor: float  # 2 ** (1 - n): the smallest p-value that n pairs can give
+    n: int
+
+
+def paired_difference(values: Floats, baseline: Floats, *, seed: int = 0) -> PairedDifference:
+    """Mean of `values - baseline`, seed by seed, with its interval and an exact sign-flip test.
+
+    Args:
+        values, baseline: (n,) the same metric of two arms, in the same order of seeds.
+    Raises: DataError: the arms do not have the same seeds.
+    """
+    if len(values) != len(baseline) or not len(values):
+        raise DataError(f"Paired arms need the same seeds: {len(values)} against {len(baseline)} values.")
+    differences = np.asarray(values, np.float64) - np.asarray(baseline, np.float64)
+    n = len(differences)
+    floor = 2.0 ** (1 - n)
+    interval = (
+        bootstrap(lambda drawn: differences[drawn].mean(keepdims=True), n, seed=seed)[0] if n > 2 else None
+    )
+    p_value = _sign_flip(differences, seed) if n > 1 else 1.0
+    return PairedDifference(float(differences.mean()), interval, max(p_value, floor), floor, n)
+
+
+def _sign_flip(differences: Floats, seed: int) -> float:
+    """scipy's paired permutation test against zero: exact up to 13 pairs, sampled above."""
+    result = stats.permutation_test(
+        (differences, np.zeros_like(differences)),
+        lambda a, b: float(np.mean(a - b)),
+        permutation_type="samples",
+        vectorized=False,
+        n_resamples=9999,
+        rng=np.random.default_rng(seed),
+    )
+    return float(result.pvalue)

@@ -1,0 +1,183 @@
+"""Rows -> what they say: tables and sentences, descriptive and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from benchmarks import stats
+from benchmarks.augmentation import ARMS, CLASSIC
+from benchmarks.rows import Row
+
+Cells = list[str]
+PERCENT = frozenset({"accuracy", "AUC", "rank-1"})
+COST = "seconds a run"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text."""
+
+    caption: str
+    head: Cells
+    body: list[Cells]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture that `benchmarks.plots` draws."""
+
+    file: str  # relative to the report
+    caption: str
+
+
+@dataclass
+class Section:
+    """One heading of the report."""
+
+    title: str
+    text: list[str] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    figures: list[Figure] = field(default_factory=list)
+
+
+def latest(rows: Iterable[Row]) -> list[Row]:
+    """Of rows that measured the same thing under the same plan only the last, in order."""
+    kept = {(r.bench, r.plan, r.data, r.protocol, r.arm, r.metric, r.seed): r for r in rows}
+    return list(kept.values())
+
+
+def number(row: Row) -> str:
+    """The value as the report prints it: shares in percent, with the interval."""
+    return quantity(row.value, row.ci95, share=is_share(row.metric))
+
+
+def is_share(metric: str) -> bool:
+    """Whether a metric is a fraction that is read as a percentage."""
+    return metric in PERCENT or metric.startswith(("TAR", "F", "failure"))
+
+
+def quantity(value: float, ci95: tuple[float, float] | None, *, share: bool) -> str:
+    """For example 99.38 % [99.05, 99.71]."""
+    scale, unit, digits = (100.0, " %", 2) if share else (1.0, "", 3)
+    interval = "" if ci95 is None else f" [{ci95[0] * scale:.{digits}f}, {ci95[1] * scale:.{digits}f}]"
+    return f"{value * scale:.{digits}f}{unit}{interval}"
+
+
+def grid(rows: Sequence[Row], caption: str) -> Table:
+    """One line an arm, one column a metric."""
+    metrics = list(dict.fromkeys(row.metric for row in rows))
+    cells = {(row.arm, row.metric): number(row) for row in rows}
+    arms = list(dict.fromkeys(row.arm for row in rows))
+    return Table(
+        caption, ["", *metrics], [[arm, *(cells.get((arm, m), "") for m in metrics)] for arm in arms]
+    )
+
+
+def groups(rows: Iterable[Row]) -> dict[tuple[str, str, str], list[Row]]:
+    """Rows of the same plan, data and protocol, in order of appearance."""
+    found: dict[tuple[str, str, str], list[Row]] = {}
+    for row in rows:
+        found.setdefault((row.plan, row.data, row.protocol), []).append(row)
+    return found
+
+
+def by_arm(rows: Sequence[Row], metric: str) -> dict[str, dict[int, float]]:
+    """Value by seed by arm, arms in the order of the plan."""
+    found: dict[str, dict[int, float]] = {arm: {} for arm in ARMS}
+    for row in rows:
+        if row.metric == metric and row.seed is not None:
+            found.setdefault(row.arm, {})[row.seed] = row.value
+    return {arm: values for arm, values in found.items() if values}
+
+
+def paired(values: dict[int, float], baseline: dict[int, float]) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """The two arms at the seeds that both have."""
+    seeds = sorted(values.keys() & baseline.keys())
+    return np.array([values[s] for s in seeds]), np.array([baseline[s] for s in seeds]), seeds
+
+
+def arms_table(rows: Sequence[Row], metric: str, caption: str) -> Table:
+    """Mean of each arm over seeds, and its paired difference from classic augmentation."""
+    arms = by_arm(rows, metric)
+    baseline = arms.get(CLASSIC, {})
+    body = [
+        [arm, str(len(values)), _mean(values), *_difference(arm, values, baseline)]
+        for arm, values in arms.items()
+    ]
+    head = ["arm", "seeds", metric, f"difference from {CLASSIC}, points", "sign-flip p (floor)"]
+    return Table(caption, head, body)
+
+
+def arm_sentences(rows: Sequence[Row], metric: str) -> list[str]:
+    """One sentence an arm: what was seen, without a verdict."""
+    arms = by_arm(rows, metric)
+    baseline = arms.get(CLASSIC, {})
+    regimes = {row.arm: row.regime for row in rows if row.regime}
+    sentences = []
+    for arm, values in arms.items():
+        regime = f" (generator: {regimes[arm]} regime)" if arm in regimes else ""
+        text = f"{arm}{regime}: {metric} {_mean(values)} over {len(values)} seeds"
+        a, b, seeds = paired(values, baseline)
+        if arm != CLASSIC and seeds:
+            points = 100 * float((a - b).mean())
+            text += (
+                f", {points:+.2f} points from {CLASSIC}, higher in {int((a > b).sum())} of {len(seeds)} seeds"
+            )
+        sentences.append(text + ".")
+    return sentences
+
+
+def cost(rows: Sequence[Row]) -> Table | None:
+    """Estimated before the run, beside what runs took."""
+    estimates = {row.arm: row for row in rows if row.metric == COST}
+    taken: dict[str, dict[tuple[int | None, str], float]] = {}
+    for row in rows:
+        if row.metric != COST:
+            taken.setdefault(row.arm, {})[(row.seed, row.plan)] = row.seconds
+    if not estimates and not taken:
+        return None
+    body = []
+    for arm in dict.fromkeys([*(a for a in ARMS if a in estimates or a in taken), *estimates, *taken]):
+        seen = list(taken.get(arm, {}).values())
+        estimate = estimates.get(arm)
+        body.append([
+            arm,
+            f"{estimate.value:.0f} s" if estimate else "",
+            str(estimate.details.get("steps", "")) if estimate else "",
+            f"{np.mean(seen):.0f} s" if seen else "",
+            str(len(seen)),
+        ])  # fmt: skip
+    return Table("Cost of one run", ["arm", "estimated", "steps", "taken, exams included", "runs"], body)
+
+
+def history(rows: Iterable[Row]) -> Table:
+    """What was run, with which code, on what, and how long it took."""
+    runs: dict[tuple[str, str, str, str], dict[tuple[str, str, int | None], float]] = {}
+    for row in rows:
+        unit = (row.plan, row.arm if row.bench == "augment" else "", row.seed)
+        runs.setdefault((row.bench, row.command, row.commit, row.device), {})[unit] = row.seconds
+    body = [[*key, _duration(sum(units.values()))] for key, units in runs.items()]
+    return Table("What was run", ["bench", "command", "commit", "device", "time"], body)
+
+
+def _mean(values: dict[int, float]) -> str:
+    array = np.array(list(values.values()))
+    return quantity(float(array.mean()), stats.t_interval(array) if len(array) > 1 else None, share=True)
+
+
+def _difference(arm: str, values: dict[int, float], baseline: dict[int, float]) -> Cells:
+    a, b, seeds = paired(values, baseline)
+    if arm == CLASSIC or not seeds:
+        return ["", ""]
+    found = stats.paired_difference(a, b)
+    interval = "" if found.ci95 is None else f" [{100 * found.ci95[0]:+.2f}, {100 * found.ci95[1]:+.2f}]"
+    return [f"{100 * found.mean:+.2f}{interval}", f"{found.p_value:.3f} ({found.floor:.3f})"]
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

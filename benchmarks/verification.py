@@ -1,0 +1,123 @@
+"""`recog bench verify`: are two photos of one person? The rows of one embedder at one exam, with intervals.
+
+Accuracy is LFW's (each fold at the threshold best on the others) with Student's interval over folds; TAR at a
+fixed FMR has an interval from a bootstrap over identities. How many photos gave no face is a row of its own
+(failure to enroll); see `benchmarks.exams` for how they count.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import metrics, stats
+from benchmarks.exams import Exam
+from benchmarks.photos import Embeds
+from benchmarks.rows import Row, origin
+
+logger = logging.getLogger(__name__)
+
+FMRS = (1e-2, 1e-3, 1e-4)
+Measured = tuple[
+    str, float, stats.Interval | None, int, Mapping[str, Any]
+]  # metric, value, interval, n, details
+
+
+def verify(
+    exam: Exam, embedder: Embeds, *, arm: str | None = None, resamples: int = 1000, device: str = "auto"
+) -> list[Row]:
+    """Measure one embedder.
+
+    Args:
+        arm: what reports call this model; default its name.
+        resamples: of the bootstrap over identities.
+    Raises: TooFewPairs: mated or non-mated pairs are missing.
+    """
+    started = time.perf_counter()
+    plan = {"exam": exam.digest(), "model": embedder.digest, "resamples": resamples}
+    source = origin("verify", exam.protocol, exam.data, plan, device)
+    scores = exam.scores(embedder)
+    measured = [*_accuracy(exam, scores), *_rates(exam, scores, resamples), _failures(exam)]
+    seconds = time.perf_counter() - started
+    name, model = arm or embedder.name, embedder.digest
+    return [
+        source.row(
+            arm=name,
+            metric=metric,
+            value=value,
+            ci95=ci95,
+            n=n,
+            model=model,
+            seconds=seconds,
+            details=details,
+        )
+        for metric, value, ci95, n, details in measured
+    ]
+
+
+def marks(exam: Exam, embedder: Embeds) -> dict[str, tuple[float, int]]:
+    """The metrics of an exam as (value, n), without intervals: for benchmarks that repeat the training."""
+    scores, chosen = exam.scores(embedder), exam.balanced()
+    mated = exam.pairs.mated
+    ranking = metrics.Ranking(scores, mated)
+    accuracy = metrics.accuracy_by_fold(scores[chosen], mated[chosen], exam.folds(chosen)).mean()
+    rates = {tar_name(fmr): (ranking.tar_at_fmr(fmr), int(mated.sum())) for fmr in _supported(mated)[:2]}
+    auc = metrics.auc_score(scores, mated)
+    return {**rates, "accuracy": (float(accuracy), len(chosen)), "AUC": (auc, len(mated))}
+
+
+def tar_name(fmr: float) -> str:
+    """The metric's name in rows, for example TAR@FMR=1e-3."""
+    return "TAR@FMR=" + f"{fmr:.0e}".replace("e-0", "e-")
+
+
+def _supported(mated: NDArray[np.bool_]) -> list[float]:
+    """The false-match rates that this many non-mated pairs can show."""
+    count = int((~mated).sum())
+    if count * FMRS[0] < 1:
+        logger.warning("%d non-mated pairs cannot show an FMR of %g: no TAR", count, FMRS[0])
+    return [fmr for fmr in FMRS if count * fmr >= 1 - 1e-9]
+
+
+def _accuracy(exam: Exam, scores: NDArray[np.float64]) -> list[Measured]:
+    """For balanced lists: where nearly all pairs are non-mated, refusing everyone is "accurate"."""
+    mated = exam.pairs.mated
+    if abs(float(mated.mean()) - 0.5) > 0.2:
+        return []
+    folds = metrics.accuracy_by_fold(scores, mated, exam.folds(np.arange(len(mated))))
+    details = {
+        "folds": [round(float(value), 6) for value in folds],
+        "std": round(float(folds.std(ddof=1)), 6),
+    }
+    return [("accuracy", float(folds.mean()), stats.t_interval(folds), len(mated), details)]
+
+
+def _rates(exam: Exam, scores: NDArray[np.float64], resamples: int) -> list[Measured]:
+    """TAR at each FMR that the number of non-mated pairs supports, and AUC."""
+    pairs = exam.pairs
+    count = int(pairs.mated.sum())
+    details = {
+        "mated": count,
+        "non_mated": len(pairs) - count,
+        "people": len(np.unique(pairs.people)),
+    }
+    fmrs = _supported(pairs.mated)
+    ranking = metrics.Ranking(scores, pairs.mated)
+    sides = pairs.sides
+    intervals = stats.tar_intervals(scores, pairs.mated, sides, fmrs, resamples=resamples) if fmrs else []
+    rates: list[Measured] = [
+        (tar_name(fmr), ranking.tar_at_fmr(fmr), interval, count, details)
+        for fmr, interval in zip(fmrs, intervals, strict=True)
+    ]
+    return [*rates, ("AUC", metrics.auc_score(scores, pairs.mated), None, len(pairs), details)]
+
+
+def _failures(exam: Exam) -> Measured:
+    missed, total = int((~exam.found).sum()), len(exam.found)
+    interval = stats.proportion_interval(missed, total)
+    return "failure to enroll", missed / total, interval, total, {"photos": missed}

@@ -1,0 +1,171 @@
+"""Crops with what a generator is conditioned on: a vector of the identity, and attributes."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from recog.embedding import Embedder
+from recog.errors import DataError
+from recog.training.data import CropSet, cache_folder, open_crops, read_roles
+
+logger = logging.getLogger(__name__)
+
+# CelebA's names. The first group belongs to a person, the second to a photo.
+LASTING = ("Male", "Young", "Blond_Hair", "Black_Hair")
+PASSING = ("Smiling", "Eyeglasses", "Wearing_Hat", "Mouth_Slightly_Open")
+ATTRIBUTES = (*LASTING, *PASSING)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step's faces, on the device that computes."""
+
+    images: Tensor  # (B, 3, S, S) RGB in [-1, 1], channels_last
+    centres: Tensor  # (B, D) unit vectors of the identities; D = 0 when nothing conditions
+    attributes: Tensor  # (B, A) -1, 0 (not known) or 1
+
+
+def condition(centres: Tensor, attributes: Tensor) -> Tensor:
+    """(B, D) unit vectors and (B, A) attributes -> (B, D + A), all entries of about unit size."""
+    return torch.cat([centres * math.sqrt(max(1, centres.shape[1])), attributes], dim=1)
+
+
+@dataclass(frozen=True, eq=False)
+class FaceData:
+    """Crops, the identity centre and the attributes of each, and the model that made the centres."""
+
+    crops: CropSet
+    centres: NDArray[np.float32]  # (N, D) unit: the identity's other photos, averaged (leave one out)
+    similarities: NDArray[np.float32]  # (N,) cosine of each crop to its own centre
+    attributes: NDArray[np.float32]  # (N, A) -1, 0 (not known) or 1
+    attribute_names: tuple[str, ...] = ()
+    model_digest: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.crops)
+
+    @classmethod
+    def plain(cls, crops: CropSet) -> FaceData:
+        """Crops that nothing is known of, for training without conditions."""
+        nothing = np.zeros((len(crops), 0), np.float32)
+        return cls(crops, nothing, np.zeros(len(crops), np.float32), nothing)
+
+    @property
+    def condition_size(self) -> int:
+        """Length of identity vector and attributes together."""
+        return self.centres.shape[1] + self.attributes.shape[1]
+
+    def batch(self, size: int, rng: torch.Generator, device: torch.device) -> Batch:
+        """Draw `size` faces with replacement, each mirrored or not."""
+        rows = torch.randint(len(self), (size,), generator=rng).numpy()
+        mirror = torch.rand(size, generator=rng) < 0.5
+        images = torch.from_numpy(self.crops.images[rows]).permute(0, 3, 1, 2)  # a view: channels_last
+        images = torch.where(mirror[:, None, None, None], images.flip(3), images).to(device)
+        images = (images.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+        return Batch(
+            images,
+            torch.from_numpy(self.centres[rows]).to(device),
+            torch.from_numpy(self.attributes[rows]).to(device),
+        )
+
+
+def open_faces(
+    folder: Path,
+    *,
+    size: int,
+    embedder: Embedder | None = None,
+    roles: Path | None = None,
+    role: str = "fit",
+    attributes: Path | None = None,
+) -> FaceData:
+    """Open a folder of aligned crops (one sub-folder an identity) for training a generator.
+
+    Args:
+        size: px the faces are trained at.
+        embedder: recogniser A, whose vectors condition the generator; None for the repairer.
+        roles: CSV of identity, role; only identities of `role` are used.
+        attributes: CSV with a `file` column and CelebA's attributes as 0/1; crops it lacks get zeros.
+    Raises: DataError: nothing to train on.
+    """
+    names = None
+    if roles is not None:
+        there = {entry.name for entry in folder.iterdir() if entry.is_dir()} if folder.is_dir() else set()
+        names = [name for name in read_roles(roles, role) if name in there]
+        if not names:
+            raise DataError(
+                f"{folder}: nobody here has the role {role!r} in {roles}. Check --roles and --role."
+            )
+    crops = open_crops(folder, size=size, identities=names)
+    if embedder is None:
+        return FaceData.plain(crops)
+    native = open_crops(folder, size=embedder.image_size, identities=names)
+    centres, similarities = leave_one_out(_embeddings(native, embedder), crops.labels)
+    values, known = _attributes(crops.files, attributes)
+    return FaceData(crops, centres, similarities, values, known, embedder.digest)
+
+
+def leave_one_out(
+    embeddings: NDArray[np.float32], labels: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Centre of each crop's identity without the crop itself, and the crop's cosine to it.
+
+    A generator that is given a face's own vector copies the face; an identity of one photo has no other.
+
+    Args:
+        embeddings: (N, D) unit vectors. labels: (N,) identity of each.
+    Returns: (N, D) unit vectors; (N,) cosines.
+    """
+    sums = np.zeros((int(labels.max()) + 1, embeddings.shape[1]), np.float32)
+    np.add.at(sums, labels, embeddings)
+    alone = np.bincount(labels)[labels] == 1
+    others = np.where(alone[:, None], embeddings, sums[labels] - embeddings)
+    centres = others / np.linalg.norm(others, axis=1, keepdims=True).clip(min=1e-6)
+    return centres.astype(np.float32), (centres * embeddings).sum(axis=1).astype(np.float32)
+
+
+def _embeddings(crops: CropSet, embedder: Embedder) -> NDArray[np.float32]:
+    """Embeddings of all crops; computed once for these pixels and this model."""
+    content = hashlib.sha256(embedder.digest.encode())
+    content.update(np.ascontiguousarray(crops.images).data)
+    path = cache_folder() / "embeddings" / f"{content.hexdigest()[:24]}.npy"
+    if not path.is_file():
+        logger.info("embedding %d crops with %s", len(crops), embedder.name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = path.with_suffix(".part.npy")
+        np.save(scratch, embedder.embed(crops.images), allow_pickle=False)
+        scratch.replace(path)
+    vectors: NDArray[np.float32] = np.load(path, allow_pickle=False)
+    return vectors
+
+
+def _attributes(files: Sequence[str], manifest: Path | None) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """(N, A) of -1, 0 or 1 and the A names; A = 0 without a manifest."""
+    if manifest is None:
+        return np.zeros((len(files), 0), np.float32), ()
+    try:
+        with manifest.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+    except OSError as error:
+        raise DataError(f"{manifest}: cannot be read ({error.strerror}).") from error
+    lacking = [name for name in ("file", *ATTRIBUTES) if not rows or name not in rows[0]]
+    if lacking:
+        raise DataError(
+            f"{manifest}: no column {lacking[0]!r}. Give a CSV with file and {', '.join(ATTRIBUTES)}."
+        )
+    known = {
+        "/".join(Path(row["file"]).parts[-2:]): [2.0 * float(row[name] == "1") - 1 for name in ATTRIBUTES]
+        for row in rows
+    }
+    unknown = [0.0] * len(ATTRIBUTES)
+    return np.array([known.get(file, unknown) for file in files], np.float32), ATTRIBUTES

@@ -1,0 +1,66 @@
+"""Formulae only, each from its source; `generative.objectives` combines them."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+SSIM_FACES = 16  # faces a step whose SSIM is measured
+SSIM_WINDOW = 48  # px, side of the window it is measured in
+
+
+def charbonnier(prediction: Tensor, target: Tensor, epsilon: float = 1e-3) -> Tensor:
+    """Mean of sqrt(d^2 + epsilon^2): L1 with a smooth bottom (Lai et al. 2017, arXiv:1704.03915, eq. 3)."""
+    return ((prediction.float() - target.float()).square() + epsilon**2).sqrt().mean()
+
+
+def ssim_error(prediction: Tensor, target: Tensor, rng: torch.Generator) -> Tensor:
+    """1 - SSIM of the luminance of images (B, 3, S, S) in [-1, 1].
+
+    SSIM is a mean over places and images, so a random window of some faces estimates it without bias;
+    over everything it would cost more than the networks do.
+    """
+    size = prediction.shape[-1]
+    window = min(SSIM_WINDOW, size)
+    top, left = (int(torch.randint(size - window + 1, (), generator=rng)) for _ in range(2))
+    pair = [
+        x[:SSIM_FACES, :, top : top + window, left : left + window].float().mean(dim=1, keepdim=True)
+        for x in (prediction, target)
+    ]
+    with torch.autocast(prediction.device.type, enabled=False):  # differences of squares: bfloat16 loses them
+        score = structural_similarity_index_measure(pair[0], pair[1], sigma=1.0, data_range=2.0)
+    assert isinstance(score, Tensor)
+    return 1 - score
+
+
+def kl_divergence(mean: Tensor, log_variance: Tensor, free_nats: float = 0.0) -> Tensor:
+    """KL(N(mean, exp(log_variance)) || N(0, 1)) in nats, summed over the Z dimensions, averaged over B.
+
+    A dimension costs at least `free_nats` (free bits: Kingma et al. 2016, arXiv:1606.04934, appendix C.8),
+    so that none is switched off early.
+    """
+    nats = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)  # (B, Z)
+    return nats.mean(dim=0).clamp(min=free_nats).sum()
+
+
+def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """softplus(-D(real)) + softplus(D(fake)) (Goodfellow et al. 2014, eq. 1, as logits)."""
+    return F.softplus(-real.float()).mean() + F.softplus(fake.float()).mean()
+
+
+def generator_loss(fake: Tensor) -> Tensor:
+    """softplus(-D(fake)), the non-saturating form (Goodfellow et al. 2014, section 3)."""
+    return F.softplus(-fake.float()).mean()
+
+
+def r1_penalty(logits: Tensor, images: Tensor) -> Tensor:
+    """Mean of |grad D(x)|^2 / 2 over real images (Mescheder et al. 2018, arXiv:1801.04406, eq. 9)."""
+    (gradient,) = torch.autograd.grad(logits.float().sum(), images, create_graph=True)
+    return gradient.float().square().sum(dim=(1, 2, 3)).mean() / 2
+
+
+def identity_window(similarity: Tensor, low: float, high: float = 1.0) -> Tensor:
+    """Hinge to the cosines that real photos of one person show: zero between `low` and `high`."""
+    return (F.relu(low - similarity) + F.relu(similarity - high)).mean()

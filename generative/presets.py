@@ -1,0 +1,76 @@
+"""From a kind of network to a run that trains it: the pace that suits each, and its objective."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from generative.data import FaceData
+from generative.objectives import (
+    GanObjective,
+    GanSettings,
+    RepairObjective,
+    RepairSettings,
+    VaeObjective,
+    VaeSettings,
+)
+from generative.training import Objective, TrainConfig
+from recog.embedding import Embedder
+from recog.errors import ConfigError
+
+PACE = {
+    "gan": TrainConfig(),
+    "vae": TrainConfig(
+        total_kimg=200,
+        learning_rate=1e-3,
+        final_learning_rate=1e-5,
+        beta1=0.9,
+        gradient_clip=1.0,
+        ema_halflife_kimg=5,
+    ),
+    "repairer": TrainConfig(
+        image_size=112,
+        total_kimg=100,
+        learning_rate=1e-3,
+        final_learning_rate=1e-5,
+        beta1=0.9,
+        gradient_clip=1.0,
+        ema_halflife_kimg=5,
+        snapshot_kimg=25,
+    ),
+}
+KINDS = tuple(PACE)
+
+
+def pace(kind: str, **changes: Any) -> TrainConfig:
+    """The usual length and pace of a run of this kind, with changes; None leaves a value as it is.
+
+    Raises: ConfigError: no such kind, or a value out of range.
+    """
+    if kind not in PACE:
+        raise ConfigError(f"kind is {kind!r}; give one of {', '.join(KINDS)}.")
+    return replace(PACE[kind], **{name: value for name, value in changes.items() if value is not None})
+
+
+def objective(
+    kind: str, config: TrainConfig, data: FaceData, embedder: Embedder | None, settings: Mapping[str, Any]
+) -> Objective:
+    """The objective of this kind, its networks initialised from the run's seed.
+
+    Raises: ConfigError: a setting that the kind does not have, or no embedder where one is needed.
+    """
+    torch.manual_seed(config.seed)
+    given = {name: value for name, value in settings.items() if value is not None}
+    try:
+        if kind == "repairer":
+            return RepairObjective(RepairSettings(**given), config.image_size, embedder)
+        if embedder is None:
+            raise ConfigError(f"A {kind} is conditioned on identities: give an embedder (--model).")
+        if kind == "gan":
+            return GanObjective(data, embedder, GanSettings(**given), config.image_size)
+        return VaeObjective(data, embedder, VaeSettings(**given), config.image_size)
+    except TypeError as error:
+        raise ConfigError(f"A {kind} has no such setting ({error}).") from error

@@ -1,0 +1,261 @@
+"""Faces from a trained generator: new photos of given people, and people who do not exist."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from generative import curation
+from generative.data import condition
+from generative.errors import SynthesisExhausted
+from generative.grids import png, to_uint8
+from generative.models.gan import Generator
+from generative.models.vae import VAE
+from generative.people import PeopleModel
+from recog import checkpoints
+from recog.device import autocast, resolve
+from recog.embedding import Embedder
+from recog.errors import CheckpointError, DataError, ModelMismatch, ModelNotFound
+
+WEIGHTS = Path(__file__).parent / "weights"
+BUNDLED = {"bundled-gan": "gan", "bundled-vae": "vae"}
+BATCH = 32  # faces a forward pass
+DRAWS = 20  # candidates for each person wanted, before giving up
+
+
+@dataclass(frozen=True, eq=False)
+class Person:
+    """The synthetic photos of one identity."""
+
+    identity: str
+    images: NDArray[np.uint8]  # (K, S, S, 3) RGB
+    centre: NDArray[np.float32]  # (D,) what they were conditioned on, unit vector
+    attributes: NDArray[np.float32]  # (K, A) -1, 0 or 1
+    similarities: NDArray[np.float32]  # (K,) cosine of each photo to the centre, by recogniser A
+    source: str  # "given": a real person's centre; "sampled" or "mixed": nobody's
+    seed: int
+
+
+class Synthesizer:
+    """Generator weights together with the recogniser whose vectors condition them."""
+
+    def __init__(
+        self,
+        network: Generator | VAE,
+        config: dict[str, Any],
+        people: PeopleModel,
+        digest: str,
+        embedder: Embedder,
+        device: torch.device,
+    ) -> None:
+        if config["conditioning_digest"] != embedder.digest:
+            raise ModelMismatch(
+                f"This generator is conditioned on the embedder {config['conditioning_digest'][:12]}, but "
+                f"{embedder.name} ({embedder.digest[:12]}) is loaded. Load the embedder it was trained with, or "
+                "train a generator for this one: recog generate train."
+            )
+        self.network = network.to(device).eval().requires_grad_(False)
+        self.device = device
+        self.embedder = embedder
+        self.people = people
+        self.digest = digest
+        self.image_size = int(config["image_size"])
+        self.attribute_names = tuple(config["attributes"])
+
+    @classmethod
+    def load(cls, name: str | Path, embedder: Embedder, device: str = "auto") -> Synthesizer:
+        """Load a generator: "bundled-gan", "bundled-vae", a weights file, or a run directory.
+
+        Raises: ModelNotFound; CheckpointError; ModelMismatch: `embedder` is not the one that conditions it.
+        """
+        place = resolve(device)
+        path = _weights_file(str(name))
+        checkpoint = _either_kind(path)
+        options = checkpoint.config["network"]
+        network = Generator(**options) if checkpoint.kind == "gan" else VAE(**options)
+        network.load_state_dict(_part(checkpoint.tensors, "network."))
+        people = PeopleModel(_part(checkpoint.tensors, "people."), tuple(checkpoint.config["attributes"]))
+        return cls(network, checkpoint.config, people, checkpoint.digest, embedder, place)
+
+    def photos_of(self, embeddings: NDArray[np.float32], count: int, seed: int = 0) -> NDArray[np.uint8]:
+        """New photos of one person.
+
+        Args:
+            embeddings: (M, D) of the person's photos, or (D,); their mean is what the photos resemble.
+        Returns: (count, S, S, 3) uint8 RGB with attributes that vary as in the training set.
+        Raises: DataError: the vectors have another length.
+        """
+        return self._drawn(_centre(embeddings, self.embedder.embedding_size), count, seed)[0]
+
+    def person(
+        self,
+        identity: str,
+        embeddings: NDArray[np.float32],
+        count: int,
+        seed: int = 0,
+        *,
+        source: str = "given",
+        candidates: int = 1,
+    ) -> Person:
+        """New photos of one person with their scores; of `candidates` times as many, the best are kept."""
+        centre = _centre(embeddings, self.embedder.embedding_size)
+        images, attributes = self._drawn(centre, count * candidates, seed)
+        vectors = self.embedder.embed(images)
+        kept = curation.most_fitting(vectors, centre, count) if candidates > 1 else np.arange(count)
+        similarities = (vectors[kept] @ centre).astype(np.float32)
+        return Person(identity, images[kept], centre, attributes[kept], similarities, source, seed)
+
+    def new_people(
+        self,
+        count: int,
+        photos: int,
+        seed: int = 0,
+        *,
+        max_similarity: float = 0.35,
+        training_centres: NDArray[np.float32] | None = None,
+        candidates: int = 1,
+    ) -> list[Person]:
+        """People who do not exist, `photos` each.
+
+        Without data their centres come from the Gaussian that the checkpoint carries; with the centres
+        (P, D) of training people, from mixing pairs of those who look unlike each other.
+
+        Args:
+            max_similarity: cosine that no two new centres, and no new and training centre, exceed.
+        Raises: SynthesisExhausted: not so many people fit under `max_similarity`.
+        """
+        rng = torch.Generator().manual_seed(seed)
+        chosen: list[NDArray[np.float32]] = []
+        for centre in self._candidates(count * DRAWS, training_centres, rng):
+            apart = all(centre @ other <= max_similarity for other in chosen)
+            if training_centres is not None:
+                apart = apart and float((training_centres @ centre).max()) <= max_similarity
+            if apart:
+                chosen.append(centre)
+            if len(chosen) == count:
+                break
+        if len(chosen) < count:
+            raise SynthesisExhausted(
+                f"Only {len(chosen)} of {count} new people are less alike than {max_similarity}. "
+                "Ask for fewer, or allow a higher max_similarity."
+            )
+        source = "sampled" if training_centres is None else "mixed"
+        return [
+            self.person(
+                f"new-{seed:04d}-{i:05d}",
+                c,
+                photos,
+                seed * 1_000_003 + i,
+                source=source,
+                candidates=candidates,
+            )
+            for i, c in enumerate(chosen)
+        ]
+
+    @torch.inference_mode()
+    def faces(self, centres: Tensor, attributes: Tensor, rng: torch.Generator) -> NDArray[np.uint8]:
+        """One face for each row of centres (B, D) and attributes (B, A): (B, S, S, 3) uint8 RGB."""
+        place = self.device
+        noise = torch.randn(len(centres), self.network.noise_size, generator=rng)
+        given = condition(centres.float(), attributes)
+        pictures = [np.zeros((0, self.image_size, self.image_size, 3), np.uint8)]
+        for at in range(0, len(given), BATCH):
+            with autocast(place):
+                batch = self.network(noise[at : at + BATCH].to(place), given[at : at + BATCH].to(place))
+            pictures.append(to_uint8(batch))
+        return np.concatenate(pictures)
+
+    def _drawn(
+        self, centre: NDArray[np.float32], count: int, seed: int
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        rng = torch.Generator().manual_seed(seed)
+        rows = torch.from_numpy(centre).expand(count, -1)
+        attributes = self.people.draw_attributes(rows[:1], count, rng)[0]
+        return self.faces(rows, attributes, rng), attributes.numpy()
+
+    def _candidates(
+        self, count: int, centres: NDArray[np.float32] | None, rng: torch.Generator
+    ) -> Iterator[NDArray[np.float32]]:
+        if centres is None:
+            yield from self.people.draw(count, rng).numpy()
+            return
+        if len(centres) < 2:
+            raise DataError("Mixing needs the centres of two people at least. Give more, or none.")
+        for _ in range(count):
+            first = int(torch.randint(len(centres), (), generator=rng))
+            distant = np.argsort(centres @ centres[first])[: max(1, len(centres) // 2)]  # the less alike half
+            second = int(distant[int(torch.randint(len(distant), (), generator=rng))])
+            mixed = centres[first] + centres[second]
+            yield (mixed / max(float(np.linalg.norm(mixed)), 1e-6)).astype(np.float32)
+
+
+def write_identity_folder(
+    out: Path, people: list[Person], *, weights_digest: str, attribute_names: tuple[str, ...]
+) -> int:
+    """Write people as `out`/<identity>/<nnnn>.png plus manifest.jsonl; returns the number of photos.
+
+    A line of the manifest: file, identity, source, conditions, seed, weights (digest), scores.
+    Raises: WriteFailed.
+    """
+    lines = []
+    for person in people:
+        for index, image in enumerate(person.images):
+            file = f"{person.identity}/{index:04d}.png"
+            checkpoints.write_atomically(out / file, png(image))
+            lines.append(json.dumps(_manifest_line(person, index, file, weights_digest, attribute_names)))
+    checkpoints.write_atomically(out / "manifest.jsonl", "".join(f"{line}\n" for line in lines).encode())
+    return len(lines)
+
+
+def _manifest_line(
+    person: Person, index: int, file: str, digest: str, names: tuple[str, ...]
+) -> dict[str, Any]:
+    return {
+        "file": file,
+        "identity": person.identity,
+        "source": person.source,
+        "conditions": {n: int(v) for n, v in zip(names, person.attributes[index], strict=True)},
+        "seed": person.seed,
+        "weights": digest,
+        "scores": {"identity_cosine": round(float(person.similarities[index]), 4)},
+    }
+
+
+def _centre(embeddings: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    vectors = np.atleast_2d(np.asarray(embeddings, np.float32))
+    if vectors.ndim != 2 or vectors.shape[1] != size or not len(vectors):
+        raise DataError(f"embeddings are {np.shape(embeddings)}; give (M, {size}), M >= 1.")
+    mean = vectors.mean(axis=0)
+    length = float(np.linalg.norm(mean))
+    if not np.isfinite(length) or length < 1e-6:
+        raise DataError("The embeddings have no direction in common, or are not finite: no face fits them.")
+    return (mean / length).astype(np.float32)
+
+
+def _weights_file(name: str) -> Path:
+    path = WEIGHTS / f"{BUNDLED[name]}.safetensors" if name in BUNDLED else Path(name)
+    path = path / "final.safetensors" if path.is_dir() else path
+    if not path.is_file():
+        raise ModelNotFound(
+            f"{name!r}: no generator here. Give {' or '.join(BUNDLED)}, a .safetensors file, or a run directory."
+        )
+    return path
+
+
+def _either_kind(path: Path) -> checkpoints.Checkpoint:
+    try:
+        return checkpoints.load(path, kind="gan")
+    except CheckpointError:
+        return checkpoints.load(path, kind="vae")
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,260 @@
+"""One linear loop that trains every network here; what is minimised is the objective's business."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from generative.data import Batch, FaceData
+from generative.errors import TrainingDiverged
+from generative.grids import save_grid
+from recog import checkpoints
+from recog.device import autocast, resolve
+from recog.errors import ConfigError
+from recog.training.runs import RunDirectory, pack, unpack
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Length and pace of a run; units are in the names. The objective has settings of its own.
+
+    Raises: ConfigError: a value is outside its range.
+    """
+
+    image_size: int = 64  # px
+    batch_size: int = 64  # faces a step
+    total_kimg: float = 300.0  # length of the run, thousands of faces seen
+    learning_rate: float = 2e-4  # Adam; falls along a cosine ...
+    final_learning_rate: float = 5e-5  # ... to this
+    beta1: float = 0.0
+    beta2: float = 0.99
+    gradient_clip: float = math.inf  # norm
+    ema_halflife_kimg: float = 20.0
+    ema_rampup: float = 0.1  # the half-life is at most this share of the faces seen so far
+    snapshot_kimg: float = 50.0  # between saved states and sample grids
+    log_kimg: float = 5.0
+    seed: int = 0
+    bf16: bool = True  # where the device has it natively
+
+    def __post_init__(self) -> None:
+        checks = {
+            "image_size": self.image_size >= 8,
+            "batch_size": self.batch_size >= 2,
+            "total_kimg": self.total_kimg > 0,
+            "learning_rate": self.learning_rate > 0,
+            "final_learning_rate": 0 <= self.final_learning_rate <= self.learning_rate,
+            "ema_halflife_kimg": self.ema_halflife_kimg > 0,
+            "snapshot_kimg": self.snapshot_kimg > 0,
+            "log_kimg": self.log_kimg > 0,
+        }
+        for name, fine in checks.items():
+            if not fine:
+                raise ConfigError(f"{name} is {getattr(self, name)!r}; see TrainConfig for what is possible.")
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole run."""
+        return max(1, round(self.total_kimg * 1000 / self.batch_size))
+
+    def every(self, kimg: float) -> int:
+        """Steps that `kimg` thousand faces take."""
+        return max(1, round(kimg * 1000 / self.batch_size))
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Where in the run a step is, and its source of randomness."""
+
+    step: int
+    progress: float  # 0..1
+    rng: torch.Generator  # seeded by the step alone: a resumed run repeats the uninterrupted one
+
+
+Stats = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One update of a step: whose weights move, and against which loss."""
+
+    name: str
+    module: nn.Module
+    loss: Callable[[Batch, Moment], tuple[Tensor, Mapping[str, Tensor]]]
+
+
+class Objective(Protocol):
+    """What the loop calls without knowing which it is."""
+
+    kind: str  # of the checkpoint
+    network: nn.Module  # what is averaged and shipped
+    phases: Sequence[Phase]  # of each step, in order
+
+    def run_config(self) -> dict[str, Any]:
+        """What makes this run what it is, JSON-able."""
+
+    def model_config(self) -> dict[str, Any]:
+        """Enough to build `network` again, JSON-able."""
+
+    def extra_tensors(self) -> dict[str, Tensor]:
+        """What ships beside the weights."""
+
+    def samples(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> tuple[Tensor, int]:
+        """Pictures (N, 3, S, S) in [-1, 1] that show the state of training, and how many make a row."""
+
+
+def train(
+    config: TrainConfig, data: FaceData, objective: Objective, run_dir: Path, device: str = "auto"
+) -> Path:
+    """Train, or go on with the run in `run_dir`, and return the finished weights (the running average).
+
+    The folder gets config.json, stats.jsonl, grid-<kimg>.png, state.safetensors and final.safetensors.
+
+    Raises: TrainingDiverged: a loss or gradient is not finite; ConfigError: the folder holds another run.
+    """
+    place = resolve(device)
+    run = RunDirectory(run_dir)
+    run.write_config(
+        {**_jsonable(asdict(config)), "kind": objective.kind, "objective": objective.run_config()}
+    )
+    modules = {
+        phase.name: phase.module.to(place, memory_format=torch.channels_last) for phase in objective.phases
+    }
+    optimizers = {f"adam_{phase.name}": _optimizer(config, phase.module) for phase in objective.phases}
+    average = AveragedModel(objective.network, multi_avg_fn=_ramped_average(config))
+    start = _resume(run, {**modules, "average": average}, optimizers)
+    recorder = Recorder(config, run, start)
+
+    for step in range(start, config.steps):
+        moment = Moment(step, step / config.steps, _rng(config, step))
+        batch = data.batch(config.batch_size, moment.rng, place)
+        for phase, optimizer in zip(objective.phases, optimizers.values(), strict=True):
+            with autocast(place, config.bf16):
+                loss, stats = phase.loss(batch, moment)
+            _update(config, objective.kind, phase, optimizer, loss, moment)
+            recorder.add({phase.name: loss, **stats})
+        average.update_parameters(objective.network)
+        recorder.tick(step + 1)
+        if (step + 1) % config.every(config.snapshot_kimg) == 0 or step + 1 == config.steps:
+            run.save_state(pack({**modules, "average": average}, optimizers), {"step": step + 1})
+            _save_samples(config, data, objective, average.module, run_dir, step + 1, place)
+
+    weights = {f"network.{name}": value for name, value in average.module.state_dict().items()}
+    tensors = {**weights, **objective.extra_tensors()}
+    checkpoints.save(
+        run.final, kind=objective.kind, config=objective.model_config(), tensors=tensors, dtype=torch.float16
+    )
+    return run.final
+
+
+class Recorder:
+    """Means of the losses since the last line of stats.jsonl, and the pace."""
+
+    def __init__(self, config: TrainConfig, run: RunDirectory, start: int) -> None:
+        self.config, self.run = config, run
+        self.since, self.at = time.monotonic(), start
+        self.values: dict[str, list[Tensor]] = {}
+
+    def add(self, stats: Mapping[str, Tensor]) -> None:
+        """Note one step's numbers, without waiting for the device."""
+        for name, value in stats.items():
+            self.values.setdefault(name, []).append(value.detach().float())
+
+    def tick(self, step: int) -> None:
+        """Write a line when enough faces were seen."""
+        if step % self.config.every(self.config.log_kimg) and step != self.config.steps:
+            return
+        means = {name: round(float(torch.stack(v).mean()), 5) for name, v in self.values.items()}
+        kimg = step * self.config.batch_size / 1000
+        now = time.monotonic()
+        pace = (step - self.at) * self.config.batch_size / 1000 / max(now - self.since, 1e-9)
+        self.run.append_stats({"step": step, "kimg": kimg, "kimg_per_s": round(pace, 4), **means})
+        told = ", ".join(f"{name} {value:.3f}" for name, value in means.items())
+        logger.info("%.0f/%.0f kimg, %.3f kimg/s: %s", kimg, self.config.total_kimg, pace, told)
+        self.since, self.at, self.values = now, step, {}
+
+
+def _update(
+    config: TrainConfig,
+    kind: str,
+    phase: Phase,
+    optimizer: torch.optim.Optimizer,
+    loss: Tensor,
+    moment: Moment,
+) -> None:
+    if not torch.isfinite(loss):
+        raise TrainingDiverged(kind, phase.name, moment.step, "loss")
+    fall = 0.5 + 0.5 * math.cos(math.pi * moment.progress)  # 1 to 0
+    spread = config.learning_rate - config.final_learning_rate
+    for group in optimizer.param_groups:
+        group["lr"] = config.final_learning_rate + spread * fall
+    optimizer.zero_grad()
+    weights = list(phase.module.parameters())
+    loss.backward(inputs=weights)  # other networks in the graph keep their gradients to themselves
+    if not torch.isfinite(nn.utils.clip_grad_norm_(weights, config.gradient_clip)):
+        raise TrainingDiverged(kind, phase.name, moment.step, "gradient")
+    optimizer.step()
+
+
+def _optimizer(config: TrainConfig, module: nn.Module) -> torch.optim.Optimizer:
+    return torch.optim.Adam(module.parameters(), config.learning_rate, (config.beta1, config.beta2), eps=1e-8)
+
+
+def _ramped_average(config: TrainConfig) -> Callable[[Any, Any, Any], None]:
+    """Exponential average whose half-life grows with the run (Karras et al. 2020, arXiv:2006.06676)."""
+
+    @torch.no_grad()
+    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
+        seen = float(count) * config.batch_size / 1000
+        halflife = max(min(config.ema_halflife_kimg, config.ema_rampup * seen), 1e-8)
+        decay = 0.5 ** (config.batch_size / 1000 / halflife)
+        torch._foreach_lerp_(list(averaged), list(current), 1 - decay)
+
+    return update
+
+
+def _resume(
+    run: RunDirectory, modules: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer]
+) -> int:
+    state = run.load_state()
+    if state is None:
+        return 0
+    unpack(state[0], modules, optimizers)
+    logger.info("going on with %s at step %d", run.path, state[1]["step"])
+    return int(state[1]["step"])
+
+
+def _save_samples(
+    config: TrainConfig,
+    data: FaceData,
+    objective: Objective,
+    network: nn.Module,
+    run_dir: Path,
+    step: int,
+    place: torch.device,
+) -> None:
+    rng = _rng(config, -1)  # the same faces and noise each time, so that grids can be compared
+    batch = data.batch(min(config.batch_size, 32), rng, place)
+    network.eval()
+    with torch.no_grad(), autocast(place, config.bf16):
+        images, columns = objective.samples(network, batch, rng)
+    save_grid(run_dir / f"grid-{round(step * config.batch_size / 1000):05d}.png", images, columns)
+
+
+def _rng(config: TrainConfig, step: int) -> torch.Generator:
+    return torch.Generator().manual_seed((config.seed + 1) * 1_000_003 + step)
+
+
+def _jsonable(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Infinity has no JSON: it becomes None."""
+    return {key: None if isinstance(v, float) and math.isinf(v) else v for key, v in values.items()}

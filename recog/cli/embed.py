@@ -1,0 +1,86 @@
+"""`recog embed`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from recog.cli.options import (
+    Outcome,
+    device_option,
+    emit,
+    expanded,
+    json_option,
+    largest_option,
+    model_option,
+    photos_argument,
+)
+
+if TYPE_CHECKING:
+    from recog.faces import Embeddings
+
+
+@click.command()
+@photos_argument
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The .npz file to write.")
+@largest_option
+@click.option("--aligned", is_flag=True, help="The photos are aligned crops already: detect nothing.")
+@model_option
+@device_option
+@json_option
+def embed(
+    photos: tuple[str, ...],
+    out: Path,
+    largest: bool,
+    aligned: bool,
+    model: str | None,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Write the vectors of faces to a file.
+
+    The .npz holds photo (N,), face (N,) the index of the face in its photo, box (N, 4), embedding (N, D) and
+    failed, the photos without a face and those that could not be read.
+
+    \b
+    Example:
+      recog embed photos/ --out faces.npz --largest
+    """
+    paths = expanded(photos)
+
+    from recog.alignment import AlignedCrops
+    from recog.progress import progress
+    from recog.recognizer import Recognizer
+
+    detector = AlignedCrops() if aligned else None
+    with Recognizer.open(None, model, device, detector=detector) as recognizer:
+        found = recognizer.embed(progress(paths, total=len(paths), desc="embed"), largest=largest)
+        digest = recognizer.embedder.digest
+    _write(out, found)
+    outcome = Outcome(done=len(found.photo))
+    for photo, why in found.failed:
+        outcome.fail(photo, why)
+    record = {"out": str(out), "faces": len(found.photo), "failed": len(found.failed), "model": digest}
+    emit(record, as_json, f"{out}: {len(found.photo)} faces, {len(found.failed)} photos failed")
+    outcome.leave()
+
+
+def _write(out: Path, found: Embeddings) -> None:
+    import io
+
+    import numpy as np
+
+    from recog.checkpoints import write_atomically
+
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        photo=np.array(found.photo, np.str_),
+        face=found.face,
+        box=found.box,
+        embedding=found.embedding,
+        failed=np.array([photo for photo, _ in found.failed], np.str_),
+    )
+    write_atomically(out, buffer.getvalue())

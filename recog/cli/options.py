@@ -1,0 +1,97 @@
+"""What commands share: options, output, exit codes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+DONE, NO, USAGE, PARTLY, FAILED, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+
+def default_gallery() -> Path:
+    """The gallery in the user's data folder."""
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("recog", appauthor=False)) / "people.gallery"
+
+
+gallery_option = click.option(
+    "--gallery",
+    type=click.Path(path_type=Path),
+    default=default_gallery,
+    envvar="RECOG_GALLERY",
+    show_default="in the user's data folder, or RECOG_GALLERY",
+    help="The gallery file.",
+)
+device_option = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+    default="auto",
+    show_default=True,
+    help="Where to compute; an error if it is not there.",
+)
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object a line on standard output."
+)
+model_option = click.option(
+    "--model",
+    default=None,
+    show_default="the gallery's own, or bundled",
+    help="Name or file of an embedder; see recog models list.",
+)
+largest_option = click.option(
+    "--largest", is_flag=True, help="Of several faces on a photo, take the largest."
+)
+threshold_option = click.option(
+    "--threshold",
+    type=click.FloatRange(-1, 1),
+    show_default="the gallery's, or the model card's",
+    help="Cosine from which faces match.",
+)
+photos_argument = click.argument("photos", nargs=-1, required=True, metavar="PHOTO...")
+
+
+def emit(record: Any, as_json: bool, text: str) -> None:
+    """Print a record as one line of JSON, or as text for people."""
+    click.echo(json.dumps(record, ensure_ascii=False, allow_nan=False) if as_json else text)
+
+
+def expanded(photos: Sequence[str]) -> list[Path]:
+    """The photos that PHOTO arguments name.
+
+    Raises: DataError: standard input named none.
+    """
+    from recog.errors import DataError
+    from recog.photos import expand
+
+    found = expand(photos)
+    if not found:
+        raise DataError("No photos: standard input is empty. Give paths, one a line.")
+    return found
+
+
+@dataclass
+class Outcome:
+    """Counts what was done and what failed, and turns that into the exit code."""
+
+    done: int = 0
+    failed: int = 0
+
+    def fail(self, what: object, why: str | None) -> None:
+        """Name a failed input on standard error."""
+        self.failed += 1
+        click.echo(f"{what}: {why}", err=True)
+
+    def leave(self, *, no: bool = False) -> NoReturn:
+        """End the command.
+
+        Args:
+            no: everything was done, and the answer is "no".
+        """
+        code = (PARTLY if self.done else FAILED) if self.failed else (NO if no else DONE)
+        click.get_current_context().exit(code)

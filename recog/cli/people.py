@@ -1,0 +1,184 @@
+"""`recog enroll | list | show | rename | remove`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from recog.cli.options import (
+    Outcome,
+    device_option,
+    emit,
+    expanded,
+    gallery_option,
+    json_option,
+    largest_option,
+    model_option,
+)
+
+if TYPE_CHECKING:
+    from recog.recognizer import Recognizer
+    from recog.types import Enrollment
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.argument("photos", nargs=-1, metavar="PHOTO...")
+@click.option(
+    "--from",
+    "folder",
+    type=click.Path(path_type=Path),
+    help="Enroll everyone in FOLDER: one sub-folder a person.",
+)
+@largest_option
+@gallery_option
+@model_option
+@device_option
+@json_option
+def enroll(
+    name: str | None,
+    photos: tuple[str, ...],
+    folder: Path | None,
+    largest: bool,
+    gallery: Path,
+    model: str | None,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Add photos of a person to the gallery.
+
+    PHOTO is a file, a folder, or - for paths on standard input. Each photo must show one face. A photo that
+    is enrolled already is skipped, so the same call can be repeated.
+
+    \b
+    Example:
+      recog enroll ada ada1.jpg ada2.jpg
+      recog enroll --from people/
+    """
+    if (folder is None) == (name is None):
+        raise click.UsageError("Give NAME PHOTO..., or --from FOLDER.")
+    if folder is None and not photos:
+        raise click.UsageError("Give at least one PHOTO.")
+    people = _people_of(folder) if folder else {str(name): expanded(photos)}
+
+    from recog.progress import progress
+    from recog.recognizer import Recognizer
+
+    outcome = Outcome()
+    with Recognizer.open(gallery, model, device) as recognizer:
+        for person, files in progress(people.items(), total=len(people), desc="enroll"):
+            _enroll(recognizer, person, files, largest, as_json, outcome)
+    outcome.leave()
+
+
+def _people_of(folder: Path) -> dict[str, list[Path]]:
+    from recog.errors import DataError
+    from recog.photos import of_people
+
+    try:
+        people = of_people(folder)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be listed ({error.strerror}). Give a folder of people.") from error
+    if not people:
+        raise DataError(f"{folder}: has no sub-folders. Put each person's photos in one that bears the name.")
+    return people
+
+
+def _enroll(
+    recognizer: Recognizer, person: str, files: Iterable[Path], largest: bool, as_json: bool, outcome: Outcome
+) -> None:
+    result = recognizer.enroll(person, files, largest=largest)
+    outcome.done += result.added + result.skipped
+    for photo, why in result.failed:
+        outcome.fail(photo, why)
+    emit(result.to_json(), as_json, _summary(result))
+
+
+def _summary(result: Enrollment) -> str:
+    parts = [f"{result.added} added"]
+    parts += [f"{result.skipped} already there"] if result.skipped else []
+    parts += [f"{len(result.failed)} failed"] if result.failed else []
+    return f"{result.identity}: {', '.join(parts)}"
+
+
+@click.command("list")
+@gallery_option
+@json_option
+def list_people(gallery: Path, as_json: bool) -> None:
+    """List the people who are enrolled.
+
+    \b
+    Example:
+      recog list --json
+    """
+    from recog.gallery import Gallery
+
+    with Gallery(gallery, create=False) as opened:
+        for person in opened.people():
+            emit(person.to_json(), as_json, f"{person.identity}  {person.templates}  {person.enrolled_at}")
+
+
+@click.command()
+@click.argument("name")
+@gallery_option
+@json_option
+def show(name: str, gallery: Path, as_json: bool) -> None:
+    """Show what is stored of a person.
+
+    \b
+    Example:
+      recog show ada
+    """
+    from recog.gallery import Gallery
+
+    with Gallery(gallery, create=False) as opened:
+        templates = opened.templates(name)
+    shown = [
+        {"photo_digest": t.photo_digest, "quality": t.quality, "how": t.how, "enrolled_at": t.enrolled_at}
+        for t in templates
+    ]
+    lines = [f"{name}: {len(shown)} templates"]
+    lines += [f"  {t['photo_digest']}  quality {t['quality']}  {t['how']}  {t['enrolled_at']}" for t in shown]
+    emit({"identity": name, "templates": shown}, as_json, "\n".join(lines))
+
+
+@click.command()
+@click.argument("old")
+@click.argument("new")
+@gallery_option
+@json_option
+def rename(old: str, new: str, gallery: Path, as_json: bool) -> None:
+    """Give a person another name.
+
+    \b
+    Example:
+      recog rename ada "Ada Lovelace"
+    """
+    from recog.gallery import Gallery
+
+    with Gallery(gallery, create=False) as opened:
+        opened.rename(old, new)
+    emit({"renamed": old, "identity": new}, as_json, f"{old} is now {new}")
+
+
+@click.command()
+@click.argument("name")
+@gallery_option
+@json_option
+def remove(name: str, gallery: Path, as_json: bool) -> None:
+    """Erase a person: name, vectors and all.
+
+    The bytes are overwritten in the gallery file; backups and photos are yours to delete.
+
+    \b
+    Example:
+      recog remove ada
+    """
+    from recog.gallery import Gallery
+
+    with Gallery(gallery, create=False) as opened:
+        count = opened.remove(name)
+    emit({"removed": name, "templates": count}, as_json, f"{name} removed, {count} templates erased")

@@ -1,0 +1,126 @@
+"""`recog query | verify`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from recog.cli.options import (
+    NO,
+    Outcome,
+    device_option,
+    emit,
+    expanded,
+    gallery_option,
+    json_option,
+    largest_option,
+    model_option,
+    photos_argument,
+    threshold_option,
+)
+
+if TYPE_CHECKING:
+    from recog.types import Answer
+
+
+@click.command()
+@photos_argument
+@click.option("-k", default=5, show_default=True, type=click.IntRange(1), help="Candidates in each answer.")
+@threshold_option
+@gallery_option
+@model_option
+@device_option
+@json_option
+def query(
+    photos: tuple[str, ...],
+    k: int,
+    threshold: float | None,
+    gallery: Path,
+    model: str | None,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Name each face on photos.
+
+    PHOTO is a file, a folder, or - for paths on standard input. Exit code 1 when no face matched anyone.
+
+    \b
+    Example:
+      recog query party.jpg
+      find photos -name '*.jpg' | recog query --json -
+    """
+    paths = expanded(photos)
+
+    from recog.progress import progress
+    from recog.recognizer import Recognizer
+
+    outcome, matches = Outcome(), 0
+    with Recognizer.open(gallery, model, device, create=False) as recognizer:
+        for photo in progress(paths, total=len(paths), desc="query"):
+            answers = recognizer.query(photo, k, threshold=threshold)
+            matches += sum(answer.status == "match" for answer in answers)
+            _report(answers, as_json, outcome)
+    outcome.leave(no=matches == 0)
+
+
+def _report(answers: Iterable[Answer], as_json: bool, outcome: Outcome) -> None:
+    for answer in answers:
+        if answer.status in ("error", "no_face"):
+            outcome.fail(answer.photo, answer.error or "no face found")
+            if as_json:
+                emit(answer.to_json(), True, "")
+        else:
+            outcome.done += 1
+            emit(answer.to_json(), as_json, _sentence(answer))
+
+
+def _sentence(answer: Answer) -> str:
+    x1, y1, x2, y2 = answer.box or (0, 0, 0, 0)
+    place = f"{answer.photo} [{x1:.0f} {y1:.0f} {x2:.0f} {y2:.0f}]"
+    if answer.similarity is None:
+        return f"{place}: unknown (nobody is enrolled)"
+    best = answer.candidates[0].identity
+    name = answer.identity if answer.status == "match" else f"unknown, nearest {best}"
+    return f"{place}: {name} (similarity {answer.similarity:.3f}, threshold {answer.threshold:.3f})"
+
+
+@click.command()
+@click.argument("photo_a")
+@click.argument("photo_b")
+@threshold_option
+@largest_option
+@gallery_option
+@model_option
+@device_option
+@json_option
+def verify(
+    photo_a: str,
+    photo_b: str,
+    threshold: float | None,
+    largest: bool,
+    gallery: Path,
+    model: str | None,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Say whether two photos show one person.
+
+    No gallery is needed; where there is one, its model and its threshold are used. Exit code 1 when they do
+    not show one person.
+
+    \b
+    Example:
+      recog verify passport.jpg selfie.jpg
+    """
+    from recog.recognizer import Recognizer
+
+    with Recognizer.open(gallery if gallery.exists() else None, model, device) as recognizer:
+        result = recognizer.verify(photo_a, photo_b, threshold=threshold, largest=largest)
+    text = "same person" if result.same else "not the same person"
+    text += f" (similarity {result.similarity:.3f}, threshold {result.threshold:.3f})"
+    emit(result.to_json(), as_json, text)
+    if not result.same:
+        click.get_current_context().exit(NO)

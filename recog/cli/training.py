@@ -1,0 +1,113 @@
+"""`recog train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from recog.cli.options import device_option, json_option
+
+if TYPE_CHECKING:
+    from recog.training import CropSet
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Run directory; the same call resumes it."
+)
+@click.option(
+    "--synthetic",
+    type=click.Path(path_type=Path),
+    help="Folder of made-up crops, as `recog generate` writes.",
+)
+@click.option(
+    "--synthetic-share", type=float, help="Part of each batch taken from --synthetic, 0..1 [default: 0.25]."
+)
+@click.option("--backbone", default="regnetx_002", show_default=True, help="Any timm backbone.")
+@click.option("--loss", type=click.Choice(["cosface", "arcface"]), default="cosface", show_default=True)
+@click.option("--margin", type=float, help="Cosine for cosface [0.2], rad for arcface [0.3].")
+@click.option("--size", default=112, show_default=True, help="Side of the crops, px.")
+@click.option("--embedding-size", default=128, show_default=True)
+@click.option("--batch-size", default=128, show_default=True, help="Crops a step.")
+@click.option("--kimg", default=500.0, show_default=True, help="Length of the run, thousands of crops.")
+@click.option("--learning-rate", default=3e-3, show_default=True, help="Of AdamW, at its peak.")
+@click.option(
+    "--augmentation",
+    type=click.Choice(["none", "flip", "classic", "strong"]),
+    default="strong",
+    show_default=True,
+)
+@click.option("--start", type=click.Path(path_type=Path), help="Weights to fine-tune instead of random ones.")
+@click.option("--roles", type=click.Path(path_type=Path), help="CSV identity,role; with --role.")
+@click.option("--role", help="Train on the identities of this role only.")
+@click.option("--seed", default=0, show_default=True)
+@device_option
+@json_option
+def train(
+    folder: Path,
+    out: Path,
+    synthetic: Path | None,
+    synthetic_share: float | None,
+    backbone: str,
+    loss: str,
+    margin: float | None,
+    size: int,
+    embedding_size: int,
+    batch_size: int,
+    kimg: float,
+    learning_rate: float,
+    augmentation: str,
+    start: Path | None,
+    roles: Path | None,
+    role: str | None,
+    seed: int,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Train an embedder on FOLDER of aligned crops, one sub-folder a person.
+
+    \b
+    Example:
+      recog train crops/ --out runs/mine --kimg 200
+      recog query photo.jpg --model runs/mine --gallery mine.gallery
+    """
+    from recog.cli.options import emit
+    from recog.training import TrainConfig, open_crops
+    from recog.training import train as run_training
+
+    if (roles is None) != (role is None):
+        raise click.UsageError("--roles and --role go together.")
+    if synthetic_share is not None and synthetic is None:
+        raise click.UsageError("--synthetic-share needs --synthetic.")
+    config = TrainConfig(
+        backbone=backbone,
+        loss=loss,
+        margin=margin if margin is not None else {"cosface": 0.2, "arcface": 0.3}[loss],
+        image_size=size,
+        embedding_size=embedding_size,
+        batch_size=batch_size,
+        total_kimg=kimg,
+        learning_rate=learning_rate,
+        augmentation=augmentation,
+        synthetic_share=(0.25 if synthetic_share is None else synthetic_share) if synthetic else 0.0,
+        seed=seed,
+    )
+    crops = _real_crops(folder, size, roles, role)
+    made = open_crops(synthetic, size=size) if synthetic else None
+    embedder = run_training(config, crops, run_dir=out, synthetic=made, device=device, start=start)
+    result = {"weights": str(out / "final.safetensors"), "model": embedder.digest, "steps": config.steps}
+    emit(result, as_json, text=f"{result['weights']}  {embedder.digest[:12]}  {config.steps} steps")
+
+
+def _real_crops(folder: Path, size: int, roles: Path | None, role: str | None) -> CropSet:
+    from recog.training.data import open_crops, read_roles
+
+    if roles is None or role is None:
+        return open_crops(folder, size=size)
+    present = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
+    return open_crops(
+        folder, size=size, identities=[name for name in read_roles(roles, role) if name in present]
+    )

@@ -1,0 +1,91 @@
+"""Image -> list of Face, by facenet-pytorch's MTCNN (its weights come inside its package)."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+import cv2
+import numpy as np
+from facenet_pytorch import MTCNN
+from numpy.typing import NDArray
+
+from recog import device as devices
+from recog.types import Face
+
+logger = logging.getLogger(__name__)
+
+SMALLEST_FACE_PX = 20  # MTCNN's own default: below it landmarks are noise
+PADDING = 0.5  # of the longer side, around a close-up
+
+
+class Detector:
+    """MTCNN (arXiv:1604.02878) behind an interface that always gives a list of Face."""
+
+    def __init__(self, device: str = "auto", *, max_side: int = 1280, min_confidence: float = 0.9) -> None:
+        """
+        Args:
+            device: "auto", "cpu", "cuda" or "mps".
+            max_side: larger photos are searched at this many pixels on the longer side.
+            min_confidence: faces below it (0..1) are dropped.
+        Raises: DeviceUnavailable: the device is not on this machine.
+        """
+        self.max_side = max_side
+        self.min_confidence = min_confidence
+        place = devices.resolve(device)
+        self._mtcnn = MTCNN(keep_all=True, min_face_size=SMALLEST_FACE_PX, device=place).eval()
+        self._lock = threading.Lock()
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Face]:
+        """Faces of an image, largest first; an empty list when there are none.
+
+        Args:
+            image: (H, W, 3) uint8, RGB.
+        Returns: boxes and landmarks in pixels of `image`; a box may reach past the border of a close-up.
+        """
+        if min(image.shape[:2]) < SMALLEST_FACE_PX:
+            return []
+        faces = self._detect_at_most(image, self.max_side) or self._detect_padded(image)
+        return sorted(faces, key=lambda face: face.area, reverse=True)
+
+    def _detect_padded(self, image: NDArray[np.uint8]) -> list[Face]:
+        """Second try for close-ups: MTCNN wants to see some background around a face."""
+        pad = round(PADDING * max(image.shape[:2]))
+        padded = cv2.copyMakeBorder(image, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=(127, 127, 127))
+        faces = self._detect_at_most(np.asarray(padded, dtype=np.uint8), self.max_side)
+        return [_moved(face, 1.0, -float(pad)) for face in faces]
+
+    def _detect_at_most(self, image: NDArray[np.uint8], side: int) -> list[Face]:
+        scale = side / max(image.shape[:2])
+        if scale >= 1:
+            return self._run(image)
+        height, width = (max(1, round(length * scale)) for length in image.shape[:2])
+        small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        if min(height, width) < SMALLEST_FACE_PX:
+            return []
+        return [_moved(face, 1 / scale, 0.0) for face in self._run(np.asarray(small, dtype=np.uint8))]
+
+    def _run(self, image: NDArray[np.uint8]) -> list[Face]:
+        try:
+            with self._lock:
+                boxes, confidences, landmarks = self._mtcnn.detect(image, landmarks=True)
+        except RuntimeError as error:
+            if "non-empty list" not in str(error):  # how MTCNN says that its first stage found nothing usable
+                raise
+            return []
+        if boxes is None:
+            return []
+        found = zip(boxes, confidences, landmarks, strict=True)
+        return [face for face in (_face(*parts) for parts in found) if face.confidence >= self.min_confidence]
+
+
+def _face(box: Any, confidence: Any, landmarks: Any) -> Face:
+    x1, y1, x2, y2 = (float(value) for value in box)
+    return Face((x1, y1, x2, y2), np.asarray(landmarks, dtype=np.float32), float(confidence))
+
+
+def _moved(face: Face, scale: float, shift: float) -> Face:
+    """The face in pixels of the original: coordinates * scale + shift."""
+    x1, y1, x2, y2 = (value * scale + shift for value in face.box)
+    return Face((x1, y1, x2, y2), (face.landmarks * scale + shift).astype(np.float32), face.confidence)

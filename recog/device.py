@@ -1,0 +1,46 @@
+"""Which device computes, and in which precision."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import torch
+
+from recog.errors import ConfigError, DeviceUnavailable
+
+CHOICES = ("auto", "cpu", "cuda", "mps")
+
+
+def resolve(device: str = "auto") -> torch.device:
+    """The torch device of this name; "auto" prefers cuda, then mps, then cpu.
+
+    Raises: DeviceUnavailable: the device asked for is not here (it is never replaced by another);
+    ConfigError: no such device name.
+    """
+    kind = device.partition(":")[0]
+    if kind not in CHOICES:
+        raise ConfigError(f"device is {device!r}; give one of {', '.join(CHOICES)}.")
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if kind == "auto":
+        return torch.device(next(name for name in ("cuda", "mps", "cpu") if available[name]))
+    if not available[kind]:
+        raise DeviceUnavailable(f"No {kind} device on this machine. Pass --device auto or --device cpu.")
+    return torch.device(device)
+
+
+def has_fast_bf16(device: torch.device) -> bool:
+    """Whether bfloat16 arithmetic is native there: recent CUDA GPUs, CPUs with AMX or AVX512-BF16."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    if device.type == "cpu":
+        capabilities = torch.cpu.get_capabilities()
+        return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    return False
+
+
+def autocast(device: torch.device, enabled: bool = True) -> contextlib.AbstractContextManager[Any]:
+    """bfloat16 autocast where it is native, otherwise plain float32."""
+    if enabled and has_fast_bf16(device):
+        return torch.autocast(device.type, torch.bfloat16)
+    return contextlib.nullcontext()

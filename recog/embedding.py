@@ -1,0 +1,135 @@
+"""Aligned crops to unit vectors: a network together with the preprocessing that belongs to it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from recog import checkpoints
+from recog.device import resolve
+from recog.errors import DataError, ModelNotFound
+from recog.models import FACENET, HUB_PREFIXES, bundled_path, create_network, named_models, pretrained_network
+
+KIND = "embedder"
+BATCH = 32  # crops a forward pass in `embed`: larger gains nothing on a CPU and costs memory
+BUNDLED = ("bundled", "recog-s")
+
+
+class Embedder:
+    """Turns aligned face crops into (D,) unit vectors whose dot product is the similarity.
+
+    The digest names weights and preprocessing: vectors of two embedders are comparable only when their
+    digests are equal. Safe to share between threads.
+    """
+
+    def __init__(
+        self, network: nn.Module, config: Mapping[str, Any], *, digest: str, name: str, device: torch.device
+    ) -> None:
+        self.network = network.to(device).eval().requires_grad_(False)
+        self.config = dict(config)
+        self.digest = digest
+        self.name = name
+        self.device = device
+        self.embedding_size = int(config["embedding_size"])
+        self.image_size = int(config["image_size"])  # px, square
+        self._mean = _per_channel(config.get("mean", 0.5), device)
+        self._std = _per_channel(config.get("std", 0.5), device)
+        self._lock = threading.Lock()
+
+    @classmethod
+    def load(cls, name: str | Path = "bundled", device: str = "auto") -> Embedder:
+        """Load a model by name or path (names: see `recog.models`).
+
+        Raises: ModelNotFound: unknown name, or its weights are not here; CheckpointError: damaged file;
+        DeviceUnavailable.
+        """
+        place = resolve(device)
+        text = str(name)
+        if text.startswith((FACENET, *HUB_PREFIXES)):
+            network, config = pretrained_network(text)
+            return cls(network, config, digest=_digest(network, config), name=text, device=place)
+        path = _weights_file(text)
+        checkpoint = checkpoints.load(path, kind=KIND)
+        network = create_network(checkpoint.config)
+        network.load_state_dict(checkpoint.tensors)
+        label = str(checkpoint.config.get("name") or path.stem)
+        return cls(network, checkpoint.config, digest=checkpoint.digest, name=label, device=place)
+
+    @classmethod
+    def of_network(
+        cls, network: nn.Module, config: Mapping[str, Any], *, name: str, device: torch.device
+    ) -> Embedder:
+        """Wrap a network that is in memory, for example one that was just trained."""
+        return cls(network, config, digest=_digest(network, config), name=name, device=device)
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """The model card's cosine thresholds, for galleries that are not calibrated."""
+        return dict(self.config.get("thresholds") or {})
+
+    def save(self, path: Path | str, *, dtype: torch.dtype | None = None) -> str:
+        """Write a checkpoint that `load` reads; returns the digest of what was stored."""
+        return checkpoints.save(
+            path, kind=KIND, config=self.config, tensors=self.network.state_dict(), dtype=dtype
+        )
+
+    def embed(self, crops: NDArray[np.uint8], flip: bool = True) -> NDArray[np.float32]:
+        """Embed aligned crops.
+
+        Args:
+            crops: (B, S, S, 3) uint8 RGB on the ArcFace template; any S, resized inside.
+            flip: average with the mirrored crop (slower by two, slightly more accurate).
+        Returns: (B, D) float32 unit vectors.
+        Raises: DataError: the array has another shape or type.
+        """
+        if crops.ndim != 4 or crops.shape[3] != 3 or crops.dtype != np.uint8:
+            raise DataError(f"crops are {crops.dtype} {crops.shape}; give uint8 (B, S, S, 3) RGB.")
+        rows = [self._embed_batch(crops[at : at + BATCH], flip) for at in range(0, len(crops), BATCH)]
+        return np.concatenate(rows) if rows else np.zeros((0, self.embedding_size), np.float32)
+
+    def forward_tensor(self, images: Tensor) -> Tensor:
+        """(B, 3, S, S) in [-1, 1] -> (B, D) unit vectors; gradients flow to the images."""
+        if images.shape[-1] != self.image_size:
+            size = (self.image_size, self.image_size)
+            images = F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
+        prepared = (images * 0.5 + 0.5 - self._mean) / self._std
+        return F.normalize(self.network(prepared).float(), dim=1)
+
+    @torch.inference_mode()
+    def _embed_batch(self, crops: NDArray[np.uint8], flip: bool) -> NDArray[np.float32]:
+        with self._lock:  # one forward pass at a time: torch already uses all cores for it
+            images = torch.from_numpy(np.array(crops)).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
+            vectors = self.forward_tensor(images)
+            if flip:
+                vectors = F.normalize(vectors + self.forward_tensor(images.flip(3)), dim=1)
+            array: NDArray[np.float32] = vectors.cpu().numpy()
+            return array
+
+
+def _digest(network: nn.Module, config: Mapping[str, Any]) -> str:
+    return checkpoints.digest_of(KIND, config, network.state_dict())
+
+
+def _weights_file(name: str) -> Path:
+    path = bundled_path() if name in BUNDLED else Path(name)
+    if path.is_dir():
+        path = path / "final.safetensors"
+    if path.is_file():
+        return path
+    known = ", ".join(named_models())
+    raise ModelNotFound(
+        f"{name!r}: no such model or weights file. Known names: {known}; or give a .safetensors file."
+    )
+
+
+def _per_channel(value: float | list[float], device: torch.device) -> Tensor:
+    values = torch.as_tensor(value, dtype=torch.float32, device=device).flatten()
+    return values.expand(3).reshape(1, 3, 1, 1)

@@ -1,0 +1,97 @@
+"""Every error this toolkit raises on purpose.
+
+    RecogError
+    ├── ConfigError            a setting is outside what is possible
+    ├── DataError              a folder, manifest or list of pairs cannot be used
+    │   └── TooFewPairs        not enough comparisons for the rate that was asked for
+    ├── DeviceUnavailable      the device asked for is not there (never replaced silently)
+    ├── ImageError             a photo cannot be read
+    ├── FaceError
+    │   ├── NoFaceFound        detection found nothing to work with
+    │   └── SeveralFaces       one face was needed and there were more
+    ├── ModelError
+    │   ├── ModelNotFound      no model of this name, or its weights are not here
+    │   ├── ModelMismatch      two models whose embeddings cannot be compared
+    │   └── CheckpointError    a weights file is damaged or of another kind
+    ├── GalleryError           the gallery file cannot be used
+    │   └── UnknownIdentity    nobody of this name is enrolled
+    └── WriteFailed            the result could not be written
+
+Messages say which input, what is wrong, and what to do next.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class RecogError(Exception):
+    """Base of the tree: catch this to catch everything the toolkit reports."""
+
+
+class ConfigError(RecogError, ValueError):
+    """A setting is outside what is possible; the message names it and the range."""
+
+
+class DataError(RecogError):
+    """A folder, manifest or list of pairs cannot be used as asked."""
+
+
+class TooFewPairs(DataError):
+    """The number of comparisons cannot support the rate that was asked for."""
+
+
+class DeviceUnavailable(RecogError):
+    """The device asked for is not on this machine."""
+
+
+class ImageError(RecogError):
+    """A photo cannot be read: names the file and the cause."""
+
+    def __init__(self, source: str | Path, cause: str) -> None:
+        super().__init__(f"{source}: {cause}")
+        self.source = str(source)
+        self.cause = cause
+
+    def __reduce__(self) -> tuple[type[ImageError], tuple[str, str]]:
+        return type(self), (self.source, self.cause)
+
+
+class FaceError(RecogError):
+    """A photo was read, but its faces do not fit the request."""
+
+
+class NoFaceFound(FaceError):
+    """Detection found no face."""
+
+
+class SeveralFaces(FaceError):
+    """One face was needed and the photo shows more."""
+
+
+class ModelError(RecogError):
+    """A model cannot be used as asked."""
+
+
+class ModelNotFound(ModelError):
+    """No model of this name, or its weights are not on this machine."""
+
+
+class ModelMismatch(ModelError):
+    """Embeddings of two different models cannot be compared."""
+
+
+class CheckpointError(ModelError):
+    """A weights file is damaged, of another kind, or of another version."""
+
+
+class GalleryError(RecogError):
+    """The gallery file cannot be used; the message names the remedy."""
+
+
+class UnknownIdentity(GalleryError):
+    """Nobody of this name is enrolled."""
+
+
+class WriteFailed(RecogError):
+    """The result could not be written (disk full, no permission, ...)."""

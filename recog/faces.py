@@ -1,0 +1,160 @@
+"""Photo -> faces with their vectors: detection, alignment, repair and embedding in a row."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recog import images, quality
+from recog.alignment import align
+from recog.errors import FaceError, ImageError, NoFaceFound, SeveralFaces
+from recog.images import Source
+from recog.types import Box, Face
+
+Crops = NDArray[np.uint8]  # (B, S, S, 3), RGB
+
+
+class DetectorLike(Protocol):
+    """What finds faces; `recog.detection.Detector` does."""
+
+    def detect(self, image: NDArray[np.uint8], /) -> list[Face]: ...
+
+
+class EmbedderLike(Protocol):
+    """What turns crops into vectors; `recog.embedding.Embedder` does."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def digest(self) -> str: ...
+    @property
+    def embedding_size(self) -> int: ...
+    @property
+    def image_size(self) -> int: ...
+    @property
+    def thresholds(self) -> dict[str, float]: ...
+    def embed(self, crops: Crops, /) -> NDArray[np.float32]: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """The faces of one photo."""
+
+    faces: tuple[Face, ...]
+    qualities: tuple[float, ...]  # 0..1
+    embeddings: NDArray[np.float32]  # (B, D) unit vectors
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embeddings:
+    """The faces of many photos, a row a face."""
+
+    photo: tuple[str, ...]
+    face: NDArray[np.int64]  # (N,) index of the face in its photo, largest first
+    box: NDArray[np.float32]  # (N, 4) x1, y1, x2, y2 in px
+    embedding: NDArray[np.float32]  # (N, D) unit vectors
+    failed: tuple[tuple[str, str], ...]  # (photo, reason)
+
+
+class FaceReader:
+    """Runs the models over photos, one photo at a time."""
+
+    def __init__(
+        self, detector: DetectorLike, embedder: EmbedderLike, repair: Callable[[Crops], Crops] | None = None
+    ) -> None:
+        """
+        Args:
+            repair: applied to aligned crops before they are embedded; same shape out.
+        """
+        self._detector = detector
+        self._embedder = embedder
+        self._repair = repair
+        self._lock = threading.Lock()  # a detector, embedder or repairer that was passed in may not be safe
+
+    @property
+    def repairs(self) -> bool:
+        """Whether crops are repaired before they are embedded."""
+        return self._repair is not None
+
+    def see(self, photo: Source) -> Seen:
+        """All faces of a photo, largest first.
+
+        Raises: ImageError; FaceError: landmarks that cannot be aligned.
+        """
+        image = images.read(photo)
+        size = self._embedder.image_size
+        with self._lock:
+            faces = self._detector.detect(image)
+            crops = np.zeros((len(faces), size, size, 3), np.uint8)
+            for i, face in enumerate(faces):
+                crops[i] = align(image, face.landmarks, size)
+            qualities = tuple(quality.score(face, crop) for face, crop in zip(faces, crops, strict=True))
+            if self._repair is not None and len(crops):
+                crops = self._repair(crops)
+            return Seen(tuple(faces), qualities, self._embedder.embed(crops))
+
+    def only_face(self, photo: Source, largest: bool) -> tuple[float, NDArray[np.float32]]:
+        """Quality (0..1) and vector (D,) of the only face of a photo.
+
+        Args:
+            largest: of several faces take the largest.
+        Raises: ImageError; NoFaceFound; SeveralFaces: and not `largest`.
+        """
+        seen, name = self.see(photo), images.name_of(photo)
+        if not seen.faces:
+            raise _no_face(name)
+        if len(seen.faces) > 1 and not largest:
+            raise SeveralFaces(f"{name}: shows {len(seen.faces)} faces. Crop it to one, or pass --largest.")
+        return seen.qualities[0], seen.embeddings[0]
+
+    def embed(self, photos: Source | Iterable[Source], *, largest: bool = False) -> Embeddings:
+        """The vectors of all faces on these photos.
+
+        Args:
+            largest: only the largest face of each photo.
+        """
+        rows: list[tuple[str, int, Box, NDArray[np.float32]]] = []
+        failed: list[tuple[str, str]] = []
+        for photo in several(photos):
+            name = images.name_of(photo)
+            try:
+                seen = self.see(photo)
+                if not seen.faces:
+                    raise _no_face(name)
+                take = 1 if largest else len(seen.faces)
+                rows += [(name, i, seen.faces[i].box, seen.embeddings[i]) for i in range(take)]
+            except (ImageError, FaceError) as error:
+                failed.append((name, reason(error, photo)))
+        return Embeddings(
+            tuple(row[0] for row in rows),
+            np.array([row[1] for row in rows], np.int64),
+            np.array([row[2] for row in rows], np.float32).reshape(-1, 4),
+            np.array([row[3] for row in rows], np.float32).reshape(-1, self._embedder.embedding_size),
+            tuple(failed),
+        )
+
+
+def reason(error: Exception, photo: Source) -> str:
+    """What is wrong with a photo, without its name in front."""
+    if isinstance(error, ImageError):
+        return error.cause
+    return str(error).removeprefix(f"{images.name_of(photo)}: ")
+
+
+def _no_face(name: str) -> NoFaceFound:
+    return NoFaceFound(
+        f"{name}: no face found. Use a larger or sharper photo that shows the face from the front."
+    )
+
+
+def several(sources: Source | Iterable[Source]) -> Iterable[Source]:
+    """One photo as a list of one; several as they are."""
+    if isinstance(sources, str | bytes | os.PathLike | np.ndarray):
+        return [sources]
+    return sources

@@ -1,0 +1,199 @@
+"""Networks that turn a face into a vector, and the names they go by.
+
+A name is one of
+    recog-s, bundled                 weights in this package
+    FILE.safetensors, RUN_DIRECTORY  weights that `recog train` wrote
+    hf-hub:OWNER/NAME, local-dir:DIR a timm model with face weights, from the hub or from a folder
+    facenet-pytorch:vggface2         InceptionResnetV1 (also :casia-webface)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from recog.errors import ConfigError, ModelNotFound
+
+WEIGHTS = Path(__file__).parent / "weights"
+FACENET = "facenet-pytorch:"
+HUB_PREFIXES = ("hf-hub:", "local-dir:")
+HEADS = ("timm", "gdc")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What is known of a named model before it is loaded."""
+
+    name: str
+    source: str
+    licence: str
+    embedding_size: int
+    image_size: int  # px, square
+    note: str
+
+
+CARDS = (
+    ModelCard(
+        "recog-s",
+        "bundled",
+        "non-commercial research (trained on CelebA crops)",
+        128,
+        112,
+        "trained from scratch here; figures in recog/weights/recog-s.md",
+    ),
+    ModelCard(
+        "facenet-pytorch:vggface2",
+        "facenet-pytorch release files (download)",
+        "MIT code; VGGFace2 is non-commercial research",
+        512,
+        160,
+        "InceptionResnetV1, published LFW 99.65 %",
+    ),
+    ModelCard(
+        "facenet-pytorch:casia-webface",
+        "facenet-pytorch release files (download)",
+        "MIT code; CASIA-WebFace is non-commercial research",
+        512,
+        160,
+        "InceptionResnetV1, published LFW 99.05 %",
+    ),
+    ModelCard(
+        "hf-hub:gaunernst/convnext_atto.cosface_ms1mv3",
+        "Hugging Face hub (download)",
+        "MS1MV3 is non-commercial research",
+        512,
+        112,
+        "published LFW 99.68 %",
+    ),
+    ModelCard(
+        "hf-hub:gaunernst/vit_tiny_patch8_112.cosface_ms1mv3",
+        "Hugging Face hub (download)",
+        "MS1MV3 is non-commercial research",
+        512,
+        112,
+        "published LFW 99.77 %",
+    ),
+)
+
+
+def named_models() -> dict[str, ModelCard]:
+    """The models that can be asked for by name."""
+    return {card.name: card for card in CARDS}
+
+
+def bundled_path(name: str = "recog-s") -> Path:
+    """Where the package keeps the weights of a bundled model."""
+    return WEIGHTS / f"{name}.safetensors"
+
+
+class DepthwiseHead(nn.Module):
+    """Global depthwise convolution, then a linear map (MobileFaceNets, arXiv:1804.07573, section 3.1).
+
+    Unlike average pooling it weighs each place of the face on its own. Written as a weighted sum, which is
+    what a depthwise kernel as large as its input is, and which trains a tenth quicker on a CPU.
+    """
+
+    def __init__(self, channels: int, side: int, embedding_size: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(channels, side, side) / side)
+        self.norm = nn.BatchNorm1d(channels)
+        self.project = nn.Linear(channels, embedding_size, bias=False)
+        self.standardize = nn.BatchNorm1d(embedding_size)
+
+    def forward(self, features: Tensor) -> Tensor:
+        x = self.norm((features * self.weight).sum((2, 3)))  # (B, C)
+        return cast(Tensor, self.standardize(self.project(x)))  # (B, D)
+
+
+class FaceNetwork(nn.Module):
+    """A timm backbone under a depthwise head."""
+
+    def __init__(self, backbone: nn.Module, image_size: int, embedding_size: int) -> None:
+        super().__init__()
+        self.backbone = backbone
+        with torch.no_grad():
+            shape = backbone.eval()(torch.zeros(1, 3, image_size, image_size)).shape
+        if len(shape) != 4 or shape[2] != shape[3]:
+            raise ConfigError(
+                f"head 'gdc' needs a map of features (B, C, S, S), not {tuple(shape)}; give head 'timm'."
+            )
+        self.head = DepthwiseHead(shape[1], shape[2], embedding_size)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return cast(Tensor, self.head(self.backbone(images)))  # (B, D)
+
+
+def create_network(config: Mapping[str, Any]) -> nn.Module:
+    """An untrained network: (B, 3, S, S) -> (B, D), not normalised.
+
+    Args:
+        config: backbone (timm name, or "facenet-pytorch:..."), backbone_options, head, embedding_size,
+            image_size (px).
+    Raises: ConfigError: timm knows no such backbone, or the options do not fit it.
+    """
+    name, size = str(config["backbone"]), int(config["embedding_size"])
+    options = dict(config.get("backbone_options") or {})
+    if name.startswith(FACENET):
+        return _facenet(None)
+    if config.get("head", "timm") == "timm":
+        return cast(nn.Module, _timm(name, num_classes=size, **options))
+    body = _timm(name, num_classes=0, global_pool="", **options)
+    return FaceNetwork(body, int(config["image_size"]), size)
+
+
+def pretrained_network(name: str) -> tuple[nn.Module, dict[str, Any]]:
+    """A network whose weights come with its name, and the configuration that describes it.
+
+    Raises: ModelNotFound: the weights cannot be had (offline, no such folder).
+    """
+    if name.startswith(FACENET):
+        config = {"backbone": name, "embedding_size": 512, "image_size": 160, "mean": 0.5, "std": 128 / 255}
+        return _facenet(name.removeprefix(FACENET)), config
+    network = _timm(name, pretrained=True)
+    described = network.pretrained_cfg
+    config = {
+        "backbone": name,
+        "embedding_size": int(network.num_classes) or int(network.num_features),
+        "image_size": int(described.get("input_size", (3, 112, 112))[-1]),
+        "mean": list(described.get("mean", (0.5, 0.5, 0.5))),
+        "std": list(described.get("std", (0.5, 0.5, 0.5))),
+    }
+    return network, config
+
+
+def _timm(name: str, *, pretrained: bool = False, **options: Any) -> Any:
+    try:
+        return timm.create_model(name, pretrained=pretrained, **options)
+    except Exception as error:  # timm, the hub client and torch each raise their own
+        if pretrained:
+            raise ModelNotFound(
+                f"{name}: weights cannot be loaded ({_first_line(error)}). With a network connection "
+                "it is fetched once; offline, put its files in a folder and pass local-dir:FOLDER."
+            ) from error
+        raise ConfigError(
+            f"timm cannot build backbone {name!r} with {options} ({_first_line(error)}). "
+            "See timm.list_models()."
+        ) from error
+
+
+def _facenet(weights: str | None) -> nn.Module:
+    from facenet_pytorch import InceptionResnetV1
+
+    try:
+        network: nn.Module = InceptionResnetV1(pretrained=weights)
+    except (OSError, ValueError) as error:
+        raise ModelNotFound(
+            f"{FACENET}{weights}: weights cannot be loaded ({_first_line(error)}). Names are vggface2 and "
+            "casia-webface; they are fetched once and need a network connection for that."
+        ) from error
+    return network
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,0 +1,57 @@
+"""PHOTO arguments -> paths: files, folders (recursively), or - for paths on standard input."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".avif"}
+)
+
+
+def expand(photos: Iterable[str | os.PathLike[str]], stdin: Iterable[str] | None = None) -> list[Path]:
+    """All photos that the arguments name, each once, in order.
+
+    A path that does not exist, and a folder without photos, stay in the list: reading them fails with a
+    message of their own, so that one bad path among many is a failed input and not a wrong call.
+
+    Args:
+        photos: paths of files or folders; "-" stands for the lines of `stdin`.
+        stdin: where "-" reads from; default `sys.stdin`.
+    """
+    found = (path for photo in _with_lines(photos, stdin) for path in _files(Path(photo)))
+    return list(dict.fromkeys(found))
+
+
+def of_people(folder: str | os.PathLike[str]) -> dict[str, list[Path]]:
+    """Photos by person, of a folder with one sub-folder a person (torchvision's ImageFolder habit).
+
+    Raises: OSError: the folder cannot be listed.
+    """
+    entries = sorted(Path(folder).iterdir())
+    people = (entry for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+    return {person.name: expand([person]) for person in people}
+
+
+def _with_lines(photos: Iterable[str | os.PathLike[str]], stdin: Iterable[str] | None) -> Iterator[str]:
+    for photo in photos:
+        if os.fspath(photo) != "-":
+            yield os.fspath(photo)
+        else:
+            lines = (line.rstrip("\r\n") for line in (sys.stdin if stdin is None else stdin))
+            yield from (line for line in lines if line.strip())
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    inside = sorted(
+        Path(folder, name)
+        for folder, _, names in os.walk(path)
+        for name in names
+        if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
+    )
+    return inside or [path]

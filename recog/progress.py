@@ -1,0 +1,18 @@
+"""Progress bars: on standard error, and only where someone is watching."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import TypeVar
+
+from tqdm import tqdm
+
+T = TypeVar("T")
+
+
+def progress(iterable: Iterable[T], *, total: int | None = None, desc: str = "") -> Iterable[T]:
+    """Iterate with a bar on stderr when it is a terminal; otherwise unchanged."""
+    quiet = not sys.stderr.isatty()
+    bar: Iterable[T] = tqdm(iterable, total=total, desc=desc, file=sys.stderr, disable=quiet, leave=False)
+    return bar

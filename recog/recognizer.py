@@ -1,0 +1,308 @@
+"""Photos in, answers out: detection, alignment, embedding and the gallery joined."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recog import calibration, images, photos
+from recog.errors import DataError, FaceError, ImageError
+from recog.faces import Crops, DetectorLike, EmbedderLike, Embeddings, FaceReader, reason, several
+from recog.gallery import Gallery
+from recog.images import Source
+from recog.index import SearchIndex
+from recog.records import Calibration, Model, Person, Template
+from recog.types import Answer, Candidate, Enrollment, Face, Verification
+
+logger = logging.getLogger(__name__)
+
+# named here because Recognizer.list hides the built-in inside the class
+People = list[Person]
+Answers = list[Answer]
+
+MOST_CALIBRATION_PHOTOS = 5000  # all pairs of more do not fit in memory, and change nothing
+GROWTH_WORTH_A_WARNING = 1.5
+
+
+class Recognizer:
+    """Enrolls people and says who is on a photo. Safe to share between threads."""
+
+    def __init__(
+        self,
+        gallery: Gallery,
+        embedder: EmbedderLike,
+        detector: DetectorLike,
+        *,
+        repair: Callable[[Crops], Crops] | None = None,
+        model_name: str | None = None,
+    ) -> None:
+        """
+        Args:
+            repair: applied to aligned crops before they are embedded; same shape out.
+            model_name: how the gallery remembers the model; default the embedder's name.
+        Raises: ModelMismatch: the gallery holds another model's vectors.
+        """
+        self.gallery = gallery
+        self.embedder = embedder
+        self.faces = FaceReader(detector, embedder, repair)
+        self._model = Model(model_name or embedder.name, embedder.digest, embedder.embedding_size)
+        self._index = SearchIndex(gallery)
+        gallery.check(embedder.digest, self._model.name)
+
+    @classmethod
+    def open(
+        cls,
+        gallery: Path | str | None = None,
+        model: str | Path | None = None,
+        device: str = "auto",
+        *,
+        embedder: EmbedderLike | None = None,
+        detector: DetectorLike | None = None,
+        repair: Callable[[Crops], Crops] | None = None,
+        create: bool = True,
+    ) -> Recognizer:
+        """Open a gallery file together with the models it needs.
+
+        Args:
+            gallery: the file; None keeps people in memory only.
+            model: name or path of an embedder; default the gallery's own, "bundled" for a new gallery.
+            device: "auto", "cpu", "cuda" or "mps".
+            embedder, detector: used instead of loading those.
+            create: make the gallery when the file is missing.
+        Raises: GalleryError; ModelNotFound; ModelMismatch; DeviceUnavailable.
+        """
+        opened = Gallery(gallery, create=create)
+        try:
+            label = None
+            if embedder is None:
+                embedder, label = _load_embedder(model, opened.model(), device)
+            if detector is None:
+                from recog.detection import Detector
+
+                detector = Detector(device)
+            return cls(opened, embedder, detector, repair=repair, model_name=label)
+        except BaseException:
+            opened.close()
+            raise
+
+    def __enter__(self) -> Recognizer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the gallery file."""
+        self.gallery.close()
+
+    # ---------------------------------------------------------------- people
+
+    def enroll(self, name: str, photos: Source | Iterable[Source], *, largest: bool = False) -> Enrollment:
+        """Add photos of a person; all that can be used, or an account of why not.
+
+        Args:
+            photos: paths, bytes or arrays, each showing one face.
+            largest: of several faces take the largest instead of failing the photo.
+        Returns: how many templates were added, how many photos were there already, and which failed and why
+            (look at `failed`: unusable photos do not raise).
+        Raises: ConfigError: not a name; ModelMismatch; GalleryError.
+        """
+        templates: list[Template] = []
+        failed: list[tuple[str, str]] = []
+        known = 0
+        for photo in several(photos):
+            try:
+                digest = images.digest(photo)
+                if self.gallery.has(name, digest):
+                    known += 1
+                else:
+                    templates.append(self._template(photo, digest, largest))
+            except (ImageError, FaceError) as error:
+                failed.append((images.name_of(photo), reason(error, photo)))
+        added = self.gallery.add(name, templates, self._model)
+        return Enrollment(name, added, known + len(templates) - added, tuple(failed))
+
+    def remove(self, name: str) -> int:
+        """Erase a person; returns how many templates they had. Raises: UnknownIdentity."""
+        return self.gallery.remove(name)
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a person another name. Raises: UnknownIdentity; GalleryError: the new name is taken."""
+        self.gallery.rename(old, new)
+
+    def list(self) -> People:
+        """Everyone enrolled, by name."""
+        return self.gallery.people()
+
+    # ---------------------------------------------------------------- questions
+
+    def query(self, photo: Source, k: int = 5, *, threshold: float | None = None) -> Answers:
+        """Who is on this photo? One answer a face, largest first.
+
+        A photo that cannot be read or shows no face gives one answer of status "error" or "no_face".
+
+        Args:
+            k: candidates in each answer.
+            threshold: cosine from which a candidate is a match; default the gallery's.
+        Raises: GalleryError: neither calibrated nor a threshold on the model's card; ConfigError: k < 1.
+        """
+        limit = self.threshold("query").threshold if threshold is None else threshold
+        name = None if isinstance(photo, bytes | np.ndarray) else os.fspath(photo)
+        try:
+            seen = self.faces.see(photo)
+        except (ImageError, FaceError) as error:
+            return [Answer(name, "error", threshold=limit, error=reason(error, photo))]
+        if not seen.faces:
+            return [Answer(name, "no_face", threshold=limit)]
+        found = self._index.search(seen.embeddings, k)
+        parts = zip(seen.faces, seen.qualities, found, strict=True)
+        return [_answer(name, face, mark, tuple(candidates), limit) for face, mark, candidates in parts]
+
+    def verify(
+        self, first: Source, second: Source, *, threshold: float | None = None, largest: bool = False
+    ) -> Verification:
+        """Do two photos show one person?
+
+        Raises: ImageError; NoFaceFound; SeveralFaces: more than one face on a photo, and not `largest`.
+        """
+        limit = self.threshold("verify").threshold if threshold is None else threshold
+        a, b = (self.faces.only_face(photo, largest)[1] for photo in (first, second))
+        similarity = float(a @ b)
+        return Verification(similarity >= limit, similarity, limit)
+
+    def embed(self, photos: Source | Iterable[Source], *, largest: bool = False) -> Embeddings:
+        """The vectors of all faces on these photos; with `largest`, of one face a photo."""
+        return self.faces.embed(photos, largest=largest)
+
+    # ---------------------------------------------------------------- thresholds
+
+    def threshold(self, purpose: str) -> Calibration:
+        """The threshold in force for "verify" or "query": the gallery's own, else the model card's.
+
+        Raises: GalleryError: there is neither.
+        """
+        people, templates = self._size()
+        stored = self.gallery.calibration(purpose, self.embedder.digest)
+        if stored is None:
+            rate = {"verify": calibration.FMR, "query": calibration.FPIR}[purpose]
+            return calibration.from_card(self.embedder.thresholds, purpose, rate, (people, templates))
+        if stored.templates and templates > GROWTH_WORTH_A_WARNING * stored.templates:
+            logger.warning(
+                "%s was calibrated at %d templates and has %d: strangers match more often than asked. "
+                "Run recog calibrate again.",
+                self.gallery,
+                stored.templates,
+                templates,
+            )
+        return stored
+
+    def calibrate(
+        self,
+        folder: Path | str | None = None,
+        *,
+        fmr: float = calibration.FMR,
+        fpir: float = calibration.FPIR,
+        seed: int = 0,
+    ) -> dict[str, Calibration]:
+        """Set both thresholds and store them in the gallery.
+
+        Args:
+            folder: photos of people who are strangers to the gallery, one sub-folder a person; people and
+                photos that are enrolled are left out. Default: the model card's thresholds.
+            fmr: wanted rate of `verify`; fpir: wanted rate of `query` at the gallery's present size.
+        Returns: "verify", and "query" unless nobody is enrolled and a folder is given.
+        Raises: DataError: no usable photos; TooFewPairs: too few for these rates; GalleryError: no such card.
+        """
+        if folder is None:
+            size, card = self._size(), self.embedder.thresholds
+            found = {
+                "verify": calibration.from_card(card, "verify", fmr, size),
+                "query": calibration.from_card(card, "query", fpir, size),
+            }
+        else:
+            found = self._measure(Path(folder), fmr, fpir, seed)
+        for purpose, result in found.items():
+            self.gallery.calibrate(purpose, result, self.embedder.digest)
+        return found
+
+    def _measure(self, folder: Path, fmr: float, fpir: float, seed: int) -> dict[str, Calibration]:
+        embeddings, people = self._strangers(folder, seed)
+        found = {"verify": calibration.for_verify(embeddings, people, fmr, str(folder), seed)}
+        size = self._size()
+        if size[1]:
+            best = np.array([top[0].similarity for top in self._index.search(embeddings, 1)])
+            found["query"] = calibration.for_query(best, people, fpir, str(folder), size)
+        return found
+
+    def _strangers(self, folder: Path, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """(N, D) vectors of the largest face of each photo of people who are not enrolled, and (N,) who."""
+        try:
+            people = photos.of_people(folder)
+        except OSError as error:
+            raise DataError(
+                f"{folder}: cannot be listed ({error.strerror}). Give a folder of people."
+            ) from error
+        enrolled = {person.identity for person in self.list()}
+        digests = set(self.gallery.snapshot().photo_digests)
+        strangers = [
+            (i, path) for i, name in enumerate(people) if name not in enrolled for path in people[name]
+        ]
+        if len(strangers) > MOST_CALIBRATION_PHOTOS:
+            logger.info("%s: %d of %d photos are used", folder, MOST_CALIBRATION_PHOTOS, len(strangers))
+            kept = np.random.default_rng(seed).choice(len(strangers), MOST_CALIBRATION_PHOTOS, replace=False)
+            strangers = [strangers[i] for i in sorted(kept)]
+        who: list[int] = []
+        vectors: list[NDArray[np.float32]] = []
+        for code, path in strangers:
+            try:
+                if images.digest(path) not in digests:
+                    vectors.append(self.faces.only_face(path, largest=True)[1])
+                    who.append(code)
+            except (ImageError, FaceError) as error:
+                logger.info("%s: left out (%s)", path, reason(error, path))
+        if not who:
+            raise DataError(f"{folder}: no usable photo of a stranger. Expected FOLDER/<person>/<photo>.")
+        return np.stack(vectors), np.array(who, np.int64)
+
+    # ---------------------------------------------------------------- inside
+
+    def _size(self) -> tuple[int, int]:
+        counts = [person.templates for person in self.list()]
+        return len(counts), sum(counts)
+
+    def _template(self, photo: Source, digest: str, largest: bool) -> Template:
+        mark, embedding = self.faces.only_face(photo, largest)
+        return Template(embedding, digest, round(mark, 4), "repaired" if self.faces.repairs else "photo")
+
+
+def _answer(name: str | None, face: Face, mark: float, found: tuple[Candidate, ...], limit: float) -> Answer:
+    best = found[0] if found else None
+    matched = best is not None and best.similarity >= limit
+    return Answer(
+        photo=name,
+        status="match" if matched else "unknown",
+        box=face.box,
+        confidence=face.confidence,
+        quality=mark,
+        identity=best.identity if best and matched else None,
+        similarity=best.similarity if best else None,
+        threshold=limit,
+        candidates=found,
+    )
+
+
+def _load_embedder(
+    model: str | Path | None, stored: Model | None, device: str
+) -> tuple[EmbedderLike, str | None]:
+    """The embedder, and the name under which the gallery can find it again."""
+    from recog.embedding import Embedder
+
+    wanted = str(model) if model is not None else stored.name if stored else "bundled"
+    embedder = Embedder.load(wanted, device=device)
+    path = Path(wanted)
+    return embedder, str(path.resolve()) if path.exists() else None if wanted == "bundled" else wanted

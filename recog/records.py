@@ -1,0 +1,93 @@
+"""What a gallery file holds, as small frozen records."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recog.errors import ConfigError
+
+LONGEST_NAME = 200  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One enrolled face."""
+
+    embedding: NDArray[np.float32]  # (D,), unit length
+    photo_digest: str  # SHA-256 of the photo's content
+    quality: float | None = None  # 0..1
+    how: str = "photo"  # "photo", "crop", "repaired", ...
+    enrolled_at: str = ""  # ISO 8601, UTC; set by the gallery
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One enrolled identity, as `list` shows it."""
+
+    identity: str
+    templates: int
+    enrolled_at: str  # ISO 8601, UTC
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `recog list --json` prints."""
+        return {"identity": self.identity, "templates": self.templates, "enrolled_at": self.enrolled_at}
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The model whose vectors a gallery holds."""
+
+    name: str
+    digest: str
+    embedding_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A threshold, the rate it stands for, and what it rests on."""
+
+    threshold: float  # cosine
+    rate: float  # FMR ("verify") or FPIR ("query") aimed at, as a fraction
+    source: str  # "model card", or the folder that gave the scores
+    low: float | None = None  # 95 % interval of the rate at this threshold
+    high: float | None = None
+    comparisons: int | None = None  # non-mated comparisons
+    people: int | None = None  # enrolled then
+    templates: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `recog calibrate --json` prints, less its purpose."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """All templates at one moment."""
+
+    revision: int
+    identities: tuple[str, ...]  # (N,) whose template each row is
+    embeddings: NDArray[np.float32]  # (N, D)
+    photo_digests: tuple[str, ...]  # (N,)
+
+
+def clean_name(name: str) -> str:
+    """A person's name in one spelling (Unicode NFC, no outer spaces).
+
+    Raises: ConfigError: empty, longer than 200 characters, or with control characters.
+    """
+    clean = unicodedata.normalize("NFC", name).strip()
+    if not clean or len(clean) > LONGEST_NAME or any(map(_is_control, clean)):
+        raise ConfigError(
+            f"{name[:40]!r} is no name: give 1 to {LONGEST_NAME} characters, none of them a line break or "
+            "control character."
+        )
+    return clean
+
+
+def _is_control(character: str) -> bool:
+    return unicodedata.category(character) in ("Cc", "Cs")

@@ -1,0 +1,91 @@
+"""What one training run of the embedder is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from recog.errors import ConfigError
+
+AUGMENTATIONS = ("none", "flip", "classic", "strong")
+LOSSES = ("arcface", "cosface")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Settings of `train`; units are in the names.
+
+    Raises: ConfigError: a value is outside its range.
+    """
+
+    backbone: str = "regnetx_002"  # any timm name
+    backbone_options: Mapping[str, Any] = field(default_factory=dict)  # passed to timm.create_model
+    head: str = "gdc"  # gdc: depthwise over the whole map; timm: the backbone's own pooling
+    embedding_size: int = 128
+    image_size: int = 112  # px
+    loss: str = "cosface"
+    margin: float = 0.2  # CosFace m as a cosine (arXiv:1801.09414); ArcFace m in rad (arXiv:1801.07698)
+    scale: float = 16.0  # s of both
+    margin_start: float = 0.3  # share of the run after which the margin begins to grow from 0 ...
+    margin_full: float = 0.7  # ... and at which it is whole
+    contrastive_weight: float = 1.0  # of a supervised contrastive term (arXiv:2004.11362)
+    temperature: float = 0.1  # of that term
+    batch_size: int = 128  # crops a step
+    photos_per_identity: int = 4  # in a batch; above 1, crops come in groups of one person
+    total_kimg: float = 500.0  # length of the run, thousands of crops seen
+    learning_rate: float = 3e-3  # AdamW, at the peak; warm-up, then cosine to 0
+    weight_decay: float = 0.05
+    warmup: float = 0.05  # share of the run in which the learning rate grows
+    augmentation: str = "classic"
+    crops_per_draw: int = 8  # neighbours in a batch that share one draw of the augmentation
+    synthetic_share: float = 0.0  # of each batch
+    seed: int = 0
+    bf16: bool = True  # where the device has it natively
+    channels_last: bool = True
+    workers: int = 1  # processes that prepare batches; 0: in this one
+    checkpoint_kimg: float = 50.0  # between saved states
+
+    def __post_init__(self) -> None:
+        checks = {
+            "loss": self.loss in LOSSES,
+            "augmentation": self.augmentation in AUGMENTATIONS,
+            "head": self.head in ("gdc", "timm"),
+            "synthetic_share": 0 <= self.synthetic_share <= 1,
+            "batch_size": self.batch_size >= 2,
+            "embedding_size": self.embedding_size >= 2,
+            "image_size": self.image_size >= 8,
+            "total_kimg": self.total_kimg > 0,
+            "learning_rate": self.learning_rate > 0,
+            "margin": 0 <= self.margin < 1.6,
+            "scale": self.scale > 0,
+            "workers": self.workers >= 0,
+            "photos_per_identity": 1 <= self.photos_per_identity <= self.batch_size,
+            "contrastive_weight": self.contrastive_weight == 0 or self.photos_per_identity > 1,
+            "margin_start": 0 <= self.margin_start <= self.margin_full <= 1,
+            "crops_per_draw": self.crops_per_draw >= 1,
+        }
+        for name, fine in checks.items():
+            if not fine:
+                raise ConfigError(f"{name} is {getattr(self, name)!r}; see TrainConfig for what is possible.")
+
+    @property
+    def steps(self) -> int:
+        """Gradient steps of the whole run."""
+        return max(1, round(self.total_kimg * 1000 / self.batch_size))
+
+    def model_config(self) -> dict[str, Any]:
+        """The part that describes the finished model: architecture and preprocessing."""
+        return {
+            "backbone": self.backbone,
+            "backbone_options": dict(self.backbone_options),
+            "head": self.head,
+            "embedding_size": self.embedding_size,
+            "image_size": self.image_size,
+            "mean": 0.5,
+            "std": 0.5,
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """All settings, JSON-able."""
+        return {**asdict(self), "backbone_options": dict(self.backbone_options)}

@@ -1,0 +1,186 @@
+"""Folders of aligned crops (one sub-folder an identity) as one memory-mapped array.
+
+Reading tens of thousands of small files is slow, so a folder is decoded once into a uint8 array in a
+cache folder and mapped from there.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from recog.errors import DataError
+from recog.progress import progress
+
+logger = logging.getLogger(__name__)
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
+
+
+@dataclass(frozen=True, eq=False)
+class CropSet:
+    """Crops in memory or memory-mapped, with their identities."""
+
+    images: NDArray[np.uint8]  # (N, S, S, 3), RGB
+    labels: NDArray[np.int64]  # (N,), index into identities
+    identities: tuple[str, ...]
+    files: tuple[str, ...]  # (N,) paths relative to the folder, or made-up names
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def subset(self, indices: NDArray[np.int64] | Sequence[int]) -> CropSet:
+        """These crops only, in this order; identities without crops are dropped, labels renumbered."""
+        chosen = np.asarray(indices, dtype=np.int64)
+        kept, labels = np.unique(self.labels[chosen], return_inverse=True)
+        return CropSet(
+            self.images[chosen],
+            labels.astype(np.int64),
+            tuple(self.identities[k] for k in kept),
+            tuple(self.files[i] for i in chosen),
+        )
+
+    def of_identities(self, names: Iterable[str]) -> CropSet:
+        """All crops of these identities.
+
+        Raises: DataError: an identity is not in the set.
+        """
+        wanted = set(names)
+        missing = wanted - set(self.identities)
+        if missing:
+            raise DataError(f"{len(missing)} identities are not in the folder, for example {min(missing)!r}.")
+        codes = [code for code, name in enumerate(self.identities) if name in wanted]
+        return self.subset(np.flatnonzero(np.isin(self.labels, codes)))
+
+    @staticmethod
+    def concat(sets: Sequence[CropSet]) -> CropSet:
+        """One set of several; identities of the same name become one."""
+        names = sorted({name for crops in sets for name in crops.identities})
+        code = {name: index for index, name in enumerate(names)}
+        labels = [np.array([code[n] for n in crops.identities], np.int64)[crops.labels] for crops in sets]
+        return CropSet(
+            np.concatenate([crops.images for crops in sets]),
+            np.concatenate(labels),
+            tuple(names),
+            tuple(file for crops in sets for file in crops.files),
+        )
+
+
+def cache_folder() -> Path:
+    """Where derived files live: RECOG_CACHE, or the user's cache folder."""
+    return Path(os.environ.get("RECOG_CACHE") or platformdirs.user_cache_dir("recog", appauthor=False))
+
+
+def open_crops(
+    folder: Path | str,
+    *,
+    size: int,
+    identities: Sequence[str] | None = None,
+    cache_dir: Path | None = None,
+) -> CropSet:
+    """Open `folder` (one sub-folder an identity) as crops of `size` px.
+
+    Args:
+        identities: only these sub-folders; default all.
+        cache_dir: where the decoded array is kept; default `cache_folder()`.
+    Raises: DataError: no such folder, no crops in it, an identity missing, or a crop that cannot be decoded.
+    """
+    root = Path(folder)
+    listing = _listing(root)
+    if not listing:
+        raise DataError(
+            f"{folder}: no crops found. Expected FOLDER/<identity>/<image>, as torchvision's ImageFolder."
+        )
+    images = _decoded(root, [name for name, _ in listing], listing, size, cache_dir or cache_folder())
+    names = [name for name, _ in listing]
+    labels_of = sorted({name.split("/", 1)[0] for name in names})
+    code = {name: index for index, name in enumerate(labels_of)}
+    labels = np.array([code[name.split("/", 1)[0]] for name in names], np.int64)
+    crops = CropSet(images, labels, tuple(labels_of), tuple(names))
+    return crops if identities is None else crops.of_identities(identities)
+
+
+def _listing(root: Path) -> list[tuple[str, int]]:
+    """(relative path, size in bytes) of each crop, sorted by path."""
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder. Give a folder with one sub-folder an identity.")
+    found = []
+    for entry in os.scandir(root):
+        if entry.is_dir() and not entry.name.startswith("."):
+            for file in os.scandir(entry.path):
+                if Path(file.name).suffix.lower() in SUFFIXES and not file.name.startswith("."):
+                    found.append((f"{entry.name}/{file.name}", file.stat().st_size))
+    return sorted(found)
+
+
+def _decoded(root: Path, names: list[str], listing: Any, size: int, cache: Path) -> NDArray[np.uint8]:
+    key = hashlib.sha256(json.dumps([str(root.resolve()), listing, size]).encode()).hexdigest()[:24]
+    path = cache / "crops" / f"{key}.npy"
+    if not path.is_file():
+        logger.info("decoding %d crops of %s into %s", len(names), root, path)
+        _decode_into(path, root, names, size)
+    mapped: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return mapped
+
+
+def _decode_into(path: Path, root: Path, names: list[str], size: int) -> None:
+    """Write the array beside its final place, then move it there: two processes may do so at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_suffix(f".{os.getpid()}.part.npy")
+    try:
+        array = np.lib.format.open_memmap(
+            scratch, mode="w+", dtype=np.uint8, shape=(len(names), size, size, 3)
+        )
+        for index, name in enumerate(progress(names, total=len(names), desc=f"decode {root.name}")):
+            array[index] = read_crop(root / name, size)
+        array.flush()
+        scratch.replace(path)
+    except OSError as error:
+        raise DataError(
+            f"{path}: the crop cache cannot be written ({error}). Set RECOG_CACHE to another folder."
+        ) from error
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def read_crop(path: Path, size: int) -> NDArray[np.uint8]:
+    """One aligned crop as (size, size, 3) uint8 RGB.
+
+    Raises: DataError: it cannot be decoded.
+    """
+    try:
+        with Image.open(path) as image:
+            picture = image.convert("RGB")
+    except (UnidentifiedImageError, OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be decoded ({error}). Remove or replace it.") from error
+    if picture.size != (size, size):
+        picture = picture.resize((size, size), Image.Resampling.LANCZOS)
+    return np.asarray(picture)
+
+
+def read_roles(path: Path | str, role: str) -> tuple[str, ...]:
+    """Identities that a `identity,role` CSV gives this role, in order.
+
+    Raises: DataError: no such file or nobody has the role.
+    """
+    try:
+        with Path(path).open(newline="") as file:
+            rows = list(csv.DictReader(file))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
+    names = tuple(row["identity"] for row in rows if row.get("role") == role)
+    if not names:
+        known = ", ".join(sorted({row.get("role") or "" for row in rows}))
+        raise DataError(f"{path}: no identity has the role {role!r}; it knows {known}.")
+    return names

@@ -1,0 +1,95 @@
+"""A run directory: config.json, stats.jsonl, and a state from which the run goes on after an interruption."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from recog.checkpoints import write_atomically
+from recog.errors import ConfigError
+
+
+class RunDirectory:
+    """The folder of one training run; resuming is opening it again."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    @property
+    def final(self) -> Path:
+        """The finished weights."""
+        return self.path / "final.safetensors"
+
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        """Record what this run is.
+
+        Raises: ConfigError: the folder holds a run with other settings.
+        """
+        settled = json.loads(json.dumps(config))
+        file = self.path / "config.json"
+        if file.is_file():
+            there = json.loads(file.read_text())
+            changed = sorted(k for k in {*there, *settled} if there.get(k) != settled.get(k))
+            if changed:
+                raise ConfigError(
+                    f"{self.path} holds a run with other settings ({', '.join(changed)}). "
+                    "Use the same settings to resume it, or another folder."
+                )
+        write_atomically(file, (json.dumps(settled, indent=2, sort_keys=True) + "\n").encode())
+
+    def append_stats(self, row: Mapping[str, Any]) -> None:
+        """Add one line to stats.jsonl."""
+        with (self.path / "stats.jsonl").open("a") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def save_state(self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
+        """Replace the saved state in one step (one file holds tensors and meta)."""
+        content = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+        write_atomically(self.path / "state.safetensors", save(content, metadata={"meta": json.dumps(meta)}))
+
+    def load_state(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """What `save_state` wrote last, or None."""
+        file = self.path / "state.safetensors"
+        if not file.is_file():
+            return None
+        with safe_open(str(file), framework="pt") as opened:
+            meta: dict[str, Any] = json.loads(opened.metadata()["meta"])
+        return load_file(file), meta
+
+
+def pack(
+    modules: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer]
+) -> dict[str, Tensor]:
+    """States of modules and optimizers as one flat dictionary of tensors."""
+    flat = {f"{name}/{key}": value for name, m in modules.items() for key, value in m.state_dict().items()}
+    for name, optimizer in optimizers.items():
+        for index, slots in optimizer.state_dict()["state"].items():
+            for key, value in slots.items():
+                flat[f"{name}/{index}/{key}"] = torch.as_tensor(value)
+    return flat
+
+
+def unpack(
+    flat: Mapping[str, Tensor],
+    modules: Mapping[str, nn.Module],
+    optimizers: Mapping[str, torch.optim.Optimizer],
+) -> None:
+    """Put back what `pack` took."""
+    for name, module in modules.items():
+        module.load_state_dict(
+            {k.partition("/")[2]: v for k, v in flat.items() if k.partition("/")[0] == name}
+        )
+    for name, optimizer in optimizers.items():
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in flat.items():
+            if key.partition("/")[0] == name:
+                _, index, slot = key.split("/")
+                state.setdefault(int(index), {})[slot] = value
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

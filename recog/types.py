@@ -1,0 +1,98 @@
+"""What the recogniser hands out: small frozen records, numpy at most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Box = tuple[float, float, float, float]
+Status = Literal["match", "unknown", "no_face", "error"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Face:
+    """One detected face, in pixels of the image it was found in."""
+
+    box: Box  # x1, y1, x2, y2
+    landmarks: NDArray[np.float32]  # (5, 2): left eye, right eye, nose, left mouth, right mouth (as seen)
+    confidence: float  # 0..1
+
+    @property
+    def area(self) -> float:
+        """Area of the box, in square pixels."""
+        x1, y1, x2, y2 = self.box
+        return max(0.0, x2 - x1) * max(0.0, y2 - y1)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One enrolled identity, compared with a probe face."""
+
+    identity: str
+    similarity: float  # cosine, -1..1, higher is more alike
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the gallery says of one face, or of one photo without any."""
+
+    photo: str | None
+    status: Status
+    box: Box | None = None
+    confidence: float | None = None  # of the detection, 0..1
+    quality: float | None = None  # 0..1, higher is better
+    identity: str | None = None  # set when status is "match"
+    similarity: float | None = None  # cosine to the best candidate
+    threshold: float | None = None  # cosine from which a candidate is a match
+    candidates: tuple[Candidate, ...] = ()  # best first
+    error: str | None = None  # set when status is "error"
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `recog query --json` prints."""
+        return {
+            "photo": self.photo,
+            "box": None if self.box is None else [round(v, 1) for v in self.box],
+            "confidence": self.confidence,
+            "quality": self.quality,
+            "status": self.status,
+            "identity": self.identity,
+            "similarity": self.similarity,
+            "threshold": self.threshold,
+            "candidates": [{"identity": c.identity, "similarity": c.similarity} for c in self.candidates],
+            "error": self.error,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Whether two photos show one person."""
+
+    same: bool
+    similarity: float  # cosine, -1..1
+    threshold: float  # cosine
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `recog verify --json` prints."""
+        return {"same": self.same, "similarity": self.similarity, "threshold": self.threshold}
+
+
+@dataclass(frozen=True, slots=True)
+class Enrollment:
+    """What one call of enroll did."""
+
+    identity: str
+    added: int  # new templates
+    skipped: int  # photos whose template is already in the gallery
+    failed: tuple[tuple[str, str], ...] = ()  # (photo, reason)
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `recog enroll --json` prints."""
+        return {
+            "identity": self.identity,
+            "added": self.added,
+            "skipped": self.skipped,
+            "failed": [{"photo": photo, "error": reason} for photo, reason in self.failed],
+        }

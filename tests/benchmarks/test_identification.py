@@ -1,0 +1,82 @@
+"""Through the real Recognizer, with people who are colours and a detector that needs no network."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.identification import IdentifyPlan, identify, split
+from recog.alignment import TEMPLATE
+from recog.errors import DataError
+from recog.photos import of_people
+from recog.types import Face
+from tests.benchmarks.fakes import ColourEmbedder
+
+PLAN = IdentifyPlan(people=4, enroll_photos=2, probe_photos=2, strangers=20, fpir=0.1, fmr=0.05)
+
+
+class Embeds(ColourEmbedder):
+    thresholds = {"fmr_0.05": 0.9, "fpir_0.1_4": 0.95, "fpir_0.1_8": 0.99}  # noqa: RUF012
+
+
+class WholePhoto:
+    def detect(self, image: np.ndarray) -> list[Face]:
+        if image.mean() < 5:
+            return []
+        scale = image.shape[0] / 112
+        return [Face((0, 0, image.shape[1], image.shape[0]), (TEMPLATE * scale).astype(np.float32), 1.0)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Eight people with four photos, forty with one; one probe of everybody who has four is black."""
+    generator = np.random.default_rng(0)
+    for person in range(48):
+        home = tmp_path / f"p{person:02d}"
+        home.mkdir()
+        hue = generator.integers(30, 225, 3)
+        for number in range(4 if person < 8 else 1):
+            colour = np.zeros(3) if number == 3 else hue
+            picture = np.clip(colour + generator.integers(-3, 4, 3), 0, 255)
+            pixels = np.full((32, 32, 3), 0 if number == 3 else picture, np.uint8)
+            Image.fromarray(pixels).save(home / f"{number}.png")
+    return tmp_path
+
+
+def test_halves_share_nobody(folder: Path) -> None:
+    first, second = split(of_people(folder), PLAN)
+
+    def everyone(half: object) -> set[str]:
+        return (
+            set(half.enrolled) | {name for name, _ in half.probes} | {p.parent.name for p in half.strangers}
+        )  # type: ignore[attr-defined]
+
+    assert not everyone(first) & everyone(second)
+    assert not set(first.enrolled) & {photo.parent.name for photo in first.strangers}
+    enrolled = {photo for photos in first.enrolled.values() for photo in photos}
+    assert not enrolled & {photo for _, photo in first.probes}
+    again = split(of_people(folder), PLAN)[0]
+    assert again.enrolled == first.enrolled
+    with pytest.raises(DataError, match="two halves of 5"):
+        split(of_people(folder), IdentifyPlan(people=5, enroll_photos=2))
+
+
+def test_errors_are_counted_on_the_other_half(folder: Path) -> None:
+    found = identify(folder, PLAN, Embeds(), WholePhoto(), device="cpu")
+    by_name = {(row.arm, row.metric): row for row in found}
+    arms = {arm for arm, _ in by_name}
+    assert arms == {"calibrated on other people", "model card"}
+    missed = by_name["calibrated on other people", "FNIR (enrolled missed)"]
+    assert missed.n == 8  # two probes of each of four people
+    assert missed.details["count"] >= 4  # the black probes are misses, not skipped
+    assert by_name["calibrated on other people", "rank-1"].value <= 0.5
+    strangers = by_name["calibrated on other people", "FPIR (strangers matched)"]
+    assert strangers.n == 20
+    assert strangers.ci95 is not None
+    assert strangers.ci95[0] <= strangers.value <= strangers.ci95[1]
+    assert (
+        by_name["model card", "FPIR (strangers matched)"].details["threshold"] == 0.99
+    )  # card at 8 templates
+    assert by_name["model card", "FMR (strangers verified)"].details["threshold"] == 0.9
+    assert by_name["model card", "failure to enroll"].value == 0.0

@@ -1,0 +1,116 @@
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import report, rows, stats
+from benchmarks.summaries import by_arm, cost, latest, quantity
+from recog.errors import DataError
+from tests.benchmarks.test_rows import a_row
+
+
+def verify_rows() -> list[rows.Row]:
+    return [
+        a_row(arm=arm, metric=metric, value=value, ci95=(value - 0.01, value + 0.004), data="faces", n=6000)
+        for arm, value in (("ours", 0.91), ("a|b", 0.99))
+        for metric in ("accuracy", "TAR@FMR=1e-3")
+    ]
+
+
+def augment_rows(seeds: int = 6) -> list[rows.Row]:
+    generator = np.random.default_rng(0)
+    gain = {"none": -0.1, "classic": 0.0, "classic+synthetic": 0.02, "synthetic": -0.03}
+    base = generator.normal(0.7, 0.03, seeds)
+    return [
+        a_row(bench="augment", arm=arm, metric="TAR@FMR=1e-2", value=base[seed] + shift, seed=seed, seconds=100.0,
+              regime="open" if "synthetic" in arm else None)
+        for seed in range(seeds)
+        for arm, shift in gain.items()
+    ] + [a_row(bench="augment", arm="none", metric="seconds a run", value=90.0, protocol="cost table",
+               details={"steps": 469})]  # fmt: skip
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    rows.append_all(
+        tmp_path, [*verify_rows(), *augment_rows(), a_row(bench="speed", metric="ms", value=12.3456)]
+    )
+    return tmp_path
+
+
+def test_the_same_rows_give_the_same_bytes(results: Path, tmp_path: Path) -> None:
+    first, second = (report.write(results, tmp_path / name) for name in ("one", "two"))
+    assert [f.name for f in first] == [f.name for f in second]
+    assert [f.read_bytes() for f in first] == [f.read_bytes() for f in second]
+    assert {"report.md", "report.html"} <= {f.name for f in first}
+
+
+def test_pictures_are_small_and_shown(results: Path) -> None:
+    written = report.write(results, results)
+    pictures = [f for f in written if f.suffix == ".png"]
+    assert len(pictures) == 3
+    text = (results / "report.md").read_text()
+    for picture in pictures:
+        assert picture.stat().st_size < 300_000
+        assert picture.relative_to(results).as_posix() in text
+
+
+def test_markdown_tables_are_whole(results: Path) -> None:
+    report.write(results, results)
+    lines = (results / "report.md").read_text().splitlines()
+    starts = [k for k, line in enumerate(lines) if re.fullmatch(r"\|( --- \|)+", line)]
+    assert len(starts) == 5  # verify, augment, cost, speed, history
+    for k in starts:
+        pipes = len(re.findall(r"(?<!\\)\|", lines[k]))
+        assert len(re.findall(r"(?<!\\)\|", lines[k - 1])) == pipes
+        assert len(re.findall(r"(?<!\\)\|", lines[k + 1])) == pipes
+    assert "| a\\|b | 99.00 % [98.00, 99.40] |" in "\n".join(lines)
+    assert "12.346" in "\n".join(lines)  # not a share: no percent
+
+
+def test_differences_are_paired_by_seed(results: Path) -> None:
+    report.write(results, results)
+    text = (results / "report.md").read_text()
+    assert "classic+synthetic (generator: open regime)" in text
+    assert "+2.00 points from classic, higher in 6 of 6 seeds" in text
+    assert "| +2.00 [+2.00, +2.00] | 0.031 (0.031) |" in text  # no spread: the pairing removed the seed's
+
+
+def test_html_escapes(results: Path) -> None:
+    rows.append_all(results, [a_row(arm="<b>", data="faces", value=0.1)])
+    report.write(results, results)
+    assert "<b>" not in (results / "report.html").read_text()
+    assert "&lt;b&gt;" in (results / "report.html").read_text()
+
+
+def test_a_later_row_of_the_same_measurement_counts() -> None:
+    assert [row.value for row in latest([a_row(value=0.1), a_row(value=0.2), a_row(value=0.3, arm="x")])] == [
+        0.2,
+        0.3,
+    ]
+
+
+def test_arms_keep_the_plan_order() -> None:
+    assert list(by_arm(augment_rows(1)[::-1], "TAR@FMR=1e-2")) == [
+        "none",
+        "classic",
+        "classic+synthetic",
+        "synthetic",
+    ]
+
+
+def test_cost_counts_each_run_once() -> None:
+    table = cost(augment_rows(3))
+    assert table is not None
+    assert table.body[0] == ["none", "90 s", "469", "100 s", "3"]
+
+
+def test_quantities() -> None:
+    assert quantity(0.99384, (0.9905, 0.9971), share=True) == "99.38 % [99.05, 99.71]"
+    assert stats.paired_difference(np.ones(6), np.zeros(6)).p_value == pytest.approx(2 / 64)
+
+
+def test_no_rows_no_report(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no rows"):
+        report.write(tmp_path, tmp_path)

@@ -1,0 +1,194 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks import exams, pairs, photos
+from benchmarks.onnx_embedder import OnnxEmbedder
+from benchmarks.verification import marks, verify
+from recog.alignment import TEMPLATE
+from recog.errors import DataError, ModelNotFound, TooFewPairs
+from recog.training.data import CropSet
+from recog.types import Face
+from tests.benchmarks.fakes import ColourEmbedder, people_of_colours
+
+
+class CornerDetector:
+    """Finds one face that fills a bright photo, none on a dark one."""
+
+    def detect(self, image: np.ndarray) -> list[Face]:
+        if image.mean() < 10:
+            return []
+        return [Face((0.0, 0.0, 112.0, 112.0), TEMPLATE.astype(np.float32), 1.0)]
+
+
+@pytest.fixture
+def lfw(tmp_path: Path) -> Path:
+    """Two people of one colour each with three photos; ada's third photo is black."""
+    colours = {"Ada_L": (250, 20, 20), "Bob": (20, 20, 250)}
+    for name, colour in colours.items():
+        (tmp_path / name).mkdir()
+        for number in (1, 2, 3):
+            black = name == "Ada_L" and number == 3
+            picture = np.full((112, 112, 3), (0, 0, 0) if black else colour, np.uint8)
+            Image.fromarray(picture).save(
+                tmp_path / name / f"{name}_{number:04d}.{'png' if number == 1 else 'webp'}"
+            )
+    return tmp_path
+
+
+PAIRS = "2\t2\nAda_L\t1\t2\nBob\t1\t2\nAda_L\t1\tBob\t1\nAda_L\t2\tBob\t2\n" + (
+    "Ada_L\t1\t3\nBob\t1\t3\nAda_L\t1\tBob\t3\nAda_L\t3\tBob\t1\n"
+)
+
+
+def test_lfw_pairs_and_folds(lfw: Path) -> None:
+    (lfw / "pairs.txt").write_text(PAIRS)
+    read = pairs.read_pairs(lfw / "pairs.txt", lfw)
+    assert read.mated.tolist() == [True, True, False, False] * 2
+    assert read.folds is not None
+    assert read.folds.tolist() == [0] * 4 + [1] * 4
+    assert read.photos[read.left[0]] == "Ada_L/Ada_L_0001.png"  # any extension
+    assert read.photos[read.right[0]] == "Ada_L/Ada_L_0002.webp"
+    sides = read.sides
+    assert ((sides[0] == sides[1]) == read.mated).all()
+
+
+def test_view_1_has_no_folds(lfw: Path) -> None:
+    (lfw / "train.txt").write_text("Ada_L\t1\t2\nAda_L\t1\tBob\t1\n")
+    assert pairs.read_pairs(lfw / "train.txt", lfw).folds is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("2\t300\nAda_L\t1\t2\n", "promises 1200 pairs"),
+        ("Ada_L\t1\t9\n", "Ada_L_0009"),
+        ("Ada_L\tone\t2\n", "line 1"),
+        ("Cy\t1\t2\n", "Cy/Cy_0001"),
+    ],
+)
+def test_bad_pairs_files_are_refused(lfw: Path, text: str, message: str) -> None:
+    (lfw / "pairs.txt").write_text(text)
+    with pytest.raises(DataError, match=message):
+        pairs.read_pairs(lfw / "pairs.txt", lfw)
+
+
+def test_csv_pairs(lfw: Path) -> None:
+    file = lfw / "pairs.csv"
+    file.write_text("a,b,same,fold\nAda_L/Ada_L_0001.png,Ada_L/Ada_L_0002.webp,1,x\n"
+                    "Ada_L/Ada_L_0001.png,Bob/Bob_0001.png,0,y\n")  # fmt: skip
+    read = pairs.read_pairs(file, lfw)
+    assert read.mated.tolist() == [True, False]
+    assert read.folds is not None
+    assert read.folds.tolist() == [0, 1]
+    assert read.people[read.left[0]] == read.people[read.right[0]] != read.people[read.right[1]]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("x,y\n1,2\n", "header"), ("a,b,same\nno.png,no.png,1\n", "no.png"),
+     ("a,b,same\nBob/Bob_0001.png,Bob/Bob_0001.png,maybe\n", "line 2")],
+)  # fmt: skip
+def test_bad_csv_is_refused(lfw: Path, text: str, message: str) -> None:
+    (lfw / "pairs.csv").write_text(text)
+    with pytest.raises(DataError, match=message):
+        pairs.read_pairs(lfw / "pairs.csv", lfw)
+
+
+def test_a_photo_without_a_face_stays_in_the_denominator(lfw: Path) -> None:
+    (lfw / "pairs.txt").write_text(PAIRS)
+    exam = exams.of_pairs(lfw, lfw / "pairs.txt", 112, detector=CornerDetector())
+    assert exam.found.sum() == 5
+    rows = {row.metric: row for row in verify(exam, ColourEmbedder(), resamples=20, device="cpu")}
+    assert rows["failure to enroll"].value == pytest.approx(1 / 6)
+    assert rows["accuracy"].n == 8
+    # Ada 1-3 is a miss and Ada 3 - Bob 1 is refused: one error among four in the second fold
+    assert rows["accuracy"].details["folds"] == [1.0, 0.75]
+    assert "TAR@FMR=1e-2" not in rows  # four non-mated pairs cannot show it
+
+
+def test_landmarks_replace_detection(lfw: Path) -> None:
+    (lfw / "pairs.txt").write_text(PAIRS)
+    points = " ".join(f"{v:.2f}" for v in TEMPLATE.ravel())
+    names = [f"{n}/{n}_{k:04d}.jpg" for n in ("Ada_L", "Bob") for k in (1, 2, 3)]
+    (lfw / "landmarks.txt").write_text("".join(f"{name} {points}\n" for name in names))
+    exam = exams.of_pairs(lfw, lfw / "pairs.txt", 112, landmarks=lfw / "landmarks.txt")
+    assert exam.found.all()
+    assert exam.crops[exam.pairs.left[0]][56, 56].tolist() == [250, 20, 20]
+    (lfw / "landmarks.txt").write_text(f"{names[0]} {points}\n")
+    with pytest.raises(DataError, match="no landmarks"):
+        exams.of_pairs(lfw, lfw / "pairs.txt", 112, landmarks=lfw / "landmarks.txt")
+
+
+def test_the_subject_is_large_and_central() -> None:
+    centre, corner, speck = (100, 100, 150, 150), (0, 0, 60, 60), (120, 120, 130, 130)
+    assert photos.subject([corner, centre, speck], (250, 250, 3)) == 1
+
+
+def test_all_pairs_and_a_sample_of_them() -> None:
+    crops = people_of_colours(people=4, photos=3)
+    full = exams.of_crops(crops, "colours").pairs
+    assert len(full) == 12 * 11 // 2
+    assert full.mated.sum() == 4 * 3
+    few = exams.of_crops(crops, "colours", most_non_mated=10, seed=1).pairs
+    assert few.mated.sum() == 12
+    assert len(few) == 22
+    again = exams.of_crops(crops, "colours", most_non_mated=10, seed=1).pairs
+    assert (few.left == again.left).all()
+    with pytest.raises(TooFewPairs):
+        exams.of_crops(crops.of_identities(["p0"]), "one person")
+
+
+def test_a_perfect_embedder_is_measured_as_perfect() -> None:
+    exam = exams.of_crops(people_of_colours(people=8, photos=4), "colours")
+    rows = {row.metric: row for row in verify(exam, ColourEmbedder(), resamples=30, device="cpu")}
+    assert rows["TAR@FMR=1e-2"].value == 1.0
+    assert rows["TAR@FMR=1e-2"].ci95 == (1.0, 1.0)
+    assert rows["AUC"].value == 1.0
+    assert rows["TAR@FMR=1e-2"].model == ColourEmbedder.digest
+    assert "accuracy" not in rows  # refusing everyone would be 89 % accurate here
+    assert marks(exam, ColourEmbedder())["accuracy"] == (1.0, 2 * 8 * 6)
+
+
+def test_a_blind_embedder_is_measured_as_chance() -> None:
+    crops = people_of_colours(people=8, photos=4)
+    noise = np.random.default_rng(0).integers(0, 255, crops.images.shape, dtype=np.uint8)
+    exam = exams.of_crops(CropSet(noise, crops.labels, crops.identities, crops.files), "noise")
+    assert marks(exam, ColourEmbedder())["accuracy"][0] < 0.7
+
+
+def test_the_plan_changes_with_pixels_and_model() -> None:
+    crops = people_of_colours(people=4, photos=4)
+    brighter = CropSet(crops.images // 2, crops.labels, crops.identities, crops.files)
+    plans = {
+        verify(exams.of_crops(c, "colours"), ColourEmbedder(), resamples=10, device="cpu")[0].plan
+        for c in (crops, crops, brighter)
+    }
+    assert len(plans) == 2
+
+
+def test_onnx_embedder_normalises_as_told(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    from onnx import TensorProto, helper
+
+    image = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 4, 4])
+    vector = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 3])
+    nodes = [helper.make_node("GlobalAveragePool", ["x"], ["p"]), helper.make_node("Flatten", ["p"], ["y"])]
+    graph = helper.make_graph(nodes, "mean", [image], [vector])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, tmp_path / "mean.onnx")
+    crop = np.zeros((2, 8, 8, 3), np.uint8)
+    crop[..., 0] = 255  # red
+    plain = OnnxEmbedder(tmp_path / "mean.onnx", mean=0.0, scale=255.0)
+    assert plain.image_size == 4
+    assert plain.embed(crop) == pytest.approx(np.array([[1.0, 0, 0]] * 2))
+    assert OnnxEmbedder(tmp_path / "mean.onnx", mean=0.0, scale=255.0, bgr=True).embed(crop)[0][2] == 1.0
+    centred = OnnxEmbedder(tmp_path / "mean.onnx").embed(crop[:1], flip=False)[0]
+    expected = np.array([127.5, -127.5, -127.5])
+    assert centred == pytest.approx(expected / np.linalg.norm(expected))
+    assert plain.digest != OnnxEmbedder(tmp_path / "mean.onnx").digest
+    assert plain.embed(crop[:0]).shape == (0, 3)
+    with pytest.raises(ModelNotFound):
+        OnnxEmbedder(tmp_path / "none.onnx")

@@ -1,0 +1,244 @@
+"""The gallery file."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recog.errors import ConfigError, DataError, GalleryError, ModelMismatch, UnknownIdentity
+from recog.gallery import APPLICATION_ID, Gallery
+from recog.index import SearchIndex
+from recog.migrations import MIGRATIONS
+from recog.records import Calibration, Model, Template
+
+MODEL = Model("tiny", "aa" * 32, 2)
+OTHER = Model("other", "bb" * 32, 2)
+
+
+def template(vector: Sequence[float], photo: str = "photo") -> Template:
+    return Template(np.array(vector, np.float32), photo, 0.5)
+
+
+@pytest.fixture
+def two(gallery: Gallery) -> Gallery:
+    gallery.add("ada", [template([1, 0])], MODEL)
+    gallery.add("bob", [template([0, 1])], MODEL)
+    return gallery
+
+
+def test_search_ranks_by_cosine(two: Gallery) -> None:
+    (top,) = SearchIndex(two).search([[0.6, 0.8]], k=2)
+    assert [c.identity for c in top] == ["bob", "ada"]
+    assert [c.similarity for c in top] == pytest.approx([0.8, 0.6])
+
+
+def test_search_gives_k_people_however_many_templates_one_has(two: Gallery) -> None:
+    angles = np.linspace(0.1, 0.3, 40)
+    two.add("ada", [template([np.cos(a), np.sin(a)], f"p{i}") for i, a in enumerate(angles)], MODEL)
+    (top,) = SearchIndex(two).search([[1, 0]], k=5)
+    assert [c.identity for c in top] == ["ada", "bob"]
+    assert top[0].similarity == pytest.approx(1)
+
+
+def test_the_index_follows_the_gallery(two: Gallery, gallery_path: Path) -> None:
+    index = SearchIndex(two)
+    assert len(index.search([[1, 0]], k=5)[0]) == 2
+    with Gallery(gallery_path) as elsewhere:  # as another process would
+        elsewhere.remove("ada")
+    assert [c.identity for c in index.search([[1, 0]], k=5)[0]] == ["bob"]
+
+
+def test_an_empty_gallery_has_no_candidates(gallery: Gallery) -> None:
+    assert SearchIndex(gallery).search(np.eye(2), k=1) == [[], []]
+
+
+@pytest.mark.parametrize("probe", [[[np.nan, 0]], [[np.inf, 0]], [1, 0], [[1, 0, 0]]])
+def test_probes_are_checked_at_the_door(two: Gallery, probe: list[list[float]]) -> None:
+    with pytest.raises(DataError):
+        SearchIndex(two).search(probe)
+    with pytest.raises(ConfigError):
+        SearchIndex(two).search([[1, 0]], k=0)
+
+
+def test_what_is_enrolled_is_there_after_reopening(two: Gallery, gallery_path: Path) -> None:
+    two.close()
+    with Gallery(gallery_path) as again:
+        assert [(p.identity, p.templates) for p in again.people()] == [("ada", 1), ("bob", 1)]
+        (stored,) = again.templates("ada")
+        np.testing.assert_array_equal(stored.embedding, [1, 0])
+        assert (stored.photo_digest, stored.quality, stored.how) == ("photo", 0.5, "photo")
+        assert stored.enrolled_at.endswith("+00:00")
+        assert again.model() == MODEL
+
+
+def test_a_photo_is_stored_once_a_person(two: Gallery) -> None:
+    assert two.add("ada", [template([0, 1]), template([0, 1], "new"), template([0, 1], "new")], MODEL) == 1
+    assert two.has("ada", "photo")
+    assert not two.has("bob", "new")
+
+
+@pytest.mark.parametrize("vector", [[np.nan, 0], [1, 0, 0], [2, 0], [0, 0]])
+def test_bad_vectors_are_refused_and_leave_no_trace(two: Gallery, vector: list[float]) -> None:
+    before = two.revision
+    with pytest.raises(DataError):
+        two.add("eve", [template([1, 0]), template(vector, "x")], MODEL)
+    assert [p.identity for p in two.people()] == ["ada", "bob"]
+    assert two.revision == before
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\nb", "a\0b", "x" * 201])
+def test_bad_names(gallery: Gallery, name: str) -> None:
+    with pytest.raises(ConfigError):
+        gallery.add(name, [template([1, 0])], MODEL)
+
+
+def test_names_have_one_spelling(gallery: Gallery) -> None:
+    gallery.add(" Jose\u0301 ", [template([1, 0])], MODEL)
+    assert gallery.people()[0].identity == "Jos\u00e9"
+    gallery.remove("Jose\u0301")
+
+
+def test_another_models_vectors_are_refused(two: Gallery) -> None:
+    with pytest.raises(ModelMismatch, match=r"'tiny'.*'other'"):
+        two.add("ada", [template([0, 1], "new")], OTHER)
+    with pytest.raises(ModelMismatch):
+        two.check(OTHER.digest, OTHER.name)
+
+
+def test_an_emptied_gallery_may_change_its_model(two: Gallery) -> None:
+    two.remove("ada")
+    two.remove("bob")
+    two.add("eve", [template([1, 0])], OTHER)
+    assert two.model() == OTHER
+
+
+def files_of(path: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in sorted(path.parent.glob(path.name + "*")))
+
+
+def test_removal_leaves_no_bytes(gallery: Gallery, gallery_path: Path) -> None:
+    model, rng = Model("m", "cc" * 32, 64), np.random.default_rng(0)
+    people = {}
+    for i in range(30):
+        vectors = rng.normal(size=(4, 64)).astype(np.float32)
+        people[f"Person <{i}>"] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    for name, vectors in people.items():
+        gallery.add(name, [Template(v, f"digest of {name} {j}") for j, v in enumerate(vectors)], model)
+    for name, vectors in list(people.items())[::3]:
+        secrets = [name.encode(), *(v.tobytes() for v in vectors)]
+        assert all(secret in files_of(gallery_path) for secret in secrets)
+        gallery.remove(name)
+        assert not any(secret in files_of(gallery_path) for secret in secrets)
+    assert len(gallery.people()) == 20
+
+
+def test_renaming_erases_the_old_name(two: Gallery, gallery_path: Path) -> None:
+    assert b"ada" in files_of(gallery_path)
+    two.rename("ada", "lovelace")
+    assert b"ada" not in files_of(gallery_path)
+    assert b"lovelace" in files_of(gallery_path)
+    with pytest.raises(GalleryError, match="already enrolled"):
+        two.rename("bob", "lovelace")
+    two.rename("bob", "bob")
+    with pytest.raises(UnknownIdentity, match="ada"):
+        two.rename("ada", "x")
+
+
+def test_erasure_says_when_a_reader_prevents_it(
+    two: Gallery, gallery_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two._db.execute("PRAGMA busy_timeout = 50")
+    reader = sqlite3.connect(gallery_path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM identity").fetchall()
+    try:
+        with pytest.raises(GalleryError, match=r"recog doctor"):
+            two.remove("ada")
+    finally:
+        reader.close()
+    assert [p.identity for p in two.people()] == ["bob"]
+    two.purge()
+    assert b"ada" not in files_of(gallery_path)
+
+
+@pytest.mark.parametrize("change", ["add", "remove", "rename"])
+def test_every_change_raises_the_revision(two: Gallery, change: str) -> None:
+    before = two.revision
+    {
+        "add": lambda: two.add("ada", [template([0, 1], "new")], MODEL),
+        "remove": lambda: two.remove("ada"),
+        "rename": lambda: two.rename("ada", "eve"),
+    }[change]()
+    assert two.revision == before + 1
+
+
+def test_calibration_belongs_to_its_model(gallery: Gallery) -> None:
+    stored = Calibration(0.4, 1e-2, "folder", 0.005, 0.02, 1000, 10, 30)
+    gallery.calibrate("query", stored, MODEL.digest)
+    assert gallery.calibration("query", MODEL.digest) == stored
+    assert gallery.calibration("verify", MODEL.digest) is None
+    assert gallery.calibration("query", OTHER.digest) is None
+
+
+def test_what_is_not_a_gallery(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("this is no database, but it is long enough to be looked at" * 20)
+    foreign = sqlite3.connect(tmp_path / "foreign.db")
+    foreign.execute("CREATE TABLE t (x)")
+    foreign.close()
+    before = (tmp_path / "foreign.db").read_bytes()
+    for name, cause in {"text": "not a gallery", "foreign.db": "another program", ".": "cannot be opened"}.items():
+        with pytest.raises(GalleryError, match=cause):
+            Gallery(tmp_path / name)
+    assert (tmp_path / "foreign.db").read_bytes() == before
+    with pytest.raises(GalleryError, match="no gallery here"):
+        Gallery(tmp_path / "missing", create=False)
+
+
+def test_a_newer_gallery_is_refused(gallery_path: Path) -> None:
+    Gallery(gallery_path).close()
+    newer = sqlite3.connect(gallery_path)
+    newer.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    newer.close()
+    with pytest.raises(GalleryError, match="Upgrade"):
+        Gallery(gallery_path)
+
+
+def test_the_file_says_what_it_is(gallery: Gallery, gallery_path: Path) -> None:
+    reader = sqlite3.connect(gallery_path)
+    try:
+        pragmas = [reader.execute(f"PRAGMA {p}").fetchone()[0] for p in ("application_id", "user_version", "journal_mode")]
+    finally:
+        reader.close()
+    assert pragmas == [APPLICATION_ID, len(MIGRATIONS), "wal"]
+
+
+def test_two_writers_wait_for_each_other(gallery_path: Path) -> None:
+    Gallery(gallery_path).close()
+
+    def enroll(who: str) -> None:
+        with Gallery(gallery_path) as mine:
+            for i in range(15):
+                mine.add(f"{who} {i}", [template([1, 0])], MODEL)
+
+    threads = [threading.Thread(target=enroll, args=(who,)) for who in ("a", "b", "c")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with Gallery(gallery_path) as opened:
+        assert len(opened.people()) == 45
+        assert opened.revision == 45
+        assert opened.integrity() == []
+
+
+def test_a_gallery_in_memory_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Gallery(None) as gallery:
+        gallery.add("ada", [template([1, 0])], MODEL)
+        gallery.remove("ada")
+    assert list(tmp_path.iterdir()) == []

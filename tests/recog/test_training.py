@@ -1,0 +1,261 @@
+"""Training of the embedder, on 16 px crops."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from recog.embedding import Embedder
+from recog.errors import ConfigError, DataError
+from recog.training import CropSet, TrainConfig, open_crops, train
+from recog.training.augment import build
+from recog.training.batches import Batches, epoch_order, people_order
+from recog.training.config import AUGMENTATIONS
+from recog.training.data import read_roles
+from recog.training.loop import schedule
+from recog.training.losses import MarginLoss
+from recog.training.runs import RunDirectory
+
+TINY = TrainConfig(
+    backbone="resnet10t",
+    backbone_options={"channels": (8, 8, 16, 16), "stem_width": 8},
+    head="timm",
+    embedding_size=8,
+    image_size=32,
+    batch_size=8,
+    total_kimg=0.08,
+    workers=0,
+    photos_per_identity=1,
+    contrastive_weight=0.0,
+    augmentation="flip",
+    checkpoint_kimg=0.04,
+    scale=16,
+    bf16=False,
+)
+
+
+def coloured_people(people: int = 4, photos: int = 4, side: int = 32) -> CropSet:
+    """Each identity has a colour of its own; photos differ by noise."""
+    rng = np.random.default_rng(0)
+    colours = rng.integers(40, 215, (people, 1, 1, 1, 3))
+    noise = rng.integers(-20, 20, (people, photos, side, side, 3))
+    images = (colours + noise).astype(np.uint8).reshape(-1, side, side, 3)
+    names = tuple(f"p{k}" for k in range(people))
+    labels = np.repeat(np.arange(people), photos)
+    return CropSet(images, labels, names, tuple(f"{names[k]}/{i}.png" for i, k in enumerate(labels)))
+
+
+def weights(embedder: Embedder) -> torch.Tensor:
+    return torch.cat([p.flatten() for p in embedder.network.state_dict().values() if p.is_floating_point()])
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RECOG_CACHE", str(tmp_path / "cache"))
+    crops = coloured_people(people=3, photos=2)
+    for image, name in zip(crops.images, crops.files, strict=True):
+        path = tmp_path / "crops" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    return tmp_path / "crops"
+
+
+def test_folder_opens_as_crops(folder: Path) -> None:
+    crops = open_crops(folder, size=32)
+    expected = coloured_people(people=3, photos=2)
+    assert crops.identities == expected.identities
+    assert np.array_equal(crops.images, expected.images)
+    assert crops.labels.tolist() == [0, 0, 1, 1, 2, 2]
+
+
+def test_cache_notices_a_changed_folder(folder: Path) -> None:
+    assert len(open_crops(folder, size=32)) == 6
+    Image.new("RGB", (32, 32)).save(folder / "p0" / "new.png")
+    assert len(open_crops(folder, size=32)) == 7
+
+
+def test_subset_of_identities_renumbers_labels(folder: Path) -> None:
+    crops = open_crops(folder, size=32, identities=["p2", "p1"])
+    assert crops.identities == ("p1", "p2")
+    assert crops.labels.tolist() == [0, 0, 1, 1]
+    with pytest.raises(DataError, match="nobody"):
+        open_crops(folder, size=32, identities=["nobody"])
+
+
+def test_undecodable_crop_is_named(folder: Path) -> None:
+    (folder / "p1" / "broken.png").write_bytes(b"not a picture")
+    with pytest.raises(DataError, match=r"broken\.png"):
+        open_crops(folder, size=32)
+
+
+def test_concat_joins_identities_by_name() -> None:
+    crops = coloured_people()
+    joined = CropSet.concat([crops.of_identities(["p0", "p1"]), crops.of_identities(["p1", "p3"])])
+    assert joined.identities == ("p0", "p1", "p3")
+    assert np.bincount(joined.labels).tolist() == [4, 8, 4]
+
+
+def test_roles(tmp_path: Path) -> None:
+    (tmp_path / "roles.csv").write_text("identity,role\n01,fit\n02,user\n03,fit\n")
+    assert read_roles(tmp_path / "roles.csv", "fit") == ("01", "03")
+    with pytest.raises(DataError, match="knows fit, user"):
+        read_roles(tmp_path / "roles.csv", "judge")
+
+
+def test_every_crop_once_an_epoch() -> None:
+    seen = np.concatenate([epoch_order(12, 5, step, seed=3) for step in range(12)])  # 5 epochs of 12
+    assert np.bincount(seen).tolist() == [5] * 12
+    assert sorted(seen[:12]) == list(range(12))
+    assert not np.array_equal(seen[:12], seen[12:24])
+
+
+def test_batch_is_a_function_of_seed_and_step() -> None:
+    config = replace(TINY, augmentation="strong")
+    first, again = Batches(config, coloured_people()), Batches(config, coloured_people())
+    torch.manual_seed(99)
+    assert torch.equal(first[3][0], again[3][0])
+    assert not torch.equal(first[3][0], first[4][0])
+    assert not torch.equal(first[3][0], Batches(replace(config, seed=1), coloured_people())[3][0])
+
+
+def test_synthetic_share_of_each_batch() -> None:
+    real = coloured_people().of_identities(["p0", "p1"])
+    made = coloured_people().of_identities(["p1", "p2"])
+    batches = Batches(replace(TINY, synthetic_share=0.25), real, made)
+    assert batches.identities == ("p0", "p1", "p2")
+    _, labels = batches[0]
+    assert set(labels[:6].tolist()) <= {0, 1}
+    assert set(labels[6:].tolist()) <= {1, 2}
+    with pytest.raises(DataError, match="no synthetic crops"):
+        Batches(replace(TINY, synthetic_share=0.25), real)
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_augmentation_keeps_shape_and_type(name: str) -> None:
+    crop = torch.randint(0, 256, (3, 40, 40), dtype=torch.uint8)
+    for _ in range(20):
+        made = build(name, 32)(crop)
+        assert made.shape == (3, 32, 32)
+        assert made.dtype == torch.uint8
+
+
+def test_no_augmentation_changes_nothing() -> None:
+    crop = torch.randint(0, 256, (3, 32, 32), dtype=torch.uint8)
+    assert torch.equal(build("none", 32)(crop), crop)
+
+
+@pytest.mark.parametrize(("loss", "margin"), [("arcface", 0.5), ("cosface", 0.35)])
+def test_margin_loss_is_the_papers(loss: str, margin: float) -> None:
+    config = replace(
+        TINY, loss=loss, margin=margin, scale=16.0, embedding_size=4, margin_start=0.2, margin_full=0.6
+    )
+    torch.manual_seed(0)
+    module = MarginLoss(config, classes=3)
+    embeddings, labels = torch.randn(5, 4), torch.tensor([0, 1, 2, 1, 0])
+    for progress, share in ((0.1, 0.0), (0.4, 0.5), (0.6, 1.0), (1.0, 1.0)):
+        module.set_progress(progress)
+        cosine = torch.nn.functional.normalize(embeddings) @ torch.nn.functional.normalize(
+            module.inner.W, dim=0
+        )
+        own = cosine[range(5), labels]
+        m = margin * share
+        shifted = torch.cos(torch.acos(own) + m) if loss == "arcface" else own - m
+        logits = cosine.clone()
+        logits[range(5), labels] = shifted
+        expected = torch.nn.functional.cross_entropy(16 * logits, labels)
+        assert module(embeddings, labels).item() == pytest.approx(expected.item(), abs=2e-4)
+
+
+def test_contrastive_term_is_the_papers() -> None:
+    config = replace(TINY, embedding_size=4, photos_per_identity=2, contrastive_weight=0.5, temperature=0.1)
+    torch.manual_seed(0)
+    module = MarginLoss(config, classes=2)
+    embeddings, labels = torch.randn(4, 4), torch.tensor([0, 0, 1, 1])
+    logits = torch.nn.functional.normalize(embeddings) @ torch.nn.functional.normalize(embeddings).T / 0.1
+    others = logits.masked_fill(torch.eye(4, dtype=torch.bool), -torch.inf).logsumexp(1)
+    expected = (others - logits[range(4), [1, 0, 3, 2]]).mean()
+    added = module(embeddings, labels) - module.inner(embeddings, labels)
+    assert added.item() == pytest.approx(0.5 * expected.item(), rel=1e-3)
+
+
+def test_people_come_in_groups() -> None:
+    labels = np.repeat(np.arange(6), [4, 4, 1, 4, 4, 4])
+    for step in range(4):
+        chosen = people_order(labels, 9, 3, step, seed=1)
+        groups = labels[chosen].reshape(3, 3)
+        assert (groups == groups[:, :1]).all()
+        assert len(set(groups[:, 0])) == 3
+        full = groups[:, 0] != 2
+        assert all(len(set(group)) == 3 for group in chosen.reshape(3, 3)[full])
+    both = np.concatenate([labels[people_order(labels, 9, 3, step, seed=1)] for step in range(2)])
+    assert sorted(set(both)) == list(range(6))  # everyone once before anyone twice
+
+
+def test_learning_rate_rises_then_falls_to_zero() -> None:
+    rates = [schedule(step / 100, 0.1) for step in range(101)]
+    assert max(rates) == pytest.approx(1.0)
+    assert rates.index(max(rates)) == 10
+    assert rates[100] == pytest.approx(0.0)
+    assert all(math.isfinite(rate) for rate in rates)
+
+
+def test_training_separates_people() -> None:
+    crops = coloured_people()
+    embedder = train(replace(TINY, total_kimg=0.4, learning_rate=5e-3), crops, device="cpu")
+    vectors = embedder.embed(crops.images)
+    alike = crops.labels[:, None] == crops.labels[None]
+    similarity = vectors @ vectors.T
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(len(crops)), abs=1e-5)
+    assert similarity[alike].mean() > similarity[~alike].mean() + 0.3
+
+
+def test_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    crops = coloured_people()
+    whole = train(TINY, crops, run_dir=tmp_path / "whole", device="cpu")
+
+    class StoppedError(Exception):
+        pass
+
+    original = RunDirectory.save_state
+
+    def save_then_stop(self: RunDirectory, *args: object) -> None:
+        original(self, *args)  # type: ignore[arg-type]
+        raise StoppedError
+
+    monkeypatch.setattr(RunDirectory, "save_state", save_then_stop)
+    with pytest.raises(StoppedError):
+        train(TINY, crops, run_dir=tmp_path / "halves", device="cpu")
+    monkeypatch.setattr(RunDirectory, "save_state", original)
+    halves = train(TINY, crops, run_dir=tmp_path / "halves", device="cpu")
+    assert torch.equal(weights(halves), weights(whole))
+    assert halves.digest == whole.digest
+
+
+def test_run_directory_refuses_other_settings(tmp_path: Path) -> None:
+    RunDirectory(tmp_path).write_config({"seed": 1, "size": 64})
+    RunDirectory(tmp_path).write_config({"seed": 1, "size": 64})
+    with pytest.raises(ConfigError, match="seed"):
+        RunDirectory(tmp_path).write_config({"seed": 2, "size": 64})
+
+
+def test_run_directory_holds_what_it_promises(tmp_path: Path) -> None:
+    embedder = train(TINY, coloured_people(), run_dir=tmp_path, device="cpu")
+    stats = [json.loads(line) for line in (tmp_path / "stats.jsonl").read_text().splitlines()]
+    assert stats[-1]["step"] == TINY.steps
+    assert json.loads((tmp_path / "config.json").read_text())["train"]["batch_size"] == 8
+    assert Embedder.load(tmp_path, device="cpu").digest == embedder.digest
+
+
+@pytest.mark.parametrize(
+    "change", [{"batch_size": 1}, {"loss": "softmax"}, {"synthetic_share": 1.5}, {"total_kimg": 0}]
+)
+def test_impossible_settings_are_refused(change: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(change))):
+        replace(TINY, **change)  # type: ignore[arg-type]
