@@ -105,6 +105,7 @@ class Material:
     exams: tuple[Exam, ...]  # of people who are not in `user`
     synthesise: Synthesise | None = None
     generator: str | None = None  # digest of its weights
+    curation: str | None = None  # which of the made-up photos are kept
     regime: str | None = None
 
 
@@ -135,7 +136,7 @@ def run(
 
     Raises: DataError: the material does not fit the plan; ConfigError: an arm needs a generator.
     """
-    source = _origin(plan, material, device)
+    source = origin_of(plan, material, device)
     _check(plan, material)
     path = file_of(out, BENCH)
     there = {_key(row) for row in read(path)}
@@ -158,7 +159,7 @@ def cost_table(
 
     Yields: one row an arm; value is seconds a run, details say what it is made of.
     """
-    source = dataclasses.replace(_origin(plan, material, device), protocol="cost table, estimated")
+    source = dataclasses.replace(origin_of(plan, material, device), protocol="cost table, estimated")
     _check(plan, material)
     chosen = draw(material.user, plan.people, plan.photos, seed=0)
     for arm in plan.arms:
@@ -250,12 +251,14 @@ def _check(plan: AugmentPlan, material: Material) -> None:
     draw(material.user, plan.people, plan.photos, seed=0)  # raises when there are too few people
 
 
-def _origin(plan: AugmentPlan, material: Material, device: str) -> Origin:
+def origin_of(plan: AugmentPlan, material: Material, device: str = "auto") -> Origin:
+    """What all rows of this plan share; its `plan` tells them from those of other plans."""
     decisions = {
         **plan.decisions(),
         "user": _fingerprint(material.user.files),
         "exams": [exam.digest() for exam in material.exams],
         "generator": material.generator,
+        "curation": material.curation,
         "regime": material.regime,
     }
     return origin(BENCH, "paired seeds", material.name, decisions, device)

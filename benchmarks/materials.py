@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from generative.synthesis import Synthesizer
 
 from benchmarks.augmentation import Material, Synthesise
 from benchmarks.exams import Exam, of_crops, of_pairs
+from generative.synthesis import Person, Synthesizer
 from recog.detection import Detector
 from recog.embedding import Embedder
 from recog.errors import DataError
@@ -61,12 +61,14 @@ def material(
     user_role: str,
     size: int,
     generator: str | None,
+    candidates: int = 2,
     device: str = "auto",
 ) -> Material:
     """Everything for `benchmarks.augmentation.run`.
 
     Args:
         generator: name or path of a generator; None where no arm needs one.
+        candidates: see `synthesis_by`.
     Raises: DataError: somebody is both a user and in an exam; ModelMismatch: the generator belongs to another
         recogniser.
     """
@@ -82,33 +84,41 @@ def material(
         user=user,
         native=with_role(data, roles, user_role, embedder.image_size),
         exams=tuple(exams),
-        synthesise=synthesis_by(synthesizer, embedder),
+        synthesise=synthesis_by(synthesizer, embedder, candidates),
         generator=synthesizer.digest,
+        curation=f"most like the centre, 1 of {candidates}",
         regime="open",
     )
 
 
-def synthesis_by(synthesizer: Synthesizer, embedder: Embedder) -> Synthesise:
-    """Made-up photos of people from the centre of their real photos by recogniser A."""
+def synthesis_by(synthesizer: Synthesizer, embedder: Embedder, candidates: int = 1) -> Synthesise:
+    """Made-up photos of people from the centre of their real photos by recogniser A.
+
+    Args:
+        candidates: photos drawn for each one kept; kept are those most like the centre, without duplicates.
+    """
 
     def synthesise(real: CropSet, photos: int, seed: int) -> CropSet:
         vectors = embedder.embed(real.images)
-        people = range(len(real.identities))
-        centres = np.stack([_centre(vectors[real.labels == person]) for person in people])
         made = [
-            synthesizer.photos_of(centre[None], photos, seed * 100_003 + k)
-            for k, centre in enumerate(centres)
+            synthesizer.person(
+                name, vectors[real.labels == k], photos, seed * 100_003 + k, candidates=candidates
+            )
+            for k, name in enumerate(real.identities)
         ]
-        files = tuple(f"{real.identities[k]}/made-{number:03d}" for k in people for number in range(photos))
-        labels = np.repeat(np.arange(len(centres)), photos).astype(np.int64)
-        return CropSet(np.concatenate(made), labels, real.identities, files)
+        return crops_of(made)
 
     return synthesise
 
 
-def _centre(vectors: np.ndarray) -> np.ndarray:
-    mean = vectors.mean(axis=0)
-    return mean / max(float(np.linalg.norm(mean)), 1e-12)
+def crops_of(people: Sequence[Person]) -> CropSet:
+    """Made-up people as crops to train on or to draw from."""
+    return CropSet(
+        np.concatenate([person.images for person in people]),
+        np.repeat(np.arange(len(people)), [len(person.images) for person in people]).astype(np.int64),
+        tuple(person.identity for person in people),
+        tuple(f"{person.identity}/{k:04d}" for person in people for k in range(len(person.images))),
+    )
 
 
 def _require_disjoint(user: CropSet, exams: Sequence[Exam]) -> None:
@@ -117,8 +127,8 @@ def _require_disjoint(user: CropSet, exams: Sequence[Exam]) -> None:
         both = set(user.identities) & {photo.partition("/")[0] for photo in exam.pairs.photos}
         if both:
             raise DataError(
-                f"{len(both)} people are both users and in {exam.data}, as {min(both)!r}: the exam would be of "
-                "people that were trained on. Give --roles, or another folder."
+                f"{len(both)} people are both users and in {exam.data}, as {min(both)!r}: the exam would be "
+                "of people that were trained on. Give --roles, or another folder."
             )
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 matplotlib.use("Agg")
 COLOURS = ("#4c72b0", "#dd8452", "#55a868", "#c44e52", "#8172b3", "#937860")
 DPI = 100
+MOST_ACROSS = 3  # panels
 
 
 def intervals(rows: Sequence[Row], title: str) -> bytes:
@@ -75,8 +76,10 @@ def _column(axis: matplotlib.axes.Axes, place: int, values: np.ndarray) -> None:
 def _panels(count: int, *, height: float) -> tuple[Figure, list[matplotlib.axes.Axes]]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(max(4.2, 3.6 * count), height), layout="constrained", dpi=DPI)
-    return figure, [figure.add_subplot(1, count, place + 1) for place in range(count)]
+    across = min(count, MOST_ACROSS)
+    down = -(-count // across)
+    figure = Figure(figsize=(max(4.2, 3.6 * across), height * down), layout="constrained", dpi=DPI)
+    return figure, [figure.add_subplot(down, across, place + 1) for place in range(count)]
 
 
 def _short(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,14 +15,15 @@ from benchmarks.summaries import (
     COST,
     Figure,
     Section,
-    Table,
     arm_sentences,
     arms_table,
     cost,
     grid,
     groups,
     history,
+    is_share,
     latest,
+    one_a_line,
 )
 from recog.checkpoints import write_atomically
 
@@ -54,8 +55,8 @@ def write(results: Path, out: Path) -> list[Path]:
     """
     report = build(rows.read_folder(results))
     contents = {
-        "report.md": render("report.md.j2", report.sections).encode(),
-        "report.html": render("report.html.j2", report.sections).encode(),
+        "report.md": render_page("report.md.j2", sections=report.sections).encode(),
+        "report.html": render_page("report.html.j2", sections=report.sections).encode(),
         **report.pictures,
     }
     for name, content in contents.items():
@@ -78,35 +79,31 @@ def build(measured: Sequence[Row]) -> Report:
     return Report(sections, pictures)
 
 
-def render(template: str, sections: Sequence[Section]) -> str:
+def render_page(template: str, **content: object) -> str:
     """A template of this package, filled in."""
-    loader = jinja2.PackageLoader("benchmarks", "templates")
     environment = jinja2.Environment(
-        loader=loader,
+        loader=jinja2.PackageLoader("benchmarks", "templates"),
         autoescape=template.endswith(".html.j2"),
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["cell"] = lambda text: str(text).replace("|", "\\|").replace("\n", " ")
-    return environment.get_template(template).render(sections=sections)
+    return environment.get_template(template).render(content)
 
 
 def _plain(section: Section, chosen: Sequence[Row], pictures: dict[str, bytes]) -> None:
     """A table and a plot for each data set and protocol; models are the lines."""
-    merged: dict[tuple[str, str], list[Row]] = {}
+    by_protocol: dict[tuple[str, str], list[Row]] = {}
     for row in chosen:
-        merged.setdefault((row.data, row.protocol), []).append(row)
-    for (data, protocol), group in merged.items():
+        by_protocol.setdefault((row.data, row.protocol), []).append(row)
+    for (data, protocol), rows_of_it in by_protocol.items():
+        group = one_a_line(rows_of_it)
         title = f"{data}: {protocol}"
         section.tables.append(grid(group, f"{title} (n = {_counts(group)})"))
-        _figure(
-            section,
-            pictures,
-            f"{group[0].bench} {data} {protocol}",
-            title,
-            lambda g=group, t=title: plots.intervals(g, t),
-        )
+        if any(is_share(row.metric) for row in group):
+            picture = plots.intervals(group, title)
+            _show(section, pictures, f"{group[0].bench} {data} {protocol}", title, picture)
 
 
 def _augment(section: Section, chosen: Sequence[Row], pictures: dict[str, bytes]) -> None:
@@ -118,23 +115,17 @@ def _augment(section: Section, chosen: Sequence[Row], pictures: dict[str, bytes]
             section.tables.append(arms_table(group, metric, f"{metric}, {title}, plan {plan}"))
         headline = group[0].metric
         section.text += [f"{data}. {sentence}" for sentence in arm_sentences(group, headline)]
-        _figure(
-            section,
-            pictures,
-            f"augment {plan} {data}",
-            title,
-            lambda g=group, m=headline, t=title: plots.arms(g, m, t),
-        )
+        _show(section, pictures, f"augment {plan} {data}", title, plots.arms(group, headline, title))
     table = cost(chosen)
     if table is not None:
         section.tables.append(table)
 
 
-def _figure(
-    section: Section, pictures: dict[str, bytes], name: str, caption: str, draw: Callable[[], bytes]
-) -> None:
-    file = f"{FIGURES}/{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')[:80]}.png"
-    pictures[file] = draw()
+def _show(section: Section, pictures: dict[str, bytes], name: str, caption: str, picture: bytes) -> None:
+    """Add a picture under a file name that is readable and its own."""
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:48]
+    file = f"{FIGURES}/{slug}-{rows.plan_hash({'name': name})[:6]}.png"
+    pictures[file] = picture
     section.figures.append(Figure(file, caption))
 
 
@@ -147,4 +138,4 @@ def _rank(bench: str) -> tuple[int, str]:
     return (order.index(bench) if bench in order else len(order), bench)
 
 
-__all__ = ["Report", "Table", "build", "render", "write"]
+__all__ = ["Report", "build", "render_page", "write"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -74,6 +74,13 @@ def grid(rows: Sequence[Row], caption: str) -> Table:
     return Table(
         caption, ["", *metrics], [[arm, *(cells.get((arm, m), "") for m in metrics)] for arm in arms]
     )
+
+
+def one_a_line(rows: Sequence[Row]) -> list[Row]:
+    """The last row of each arm and metric, arms told apart by seed where there are several seeds."""
+    several = len({row.seed for row in rows}) > 1
+    named = [replace(row, arm=f"{row.arm}, seed {row.seed}") if several else row for row in rows]
+    return list({(row.arm, row.metric): row for row in named}.values())
 
 
 def groups(rows: Iterable[Row]) -> dict[tuple[str, str, str], list[Row]]:

@@ -289,7 +289,8 @@ def _repaired(
 ) -> NDArray[np.uint8]:
     if found:
         return repairer.repair_photo(image, found, missing)
-    return repairer.repair(image[None], None if missing is None else missing[None])[0]
+    crop: NDArray[np.uint8] = repairer.repair(image[None], None if missing is None else missing[None])[0]
+    return crop
 
 
 def _free_names(out: Path) -> Any:
@@ -332,7 +333,8 @@ def _vectors(
     found = reader.embed(paths, largest=True)
     for photo, why in found.failed:
         outcome.fail(photo, why)
-    return found.embedding
+    vectors: NDArray[np.float32] = found.embedding
+    return vectors
 
 
 def _centres(data: Path, embedder: Embedder) -> NDArray[np.float32]:

@@ -31,7 +31,7 @@ def curate(
 
 
 def most_fitting(vectors: NDArray[np.float32], centre: NDArray[np.float32], count: int) -> NDArray[np.int64]:
-    """Indices of the `count` photos most like `centre`, in order; duplicates only where nothing else is left."""
+    """Indices of the `count` photos most like `centre`, ascending; duplicates if nothing else is left."""
     order = np.argsort(-(vectors @ centre), kind="stable")
     distinct = order[without_duplicates(vectors[order])]
     repeats = order[~np.isin(order, distinct)]

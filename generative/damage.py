@@ -6,14 +6,19 @@ pixels (1 is missing; only holes have any). The same generator state gives the s
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as T
 
+from generative.grids import to_uint8
 from recog.errors import ConfigError
 
 Damaged = tuple[Tensor, Tensor]
@@ -58,9 +63,9 @@ def blur(images: Tensor, sigma: float, rng: torch.Generator) -> Damaged:
 def jpeg(images: Tensor, quality: float, rng: torch.Generator) -> Damaged:
     """JPEG compression at `quality` 1..100."""
     del rng
-    levels = ((images.float() + 1) * 127.5).round().clamp(0, 255).byte().cpu()
-    coded = [T.jpeg(face, round(quality)) for face in levels]
-    return torch.stack(coded).to(images) / 127.5 - 1, _nothing_missing(images)
+    coded = np.stack([_through_jpeg(face, round(quality)) for face in to_uint8(images)])
+    levels = torch.from_numpy(coded).permute(0, 3, 1, 2).to(images)
+    return levels / 127.5 - 1, _nothing_missing(images)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,12 @@ def mixed(images: Tensor, rng: torch.Generator) -> Damaged:
     grain, _ = noise(damaged, _between(0, 8, rng), rng)
     grainy = (torch.rand(len(images), 1, 1, 1, generator=rng) < 0.5).to(images.device)
     return torch.where(grainy & (missing == 0), grain, damaged), missing
+
+
+def _through_jpeg(face: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    buffer = io.BytesIO()
+    Image.fromarray(face).save(buffer, "JPEG", quality=quality)
+    return np.asarray(Image.open(buffer))
 
 
 def _between(low: float, high: float, rng: torch.Generator) -> float:

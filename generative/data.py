@@ -64,7 +64,7 @@ class FaceData:
     @property
     def condition_size(self) -> int:
         """Length of identity vector and attributes together."""
-        return self.centres.shape[1] + self.attributes.shape[1]
+        return int(self.centres.shape[1] + self.attributes.shape[1])
 
     def batch(self, size: int, rng: torch.Generator, device: torch.device) -> Batch:
         """Draw `size` faces with replacement, each mirrored or not."""

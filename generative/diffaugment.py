@@ -25,7 +25,8 @@ def recoloured(images: Tensor, rng: torch.Generator) -> Tensor:
     grey = images.mean(dim=1, keepdim=True)
     images = grey + (images - grey) * (2 * saturation)
     level = images.mean(dim=(1, 2, 3), keepdim=True)
-    return level + (images - level) * (contrast + 0.5)
+    contrasted: Tensor = level + (images - level) * (contrast + 0.5)
+    return contrasted
 
 
 def translated(images: Tensor, rng: torch.Generator) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import torch
@@ -43,6 +43,7 @@ PACE = {
     ),
 }
 KINDS = tuple(PACE)
+SETTINGS = {"gan": GanSettings, "vae": VaeSettings, "repairer": RepairSettings}
 
 
 def pace(kind: str, **changes: Any) -> TrainConfig:
@@ -64,13 +65,13 @@ def objective(
     """
     torch.manual_seed(config.seed)
     given = {name: value for name, value in settings.items() if value is not None}
-    try:
-        if kind == "repairer":
-            return RepairObjective(RepairSettings(**given), config.image_size, embedder)
-        if embedder is None:
-            raise ConfigError(f"A {kind} is conditioned on identities: give an embedder (--model).")
-        if kind == "gan":
-            return GanObjective(data, embedder, GanSettings(**given), config.image_size)
-        return VaeObjective(data, embedder, VaeSettings(**given), config.image_size)
-    except TypeError as error:
-        raise ConfigError(f"A {kind} has no such setting ({error}).") from error
+    foreign = set(given) - {field.name for field in fields(SETTINGS[kind])}
+    if foreign:
+        raise ConfigError(f"A {kind} has no setting {min(foreign)!r}.")
+    if kind == "repairer":
+        return RepairObjective(RepairSettings(**given), config.image_size, embedder)
+    if embedder is None:
+        raise ConfigError(f"A {kind} is conditioned on identities: give an embedder (--model).")
+    if kind == "gan":
+        return GanObjective(data, embedder, GanSettings(**given), config.image_size)
+    return VaeObjective(data, embedder, VaeSettings(**given), config.image_size)

@@ -32,7 +32,7 @@ class Repairer:
     """
 
     def __init__(self, network: UNet, digest: str, device: torch.device) -> None:
-        self.network = network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+        self.network = network.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
         self.digest = digest
         self.device = device
 

@@ -59,7 +59,7 @@ class Synthesizer:
         if config["conditioning_digest"] != embedder.digest:
             raise ModelMismatch(
                 f"This generator is conditioned on the embedder {config['conditioning_digest'][:12]}, but "
-                f"{embedder.name} ({embedder.digest[:12]}) is loaded. Load the embedder it was trained with, or "
+                f"{embedder.name} ({embedder.digest[:12]}) is loaded. Load the one it was trained with, or "
                 "train a generator for this one: recog generate train."
             )
         self.network = network.to(device).eval().requires_grad_(False)
@@ -237,7 +237,7 @@ def _centre(embeddings: NDArray[np.float32], size: int) -> NDArray[np.float32]:
     length = float(np.linalg.norm(mean))
     if not np.isfinite(length) or length < 1e-6:
         raise DataError("The embeddings have no direction in common, or are not finite: no face fits them.")
-    return (mean / length).astype(np.float32)
+    return np.asarray(mean / length, np.float32)
 
 
 def _weights_file(name: str) -> Path:
@@ -245,7 +245,7 @@ def _weights_file(name: str) -> Path:
     path = path / "final.safetensors" if path.is_dir() else path
     if not path.is_file():
         raise ModelNotFound(
-            f"{name!r}: no generator here. Give {' or '.join(BUNDLED)}, a .safetensors file, or a run directory."
+            f"{name!r}: no generator here. Give {' or '.join(BUNDLED)}, a weights file, or a run directory."
         )
     return path
 

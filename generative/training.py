@@ -97,8 +97,14 @@ class Objective(Protocol):
     """What the loop calls without knowing which it is."""
 
     kind: str  # of the checkpoint
-    network: nn.Module  # what is averaged and shipped
-    phases: Sequence[Phase]  # of each step, in order
+
+    @property
+    def network(self) -> nn.Module:
+        """What is averaged and shipped."""
+
+    @property
+    def phases(self) -> Sequence[Phase]:
+        """The updates of each step, in order."""
 
     def run_config(self) -> dict[str, Any]:
         """What makes this run what it is, JSON-able."""
@@ -128,7 +134,7 @@ def train(
         {**_jsonable(asdict(config)), "kind": objective.kind, "objective": objective.run_config()}
     )
     modules = {
-        phase.name: phase.module.to(place, memory_format=torch.channels_last) for phase in objective.phases
+        phase.name: phase.module.to(place).to(memory_format=torch.channels_last) for phase in objective.phases
     }
     optimizers = {f"adam_{phase.name}": _optimizer(config, phase.module) for phase in objective.phases}
     average = AveragedModel(objective.network, multi_avg_fn=_ramped_average(config))
@@ -200,7 +206,9 @@ def _update(
         group["lr"] = config.final_learning_rate + spread * fall
     optimizer.zero_grad()
     weights = list(phase.module.parameters())
-    loss.backward(inputs=weights)  # other networks in the graph keep their gradients to themselves
+    torch.autograd.backward(
+        loss, inputs=weights
+    )  # other networks in the graph keep their gradients to themselves
     if not torch.isfinite(nn.utils.clip_grad_norm_(weights, config.gradient_clip)):
         raise TrainingDiverged(kind, phase.name, moment.step, "gradient")
     optimizer.step()

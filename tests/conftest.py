@@ -32,7 +32,9 @@ class ColourEmbedder:
 
     def embed(self, crops: NDArray[np.uint8], flip: bool = True) -> NDArray[np.float32]:
         colours = crops[..., :2].mean(axis=(1, 2)) + 1e-6
-        vectors: NDArray[np.float32] = (colours / np.linalg.norm(colours, axis=1, keepdims=True)).astype(np.float32)
+        vectors: NDArray[np.float32] = (colours / np.linalg.norm(colours, axis=1, keepdims=True)).astype(
+            np.float32
+        )
         return vectors
 
 
@@ -45,7 +47,11 @@ class PatchDetector:
         return [self._face(x) for x in starts]
 
     def _face(self, x: int) -> Face:
-        return Face((float(x), 0.0, float(x + FACE), float(FACE)), (template(FACE) + [x, 0]).astype(np.float32), 0.99)
+        return Face(
+            (float(x), 0.0, float(x + FACE), float(FACE)),
+            (template(FACE) + np.array([x, 0])).astype(np.float32),
+            0.99,
+        )
 
 
 def colour_at(degrees: float) -> tuple[int, int, int]:

@@ -36,6 +36,7 @@ from recog.cli.options import device_option, json_option
 @click.option("--batch-size", default=128, show_default=True, help="Crops a step.")
 @click.option("--learning-rate", default=2e-3, show_default=True, help="Of AdamW, at its peak.")
 @click.option("--generator", default="bundled-gan", show_default=True, help="Name or file of a generator.")
+@click.option("--candidates", default=2, show_default=True, help="Made-up photos drawn for each one kept.")
 @click.option("--arms", help="Comma-separated.  [default: none,classic,classic+synthetic,synthetic]")
 @click.option("--cost-table", is_flag=True, help="Only estimate what each arm costs, from a few steps.")
 @out_option
@@ -51,6 +52,7 @@ def augment(
     pairs: Path | None,
     landmarks: Path | None,
     generator: str,
+    candidates: int,
     size: int,
     kimg: float,
     arms: str | None,
@@ -81,13 +83,12 @@ def augment(
     from benchmarks.augmentation import ARMS, AugmentPlan, run
     from benchmarks.augmentation import cost_table as estimate
 
-    slim = {"backbone_options": _options(backbone, backbone_options)}
     plan = AugmentPlan(
         total_kimg=kimg,
         image_size=size,
         backbone=backbone,
         arms=tuple(arms.split(",")) if arms else ARMS,
-        **slim,
+        backbone_options=_options(backbone, backbone_options),
         **numbers,  # type: ignore[arg-type]  # click has checked them
     )
     exams = materials.exams_of(
@@ -107,6 +108,7 @@ def augment(
         user_role=user_role,
         size=size,
         generator=generator if plan.synthesises else None,
+        candidates=candidates,
         device=device,
     )
     if cost_table:

@@ -51,8 +51,8 @@ def verify(
 ) -> None:
     """Measure whether a model tells same from different.
 
-    Photos go through detection and alignment; of several faces the largest central one counts. A photo without
-    a face stays in the count: its mated pairs are misses, its non-mated pairs are refused.
+    Photos go through detection and alignment; of several faces the largest central one counts. A photo
+    without a face stays in the count: its mated pairs are misses, its non-mated pairs are refused.
 
     \b
     Example:

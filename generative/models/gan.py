@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -81,9 +82,7 @@ class Generator(nn.Module):
         self.stem = nn.Linear(noise_size + condition_size, widths[0] * STEM**2)
         self.first = StyledConv(widths[0], widths[0], style_size)
         # the number of channels falls before the map grows: a quarter of the work, and far less memory
-        self.narrow = nn.ModuleList(
-            StyledConv(a, b, style_size) for a, b in zip(widths, widths[1:], strict=False)
-        )
+        self.narrow = nn.ModuleList(StyledConv(a, b, style_size) for a, b in pairwise(widths))
         self.refine = nn.ModuleList(StyledConv(w, w, style_size) for w in widths[1:])
         self.to_rgb = nn.ModuleList(nn.Conv2d(w, 3, 1) for w in widths[1:])
 
@@ -131,7 +130,8 @@ class Discriminator(nn.Module):
         if self.project is None:
             return logits
         fit = (self.project(condition).float() * features).sum(dim=1) / math.sqrt(features.shape[1])
-        return logits + conditioning * fit
+        fitting: Tensor = logits + conditioning * fit
+        return fitting
 
 
 def normalised(noise: Tensor) -> Tensor:
@@ -148,6 +148,6 @@ def batch_deviation(x: Tensor, group: int = 8) -> Tensor:
     """(B, 1, H, W): how much `group` faces differ (minibatch deviation, arXiv:1710.10196, section 3)."""
     batch, _, height, width = x.shape
     size = math.gcd(batch, group)
-    groups = x.float().unflatten(0, (size, -1))  # (group, B / group, W, H, W)
-    deviation = (groups.var(dim=0, correction=0) + 1e-8).sqrt().mean(dim=(1, 2, 3))  # (B / group,)
+    groups = x.float().reshape(size, batch // size, -1)  # (group, B / group, W * H * W)
+    deviation = (groups.var(dim=0, correction=0) + 1e-8).sqrt().mean(dim=1)  # (B / group,)
     return deviation.repeat(size)[:, None, None, None].expand(batch, 1, height, width).to(x.dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +26,8 @@ class Residual(nn.Module):
         nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(F.leaky_relu(self.first(F.leaky_relu(x, 0.2)), 0.2))
+        change: Tensor = self.second(F.leaky_relu(self.first(F.leaky_relu(x, 0.2)), 0.2))
+        return x + change
 
 
 class UNet(nn.Module):
@@ -34,7 +36,7 @@ class UNet(nn.Module):
     def __init__(self, widths: Sequence[int] = WIDTHS) -> None:
         super().__init__()
         self.multiple = FOLD * 2 ** (len(widths) - 1)  # px
-        pairs = list(zip(widths, widths[1:], strict=False))
+        pairs = list(pairwise(widths))
         self.stem = nn.Conv2d(4 * FOLD**2, widths[0], 3, padding=1)
         self.encode = nn.ModuleList(Residual(w) for w in widths[:-1])
         self.shrink = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairs)
@@ -64,4 +66,5 @@ class UNet(nn.Module):
         x = self.middle(x)
         for block, up in zip(reversed(self.decode), reversed(self.grow), strict=True):
             x = block(up(x) + carried.pop())
-        return known + self.to_rgb(x)
+        change: Tensor = self.to_rgb(x)
+        return known + change

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
@@ -52,3 +53,32 @@ def show(name: str, as_json: bool) -> None:
     if card is None:
         raise ModelNotFound(f"{name!r}: no model of this name. Known: {', '.join(cards)}.")
     emit(asdict(card), as_json, "\n".join(f"{key}: {value}" for key, value in asdict(card).items()))
+
+
+@models.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The .safetensors file to write.")
+@click.option("--name", required=True, help="What the model calls itself.")
+@click.option(
+    "--strangers", type=click.Path(path_type=Path), required=True, help="Crops of people it does not know."
+)
+@click.option("--roles", type=click.Path(path_type=Path), help="CSV identity,role; with --role.")
+@click.option("--role", help="Use the strangers of this role only.")
+@json_option
+def pack(
+    run: Path, out: Path, name: str, strangers: Path, roles: Path | None, role: str | None, as_json: bool
+) -> None:
+    """Turn a training RUN into weights to ship: half precision, with thresholds.
+
+    \b
+    Example:
+      recog models pack runs/embedder --out mine.safetensors --name mine --strangers crops/
+    """
+    from recog.cli.training import chosen_crops
+    from recog.embedding import Embedder
+    from recog.training.packing import pack as write
+
+    size = Embedder.load(run, device="cpu").image_size
+    embedder = write(run, out, name, chosen_crops(strangers, size, roles, role))
+    result = {"weights": str(out), "model": embedder.digest, "thresholds": embedder.thresholds}
+    emit(result, as_json, f"{out}  {embedder.digest[:12]}  {embedder.thresholds}")

@@ -78,8 +78,6 @@ def train(
     from recog.training import TrainConfig, open_crops
     from recog.training import train as run_training
 
-    if (roles is None) != (role is None):
-        raise click.UsageError("--roles and --role go together.")
     if synthetic_share is not None and synthetic is None:
         raise click.UsageError("--synthetic-share needs --synthetic.")
     config = TrainConfig(
@@ -95,16 +93,22 @@ def train(
         synthetic_share=(0.25 if synthetic_share is None else synthetic_share) if synthetic else 0.0,
         seed=seed,
     )
-    crops = _real_crops(folder, size, roles, role)
+    crops = chosen_crops(folder, size, roles, role)
     made = open_crops(synthetic, size=size) if synthetic else None
     embedder = run_training(config, crops, run_dir=out, synthetic=made, device=device, start=start)
     result = {"weights": str(out / "final.safetensors"), "model": embedder.digest, "steps": config.steps}
     emit(result, as_json, text=f"{result['weights']}  {embedder.digest[:12]}  {config.steps} steps")
 
 
-def _real_crops(folder: Path, size: int, roles: Path | None, role: str | None) -> CropSet:
+def chosen_crops(folder: Path, size: int, roles: Path | None, role: str | None) -> CropSet:
+    """The crops of a folder, or of those of its identities that have the role.
+
+    Raises: click.UsageError: one of roles and role without the other; DataError.
+    """
     from recog.training.data import open_crops, read_roles
 
+    if (roles is None) != (role is None):
+        raise click.UsageError("--roles and --role go together.")
     if roles is None or role is None:
         return open_crops(folder, size=size)
     present = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()

@@ -30,7 +30,7 @@ class TrainConfig:
     margin_start: float = 0.3  # share of the run after which the margin begins to grow from 0 ...
     margin_full: float = 0.7  # ... and at which it is whole
     contrastive_weight: float = 1.0  # of a supervised contrastive term (arXiv:2004.11362)
-    temperature: float = 0.1  # of that term
+    temperature: float = 0.07  # of that term
     batch_size: int = 128  # crops a step
     photos_per_identity: int = 4  # in a batch; above 1, crops come in groups of one person
     total_kimg: float = 500.0  # length of the run, thousands of crops seen

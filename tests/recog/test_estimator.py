@@ -1,4 +1,4 @@
-"""The scikit-learn estimator, by scikit-learn's own checks and on crops."""
+"""The scikit-learn estimator: all of scikit-learn's own checks (on vectors), and crops."""
 
 from __future__ import annotations
 
@@ -18,9 +18,6 @@ from recog.errors import ConfigError
 from recog.estimator import FaceClassifier
 from tests.conftest import ColourEmbedder, paint
 
-# What an estimator of directions cannot pass, and why.
-EXPECTED_TO_FAIL: dict[str, str] = {}
-
 
 def checks() -> list[Any]:
     found = estimator_checks_generator(FaceClassifier(), mark=None)
@@ -29,14 +26,9 @@ def checks() -> list[Any]:
 
 @pytest.mark.parametrize(("estimator", "check"), checks())
 def test_scikit_learn_checks(estimator: FaceClassifier, check: Callable[[Any], None]) -> None:
-    name = getattr(check, "func", check).__name__
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the checks provoke warnings on purpose
-        if name in EXPECTED_TO_FAIL:
-            with pytest.raises(Exception):  # noqa: B017, PT011 (any failure: a pass must be noticed)
-                check(estimator)
-        else:
-            check(estimator)
+        check(estimator)
 
 
 @pytest.fixture
@@ -71,7 +63,9 @@ def test_strangers_are_unknown_under_the_threshold(classifier: FaceClassifier) -
 
 def test_it_drops_into_pipeline_and_grid_search(classifier: FaceClassifier) -> None:
     pipeline = make_pipeline(classifier)
-    search = GridSearchCV(pipeline, {"faceclassifier__temperature": [0.01, 0.1]}, cv=3, scoring="neg_log_loss")
+    search = GridSearchCV(
+        pipeline, {"faceclassifier__temperature": [0.01, 0.1]}, cv=3, scoring="neg_log_loss"
+    )
     search.fit(CROPS, NAMES)
     assert search.best_params_ == {"faceclassifier__temperature": 0.01}
 

@@ -191,7 +191,11 @@ def test_what_is_not_a_gallery(tmp_path: Path) -> None:
     foreign.execute("CREATE TABLE t (x)")
     foreign.close()
     before = (tmp_path / "foreign.db").read_bytes()
-    for name, cause in {"text": "not a gallery", "foreign.db": "another program", ".": "cannot be opened"}.items():
+    for name, cause in {
+        "text": "not a gallery",
+        "foreign.db": "another program",
+        ".": "cannot be opened",
+    }.items():
         with pytest.raises(GalleryError, match=cause):
             Gallery(tmp_path / name)
     assert (tmp_path / "foreign.db").read_bytes() == before
@@ -211,7 +215,10 @@ def test_a_newer_gallery_is_refused(gallery_path: Path) -> None:
 def test_the_file_says_what_it_is(gallery: Gallery, gallery_path: Path) -> None:
     reader = sqlite3.connect(gallery_path)
     try:
-        pragmas = [reader.execute(f"PRAGMA {p}").fetchone()[0] for p in ("application_id", "user_version", "journal_mode")]
+        pragmas = [
+            reader.execute(f"PRAGMA {p}").fetchone()[0]
+            for p in ("application_id", "user_version", "journal_mode")
+        ]
     finally:
         reader.close()
     assert pragmas == [APPLICATION_ID, len(MIGRATIONS), "wal"]

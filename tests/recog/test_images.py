@@ -61,7 +61,9 @@ def test_palette_and_its_transparency(tmp_path: Path) -> None:
     palette.putpalette([0, 0, 0, *RED])
     assert only_colour(images.read(saved(tmp_path / "a.png", palette))) == RED
     assert only_colour(images.read(saved(tmp_path / "b.png", palette, transparency=1))) == (255, 255, 255)
-    assert only_colour(images.read(saved(tmp_path / "c.png", palette, transparency=b"\xff\x00"))) == (255,) * 3
+    assert (
+        only_colour(images.read(saved(tmp_path / "c.png", palette, transparency=b"\xff\x00"))) == (255,) * 3
+    )
 
 
 def test_exif_orientation_is_applied(tmp_path: Path) -> None:
@@ -76,7 +78,9 @@ def test_exif_orientation_is_applied(tmp_path: Path) -> None:
 
 
 def test_broken_exif_does_not_lose_the_picture(tmp_path: Path) -> None:
-    path = saved(tmp_path / "a.jpg", Image.new("RGB", (9, 9), RED), exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xff")
+    path = saved(
+        tmp_path / "a.jpg", Image.new("RGB", (9, 9), RED), exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xff"
+    )
     assert images.read(path).shape == (9, 9, 3)
 
 
@@ -122,7 +126,12 @@ def bomb(width: int, height: int) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"0")) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"0"))
+        + chunk(b"IEND", b"")
+    )
 
 
 @pytest.mark.parametrize("side", [9_500, 12_000, 60_000])  # over our limit, Pillow's warning, Pillow's error

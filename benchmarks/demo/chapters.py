@@ -1,0 +1,189 @@
+"""The chapters of the demo: each does its part and says what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
+
+from benchmarks import augmentation, pictures, plots, rows
+from benchmarks.augmentation import Material
+from benchmarks.demo.plan import NAMES, DemoPlan, Studio
+from benchmarks.demo.story import Chapter, Stage
+from benchmarks.exams import of_crops
+from benchmarks.materials import crops_of, synthesis_by
+from benchmarks.photos import AlignedCrops
+from benchmarks.pictures import GREEN, GREY, RED, WHITE, Picture
+from benchmarks.summaries import Table, arms_table
+from generative import damage
+from generative.grids import to_uint8
+from recog import calibration
+from recog.recognizer import Recognizer
+
+DAMAGES = (("hole", 0.375), ("noise", 25.0), ("lowres", 4.0), ("blur", 2.0))
+
+
+def cast(chapter: Chapter, stage: Stage) -> None:
+    """Show who was drawn."""
+    plan, story, enrolled, strangers = stage.plan, stage.story, stage.enrolled, stage.strangers
+    chapter.text.append(
+        f"{len(enrolled)} people to enroll and {len(strangers)} strangers, drawn by the bundled generator "
+        f"with seed {plan.seed}: first a point among identities, then photos of it. No photo was used."
+    )
+    colours = [[GREY] * plan.enroll_photos + [WHITE] * plan.unseen_photos for _ in enrolled]
+    caption = (
+        f"One row a person: the first {plan.enroll_photos} photos (framed) are enrolled, the others unseen."
+    )
+    story.show(chapter, "cast", caption, pictures.sheet([list(p.images) for p in enrolled], colours))
+
+
+def recognition(chapter: Chapter, stage: Stage) -> None:
+    """Enroll the cast, ask about unseen photos of it and about strangers."""
+    plan, models, story = stage.plan, stage.models, stage.story
+    enrolled, strangers = stage.enrolled, stage.strangers
+    names = [
+        NAMES[k % len(NAMES)] + (f" {k // len(NAMES) + 1}" if k >= len(NAMES) else "")
+        for k in range(len(enrolled))
+    ]
+    with Recognizer.open(None, embedder=models.embedder, detector=AlignedCrops()) as recognizer:
+        for name, person in zip(names, enrolled, strict=True):
+            recognizer.enroll(name, list(person.images[: plan.enroll_photos]))
+        threshold = _threshold(recognizer, plan, models)
+        known = [_named(recognizer, p.images[plan.enroll_photos :], threshold) for p in enrolled]
+        unknown = [_named(recognizer, p.images[: plan.unseen_photos], threshold) for p in strangers]
+    right = sum(answer == name for name, answers in zip(names, known, strict=True) for answer in answers)
+    missed = sum(answer is None for answers in known for answer in answers)
+    total, refused = plan.people * plan.unseen_photos, sum(a is None for answers in unknown for a in answers)
+    asked = len(strangers) * plan.unseen_photos
+    story.figures |= {"recognised": right, "unseen": total, "refused": refused, "strangers": asked}
+    chapter.text.append(
+        f"Threshold {threshold:.3f}, calibrated so that {plan.fpir:.0%} of {plan.calibration_people} other "
+        "made-up people match somebody. The crops are aligned already, so face detection has no part in this."
+    )
+    chapter.tables.append(
+        Table(
+            "Unseen photos",
+            ["photos of", "asked", "right name", "unknown", "wrong name"],
+            [
+                ["enrolled people", str(total), str(right), str(missed), str(total - right - missed)],
+                ["strangers", str(asked), "", str(refused), str(asked - refused)],
+            ],
+        )
+    )
+    colours = [
+        [GREEN if a == n else GREY if a is None else RED for a in row]
+        for n, row in zip(names, known, strict=True)
+    ]
+    unseen = [list(person.images[plan.enroll_photos :]) for person in enrolled]
+    caption = "Unseen photos of enrolled people. Green: right name; grey: unknown; red: wrong name."
+    story.show(chapter, "recognised", caption, pictures.sheet(unseen, colours))
+    refusals = [[GREEN if answer is None else RED for answer in row] for row in unknown]
+    shown = [list(person.images[: plan.unseen_photos]) for person in strangers]
+    caption = "Strangers. Green: refused; red: taken for somebody."
+    story.show(chapter, "strangers", caption, pictures.sheet(shown, refusals))
+
+
+def _threshold(recognizer: Recognizer, plan: DemoPlan, models: Studio) -> float:
+    """For the wanted FPIR, on people of another seed."""
+    others = models.people(plan.calibration_people, 1, plan.seed + 1)
+    best = [
+        recognizer.query(person.images[0], 1, threshold=1.0)[0].candidates[0].similarity for person in others
+    ]
+    return calibration.threshold_at_rate(np.array(best), plan.fpir)
+
+
+def _named(recognizer: Recognizer, photos: NDArray[np.uint8], threshold: float) -> list[str | None]:
+    return [recognizer.query(photo, 1, threshold=threshold)[0].identity for photo in photos]
+
+
+def repair(chapter: Chapter, stage: Stage) -> None:
+    """Damage photos in known ways and repair them."""
+    plan, models, story, people = stage.plan, stage.models, stage.story, stage.enrolled
+    clean = np.stack([people[k % len(people)].images[-1] for k in range(plan.repairs)])
+    faces = torch.from_numpy(clean).permute(0, 3, 1, 2).float() / 127.5 - 1
+    rng = torch.Generator().manual_seed(plan.seed)
+    body: list[list[str]] = []
+    grid: list[list[Picture]] = [list(clean)]
+    for name, strength in DAMAGES:
+        broken, missing = damage.apply(name, faces, strength, rng)
+        damaged = to_uint8(broken)
+        masks = missing[:, 0].numpy().astype(bool) if missing.any() else None
+        repaired = models.repairer.repair(damaged, masks)
+        grid += [list(damaged), list(repaired)]
+        scores = [
+            (*_fidelity(version, clean), _alike(models, version, clean)) for version in (damaged, repaired)
+        ]
+        body.append(
+            [
+                f"{name} {strength:g}",
+                *(f"{a} → {b}" for a, b in zip(*(_texts(s) for s in scores), strict=True)),
+            ]
+        )
+        story.figures[f"psnr {name}"] = [round(score[0], 2) for score in scores]
+    chapter.text.append(
+        "What is filled in is plausible, not what was there: identity can change, as the last column shows. "
+        "Holes come with a mask, the other damages without."
+    )
+    head = ["damage", "PSNR, dB", "SSIM", "cosine to the clean photo"]
+    chapter.tables.append(Table("Damaged → repaired", head, body))
+    caption = "First row: clean. Then, for each damage, the damaged and the repaired photos."
+    story.show(chapter, "repair", caption, pictures.sheet(grid))
+
+
+def _fidelity(version: NDArray[np.uint8], clean: NDArray[np.uint8]) -> tuple[float, float]:
+    """PSNR in dB and SSIM."""
+    a, b = (torch.from_numpy(x).permute(0, 3, 1, 2).float() for x in (version, clean))
+    ssim = structural_similarity_index_measure(a, b, data_range=255.0)
+    return float(peak_signal_noise_ratio(a, b, data_range=255.0)), float(torch.as_tensor(ssim))
+
+
+def _alike(models: Studio, version: NDArray[np.uint8], clean: NDArray[np.uint8]) -> float:
+    a, b = models.embedder.embed(version), models.embedder.embed(clean)
+    return float((a * b).sum(axis=1).mean())
+
+
+def _texts(scores: tuple[float, float, float]) -> tuple[str, str, str]:
+    return f"{scores[0]:.1f}", f"{scores[1]:.3f}", f"{scores[2]:.2f}"
+
+
+def augmentation_benchmark(chapter: Chapter, stage: Stage) -> None:
+    """Everything is made up: the "real" photos of the arms are the generator's too."""
+    plan, models, story, out = stage.plan, stage.models, stage.story, stage.out
+    user = crops_of(models.people(plan.pool, plan.augment.photos, plan.seed + 2))
+    exam = crops_of(models.people(plan.exam_people, 4, plan.seed + 3))
+    material = Material(
+        name="made-up people",
+        user=user,
+        native=user,
+        exams=(of_crops(exam, "other made-up people"),),
+        synthesise=synthesis_by(models.synthesizer, models.embedder, candidates=2),
+        generator=models.synthesizer.digest,
+        curation="most like the centre, 1 of 2",
+        regime="open",
+    )
+    for _ in augmentation.run(plan.augment, material, out, device=models.device):
+        pass
+    plan_hash = augmentation.origin_of(plan.augment, material, models.device).plan
+    measured = [row for row in rows.read(rows.file_of(out, augmentation.BENCH)) if row.plan == plan_hash]
+    metric = measured[0].metric
+    a = plan.augment
+    chapter.text.append(
+        f"Each run trains {a.backbone} on {a.photos} photos of each of {a.people} people for "
+        f"{a.total_kimg:g} thousand crops; {a.seeds} seeds, paired. On so little the arms differ by chance: "
+        "`recog bench augment` with real photos and six seeds or more is the measurement."
+    )
+    chapter.tables.append(arms_table(measured, metric, f"{metric} on other made-up people"))
+    picture = plots.arms(measured, metric, "made-up people: a demonstration")
+    story.show(chapter, "augmentation", "Points: seeds; diamonds: means with 95 % intervals.", picture)
+    story.figures["augmentation rows"] = len(measured)
+
+
+IN_ORDER: tuple[tuple[str, Callable[[Chapter, Stage], None]], ...] = (
+    ("A cast of people who do not exist", cast),
+    ("Recognition", recognition),
+    ("Repair", repair),
+    ("A small augmentation benchmark", augmentation_benchmark),
+)

@@ -1,0 +1,88 @@
+"""How much of everything the demo shows, and the models it shows it with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from benchmarks.augmentation import AugmentPlan
+from generative.repair import Repairer
+from generative.synthesis import Person, Synthesizer
+from recog.embedding import Embedder
+
+NAMES = ("Ada", "Bo", "Cleo", "Dag", "Edda", "Finn", "Gita", "Hugo", "Ines", "Jun", "Kaya", "Levi")
+CANDIDATES = 3  # faces drawn for each one kept
+ALIKE = 0.5  # cosine that no two people of a cast exceed
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoPlan:
+    """How much of everything; `quick` is for tests and impatient people."""
+
+    people: int = len(NAMES)
+    enroll_photos: int = 3
+    unseen_photos: int = 3
+    strangers: int = 12
+    calibration_people: int = 100  # one photo each
+    fpir: float = 0.01
+    repairs: int = 6  # faces, each damaged in all ways
+    seed: int = 0
+    augment: AugmentPlan = field(
+        default_factory=lambda: AugmentPlan(
+            people=24,
+            photos=3,
+            synthetic_photos=8,
+            total_kimg=5.0,
+            batch_size=64,
+            seeds=2,
+            backbone="resnet10t",
+            backbone_options={"channels": (16, 32, 64, 128)},
+        )
+    )
+    pool: int = 40  # made-up people whose photos the arms are drawn from
+    exam_people: int = 30
+
+    @classmethod
+    def quick(cls, seed: int = 0) -> DemoPlan:
+        """A minute instead of six: enough to see that everything runs."""
+        tiny = AugmentPlan(
+            people=6,
+            photos=2,
+            synthetic_photos=3,
+            total_kimg=0.32,
+            batch_size=32,
+            seeds=2,
+            backbone="resnet10t",
+            backbone_options={"channels": (8, 8, 16, 16)},
+        )
+        return cls(
+            people=4,
+            strangers=4,
+            calibration_people=20,
+            fpir=0.05,
+            repairs=2,
+            seed=seed,
+            augment=tiny,
+            pool=8,
+            exam_people=8,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Studio:
+    """The bundled models."""
+
+    embedder: Embedder
+    synthesizer: Synthesizer
+    repairer: Repairer
+    device: str
+
+    @classmethod
+    def open(cls, device: str = "auto") -> Studio:
+        """Load the weights of this package. Raises: ModelNotFound: they are not installed."""
+        embedder = Embedder.load("bundled", device=device)
+        synthesizer = Synthesizer.load("bundled-gan", embedder, device=device)
+        return cls(embedder, synthesizer, Repairer.load("bundled", device=device), device)
+
+    def people(self, count: int, photos: int, seed: int) -> list[Person]:
+        """People who do not exist."""
+        return self.synthesizer.new_people(count, photos, seed, max_similarity=ALIKE, candidates=CANDIDATES)

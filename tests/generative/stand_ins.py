@@ -1,0 +1,55 @@
+"""Small stand-ins: 16 px faces, an embedder of one linear layer, networks of a few channels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from generative import presets
+from generative.data import FaceData
+from generative.training import Objective, TrainConfig
+from recog.embedding import Embedder
+
+SIZE = 16
+PEOPLE, PHOTOS = 10, 4
+
+
+class Averages(nn.Module):
+    """Sixteen block averages of a face through a fixed linear layer."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        self.weight = nn.Parameter(torch.randn(48, 8, generator=generator))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.adaptive_avg_pool2d(x, 4).flatten(1) @ self.weight
+
+
+def make_embedder(seed: int = 0) -> Embedder:
+    config = {"embedding_size": 8, "image_size": SIZE}
+    return Embedder.of_network(Averages(seed), config, name=f"fake-{seed}", device=torch.device("cpu"))
+
+
+SMALL: dict[str, dict[str, Any]] = {
+    "gan": {"noise_size": 4, "generator_widths": (8, 8, 4), "discriminator_widths": (4, 8), "r1_every": 2},
+    "vae": {"code_size": 4, "encoder_widths": (4, 8), "decoder_widths": (8, 8, 4)},
+    "repairer": {"widths": (4, 8)},
+}
+
+
+def config(kind: str, **changes: Any) -> TrainConfig:
+    small = {
+        "image_size": 16,
+        "batch_size": 8,
+        "total_kimg": 0.048,
+        "snapshot_kimg": 0.024,
+        "log_kimg": 0.016,
+    }
+    return presets.pace(kind, **{**small, "bf16": False, **changes})
+
+
+def objective(kind: str, faces: FaceData, embedder: Embedder, **settings: Any) -> Objective:
+    return presets.objective(kind, config(kind), faces, embedder, {**SMALL[kind], **settings})

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+from generative import losses
+
+
+def test_charbonnier_is_l1_away_from_zero_and_epsilon_at_zero() -> None:
+    flat = torch.zeros(1, 3, 2, 2)
+    assert float(losses.charbonnier(flat, flat, 1e-3)) == pytest.approx(1e-3)
+    assert float(losses.charbonnier(flat + 0.3, flat, 0.4)) == pytest.approx(0.5)
+
+
+def test_ssim_error_is_zero_for_equal_images_and_that_of_torchmetrics_for_small_ones() -> None:
+    rng = torch.Generator().manual_seed(0)
+    a, b = torch.rand(2, 4, 3, 16, 16, generator=rng) * 2 - 1
+    assert float(losses.ssim_error(a, a, rng)) == pytest.approx(0, abs=1e-6)
+    expected = structural_similarity_index_measure(
+        a.mean(1, True), b.mean(1, True), sigma=1.0, data_range=2.0
+    )
+    assert float(losses.ssim_error(a, b, rng)) == pytest.approx(1 - float(expected), abs=1e-6)
+
+
+def test_ssim_error_looks_at_a_window_of_large_images() -> None:
+    a = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    windows = {float(losses.ssim_error(a, -a, torch.Generator().manual_seed(s))) for s in range(4)}
+    assert len(windows) == 4
+
+
+def test_kl_divergence_is_the_gaussian_one() -> None:
+    mean = torch.tensor([[1.0, 0.0]])
+    log_variance = torch.tensor([[0.0, math.log(4.0)]])
+    expected = 0.5 + 0.5 * (4 - 1 - math.log(4))
+    assert float(losses.kl_divergence(mean, log_variance)) == pytest.approx(expected)
+
+
+def test_free_nats_are_charged_for_a_dimension_that_says_nothing() -> None:
+    zero = torch.zeros(5, 3)
+    assert float(losses.kl_divergence(zero, zero, free_nats=0.1)) == pytest.approx(0.3)
+
+
+def test_adversarial_losses_are_cross_entropies_of_the_logits() -> None:
+    real, fake = torch.tensor([2.0, -1.0]), torch.tensor([0.5, 3.0])
+    sigmoid = lambda x: 1 / (1 + np.exp(-x.numpy()))  # noqa: E731
+    expected = -np.log(sigmoid(real)).mean() - np.log(1 - sigmoid(fake)).mean()
+    assert float(losses.discriminator_loss(real, fake)) == pytest.approx(float(expected), rel=1e-5)
+    assert float(losses.generator_loss(fake)) == pytest.approx(float(-np.log(sigmoid(fake)).mean()), rel=1e-5)
+
+
+def test_r1_of_a_linear_critic_is_half_its_squared_slope() -> None:
+    images = torch.rand(3, 1, 2, 2, requires_grad=True)
+    slope = torch.tensor([[[1.0, 2.0], [0.0, -2.0]]])
+    logits = (images * slope).sum(dim=(1, 2, 3))
+    assert float(losses.r1_penalty(logits, images)) == pytest.approx(9 / 2)
+
+
+def test_r1_is_differentiable_in_the_critic() -> None:
+    slope = torch.tensor(3.0, requires_grad=True)
+    images = torch.rand(2, 1, 1, 1, requires_grad=True)
+    losses.r1_penalty((images * slope).sum(dim=(1, 2, 3)), images).backward()
+    assert slope.grad is not None
+    assert float(slope.grad) == pytest.approx(3.0)
+
+
+def test_identity_window_is_flat_inside_and_a_hinge_outside() -> None:
+    similarity = torch.tensor([0.5, 0.2, 0.9])
+    assert float(losses.identity_window(similarity, 0.4, 0.8)) == pytest.approx((0 + 0.2 + 0.1) / 3)

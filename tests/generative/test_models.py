@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from generative.models import VAE, Discriminator, Generator, UNet
+from generative.models.gan import StyledConv, batch_deviation, doublings, normalised
+from generative.objectives import GanSettings, VaeSettings
+from recog.errors import ConfigError
+
+WIDTHS = (8, 8, 4)
+
+
+def test_generator_makes_faces_in_range() -> None:
+    network = Generator(4, 6, 16, WIDTHS, style_size=8)
+    faces = network(torch.randn(3, 4), torch.randn(3, 6))
+    assert faces.shape == (3, 3, 16, 16)
+    assert faces.abs().max() <= 1
+
+
+def test_generator_listens_to_noise_and_to_condition() -> None:
+    torch.manual_seed(0)
+    network = Generator(4, 6, 16, WIDTHS, style_size=8)
+    noise, given = torch.randn(1, 4), torch.randn(1, 6)
+    face = network(noise, given)
+    assert not torch.allclose(face, network(-noise, given), atol=1e-4)
+    assert not torch.allclose(face, network(noise, -given), atol=1e-4)
+
+
+def test_styled_conv_keeps_unit_variance_for_any_style() -> None:
+    torch.manual_seed(0)
+    conv = StyledConv(32, 32, 8)
+    x = torch.randn(8, 32, 16, 16)
+    small, large = (conv(x, torch.full((8, 8), style)).detach().std() for style in (0.1, 30.0))
+    assert float(large / small) == pytest.approx(1, abs=0.15)
+
+
+def test_noise_counts_by_direction() -> None:
+    noise = torch.randn(3, 16)
+    assert torch.allclose(normalised(noise), normalised(5 * noise), atol=1e-5)
+    assert normalised(noise).square().mean(dim=1) == pytest.approx([1, 1, 1], abs=1e-5)
+
+
+@pytest.mark.parametrize("size", [4, 12, 48, 0])
+def test_sides_that_4_px_do_not_double_to_are_refused(size: int) -> None:
+    with pytest.raises(ConfigError, match=str(size)):
+        doublings(size)
+
+
+def test_too_few_widths_are_refused() -> None:
+    with pytest.raises(ConfigError, match="widths"):
+        Generator(4, 6, 32, WIDTHS)
+    with pytest.raises(ConfigError, match="widths"):
+        Discriminator(6, 32, (8, 8))
+
+
+def test_discriminator_weighs_the_condition() -> None:
+    torch.manual_seed(0)
+    network = Discriminator(6, 16, (4, 8))
+    faces, a, b = torch.randn(4, 3, 16, 16), torch.randn(4, 6), torch.randn(4, 6)
+    assert network(faces, a).shape == (4,)
+    assert not torch.allclose(network(faces, a), network(faces, b))
+    assert torch.allclose(network(faces, a, 0.0), network(faces, b, 0.0))
+
+
+def test_batch_deviation_sees_equal_fakes() -> None:
+    one = torch.randn(1, 2, 4, 4)
+    assert batch_deviation(one.expand(8, -1, -1, -1)).max() < 1e-3
+    varied = torch.randn(8, 2, 4, 4)
+    expected = varied.var(dim=0, correction=0).sqrt().mean()
+    assert float(batch_deviation(varied)[0, 0, 0, 0]) == pytest.approx(float(expected), rel=1e-3)
+
+
+def test_vae_encodes_and_decodes() -> None:
+    network = VAE(6, 16, code_size=5, encoder_widths=(4, 8), decoder_widths=WIDTHS)
+    mean, log_variance = network.encode(torch.randn(2, 3, 16, 16), torch.randn(2, 6))
+    assert mean.shape == log_variance.shape == (2, 5)
+    assert network(mean, torch.randn(2, 6)).shape == (2, 3, 16, 16)
+
+
+def test_vae_code_counts_by_length_too() -> None:
+    torch.manual_seed(0)
+    network = VAE(6, 16, code_size=5, encoder_widths=(4, 8), decoder_widths=WIDTHS)
+    code, given = torch.randn(1, 5), torch.randn(1, 6)
+    assert not torch.allclose(network(code, given), network(3 * code, given), atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [16, 32, 48])
+def test_repairer_works_at_multiples_and_starts_near_the_input(size: int) -> None:
+    network = UNet((4, 8, 8, 8))
+    assert network.multiple == 16
+    assert network(torch.randn(2, 3, size, size), torch.zeros(2, 1, size, size)).shape == (2, 3, size, size)
+
+
+def test_repairer_never_sees_missing_pixels() -> None:
+    network = UNet((4, 8))
+    images, missing = torch.randn(1, 3, 16, 16), torch.zeros(1, 1, 16, 16)
+    missing[..., 4:9, 4:9] = 1
+    other = images + 5 * missing
+    assert torch.equal(network(images, missing), network(other, missing))
+
+
+def test_repairer_refuses_other_sides() -> None:
+    with pytest.raises(ConfigError, match="16"):
+        UNet((4, 8, 8, 8))(torch.zeros(1, 3, 24, 24), torch.zeros(1, 1, 24, 24))
+
+
+def test_shipped_networks_fit_5_mb_as_fp16() -> None:
+    gan, vae = GanSettings(), VaeSettings()
+    networks = {
+        "gan": Generator(gan.noise_size, 136, 64, gan.generator_widths),
+        "vae": VAE(136, 64, vae.code_size, vae.encoder_widths, vae.decoder_widths),
+        "repairer": UNet(),
+    }
+    sizes = {name: 2 * sum(p.numel() for p in network.parameters()) for name, network in networks.items()}
+    assert {name: size for name, size in sizes.items() if size > 4.9e6} == {}

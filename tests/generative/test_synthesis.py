@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from generative import curation, presets
+from generative.data import ATTRIBUTES, LASTING, FaceData
+from generative.errors import SynthesisExhausted
+from generative.people import PeopleModel
+from generative.synthesis import Synthesizer, write_identity_folder
+from generative.training import train
+from recog.embedding import Embedder
+from recog.errors import DataError, ModelMismatch, ModelNotFound
+from recog.training.data import open_crops
+from tests.generative.stand_ins import config, make_embedder, objective
+
+
+@pytest.fixture(params=["gan", "vae"])
+def weights(request: pytest.FixtureRequest, faces: FaceData, embedder: Embedder, tmp_path: Path) -> Path:
+    kind = request.param
+    return train(
+        config(kind, total_kimg=0.008), faces, objective(kind, faces, embedder), tmp_path / kind, "cpu"
+    )
+
+
+@pytest.fixture
+def synthesizer(weights: Path, embedder: Embedder) -> Synthesizer:
+    return Synthesizer.load(weights, embedder, "cpu")
+
+
+def test_photos_of_a_person_repeat_with_the_seed(synthesizer: Synthesizer, faces: FaceData) -> None:
+    photos = synthesizer.photos_of(faces.centres[:1], 3, seed=4)
+    assert photos.shape == (3, 16, 16, 3)
+    assert photos.dtype == np.uint8
+    assert np.array_equal(photos, synthesizer.photos_of(faces.centres[0], 3, seed=4))
+    assert not np.array_equal(photos, synthesizer.photos_of(faces.centres[0], 3, seed=5))
+
+
+def test_another_embedder_is_refused(weights: Path) -> None:
+    with pytest.raises(ModelMismatch, match="recog generate train"):
+        Synthesizer.load(weights, make_embedder(1), "cpu")
+
+
+def test_new_people_need_no_data_and_differ(synthesizer: Synthesizer) -> None:
+    people = synthesizer.new_people(3, 2, seed=1, max_similarity=0.8)
+    centres = np.stack([person.centre for person in people])
+    cosines = centres @ centres.T - np.eye(3)
+    assert cosines.max() <= 0.8
+    assert {person.source for person in people} == {"sampled"}
+    assert len({person.identity for person in people}) == 3
+
+
+def test_mixed_people_stay_away_from_the_real_ones(synthesizer: Synthesizer, faces: FaceData) -> None:
+    real = faces.centres[::4]
+    people = synthesizer.new_people(2, 1, max_similarity=0.97, training_centres=real)
+    assert {person.source for person in people} == {"mixed"}
+    assert max(float((real @ person.centre).max()) for person in people) <= 0.97
+
+
+def test_too_many_people_are_an_error_not_a_shorter_list(synthesizer: Synthesizer) -> None:
+    with pytest.raises(SynthesisExhausted, match="of 40"):
+        synthesizer.new_people(40, 1, max_similarity=-0.5)
+
+
+def test_folder_and_manifest_agree(synthesizer: Synthesizer, embedder: Embedder, tmp_path: Path) -> None:
+    people = synthesizer.new_people(2, 3, seed=7, max_similarity=0.9)
+    out = tmp_path / "cast"
+    count = write_identity_folder(
+        out, people, weights_digest=synthesizer.digest, attribute_names=synthesizer.attribute_names
+    )
+    rows = [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
+    assert count == len(rows) == 6
+    assert list(rows[0]) == ["file", "identity", "source", "conditions", "seed", "weights", "scores"]
+    assert all(row["weights"] == synthesizer.digest for row in rows)
+    assert set(rows[0]["conditions"]) == set(ATTRIBUTES)
+    image = np.asarray(Image.open(out / rows[-1]["file"]))
+    assert np.array_equal(image, people[1].images[2])
+    cosine = float(embedder.embed(image[None])[0] @ people[1].centre)
+    assert rows[-1]["scores"]["identity_cosine"] == pytest.approx(cosine, abs=1e-3)
+    assert open_crops(out, size=16, cache_dir=tmp_path / "cache").identities == tuple(
+        p.identity for p in people
+    )
+
+
+def test_the_best_of_several_candidates_are_kept(synthesizer: Synthesizer, faces: FaceData) -> None:
+    plain = synthesizer.person("a", faces.centres[0], 4, seed=3)
+    chosen = synthesizer.person("a", faces.centres[0], 4, seed=3, candidates=8)
+    assert len(chosen.images) == len(chosen.attributes) == 4
+    assert chosen.similarities.mean() >= plain.similarities.mean()
+
+
+@pytest.mark.parametrize(
+    "bad", [np.zeros((1, 5)), np.zeros((0, 8)), np.zeros((1, 8)), np.full((1, 8), np.nan)]
+)
+def test_vectors_that_name_nobody_are_refused(synthesizer: Synthesizer, bad: np.ndarray) -> None:
+    with pytest.raises(DataError, match="embeddings"):
+        synthesizer.photos_of(bad.astype(np.float32), 1)
+
+
+def test_unknown_weights_are_not_found(embedder: Embedder) -> None:
+    with pytest.raises(ModelNotFound, match="bundled-gan"):
+        Synthesizer.load("nothing-here", embedder)
+
+
+def test_people_model_has_the_spread_of_the_centres() -> None:
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(400, 6)) * [1, 0.5, 0.5, 0.1, 0.1, 0.1] + [0, 4, 0, 0, 0, 0]
+    centres = (centres / np.linalg.norm(centres, axis=1, keepdims=True)).astype(np.float32)
+    crops = type("Crops", (), {"labels": np.arange(400)})()
+    male = np.sign(centres[:, :1]) * np.ones((1, len(ATTRIBUTES)), np.float32)
+    people = PeopleModel.fit(FaceData(crops, centres, centres[:, 0], male, ATTRIBUTES, "x"))
+    drawn = people.draw(4000, torch.Generator().manual_seed(0))
+    assert drawn.norm(dim=1) == pytest.approx(np.ones(4000), abs=1e-5)
+    assert drawn.mean(dim=0).numpy() == pytest.approx(centres.mean(axis=0), abs=0.05)
+    assert drawn.std(dim=0).numpy() == pytest.approx(centres.std(axis=0), abs=0.05)
+    attributes = people.draw_attributes(torch.from_numpy(centres[:50]), 4, torch.Generator().manual_seed(1))
+    column = ATTRIBUTES.index(LASTING[0])
+    clear = np.abs(centres[:50, 0]) > 0.15
+    assert np.array_equal(attributes[clear, 0, column].numpy(), male[:50, column][clear])
+    assert (attributes[:, :, column] == attributes[:, :1, column]).all()
+
+
+def test_curation_keeps_a_window_without_duplicates() -> None:
+    angle = np.radians([0, 1, 30, 80])
+    vectors = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
+    centre = np.array([1, 0], np.float32)
+    assert curation.curate(vectors, centre, low=0.5).tolist() == [0, 2]
+    assert curation.curate(vectors, centre, low=0.5, high=0.9).tolist() == [2]
+    assert curation.most_fitting(vectors, centre, 3).tolist() == [0, 2, 3]
+    assert curation.most_fitting(vectors, centre, 4).tolist() == [0, 1, 2, 3]
+
+
+def test_kinds_are_what_the_presets_know() -> None:
+    assert presets.KINDS == ("gan", "vae", "repairer")

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from generative import presets
+from generative.data import Batch, FaceData
+from generative.errors import TrainingDiverged
+from generative.training import Moment, train
+from recog import checkpoints
+from recog.embedding import Embedder
+from recog.errors import ConfigError, ModelMismatch
+from tests.generative.stand_ins import config, make_embedder, objective
+
+
+@pytest.mark.parametrize("kind", presets.KINDS)
+def test_a_run_leaves_weights_statistics_and_grids(
+    kind: str, faces: FaceData, embedder: Embedder, tmp_path: Path
+) -> None:
+    weights = train(config(kind), faces, objective(kind, faces, embedder), tmp_path, "cpu")
+    assert weights == tmp_path / "final.safetensors"
+    rows = [json.loads(line) for line in (tmp_path / "stats.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [2, 4, 6]
+    assert all(row["kimg_per_s"] > 0 for row in rows)
+    assert len(list(tmp_path.glob("grid-*.png"))) >= 1
+    assert json.loads((tmp_path / "config.json").read_text())["kind"] == kind
+    assert checkpoints.load(weights, kind=kind).tensors
+
+
+class Interrupted(Exception):
+    pass
+
+
+@pytest.mark.parametrize("kind", presets.KINDS)
+def test_a_resumed_run_gives_the_weights_of_an_uninterrupted_one(
+    kind: str, faces: FaceData, embedder: Embedder, tmp_path: Path
+) -> None:
+    whole = train(config(kind), faces, objective(kind, faces, embedder), tmp_path / "whole", "cpu")
+    broken = objective(kind, faces, embedder)
+    first = broken.phases[0]
+    calm = first.loss
+
+    def loss(batch: Batch, moment: Moment) -> tuple[Tensor, Any]:
+        if moment.step == 4:  # the last state is that of step 3
+            raise Interrupted
+        return calm(batch, moment)
+
+    object.__setattr__(first, "loss", loss)
+    with pytest.raises(Interrupted):
+        train(config(kind), faces, broken, tmp_path / "parts", "cpu")
+    parts = train(config(kind), faces, objective(kind, faces, embedder), tmp_path / "parts", "cpu")
+    one, other = (checkpoints.load(path, kind=kind).tensors for path in (whole, parts))
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_other_settings_do_not_resume(faces: FaceData, embedder: Embedder, tmp_path: Path) -> None:
+    train(config("vae"), faces, objective("vae", faces, embedder), tmp_path, "cpu")
+    with pytest.raises(ConfigError, match="objective"):
+        train(config("vae"), faces, objective("vae", faces, embedder, kl_weight=0.5), tmp_path, "cpu")
+
+
+def test_training_moves_every_weight(faces: FaceData, embedder: Embedder, tmp_path: Path) -> None:
+    gan = objective("gan", faces, embedder)
+    before = {(p.name, n): w.clone() for p in gan.phases for n, w in p.module.named_parameters()}
+    train(config("gan"), faces, gan, tmp_path, "cpu")
+    after = {(p.name, n): w for p in gan.phases for n, w in p.module.named_parameters()}
+    assert [name for name in before if torch.equal(before[name], after[name])] == []
+
+
+@pytest.mark.parametrize("bad", ["loss", "gradient"])
+def test_training_stops_when_it_diverges_and_says_where(
+    bad: str, faces: FaceData, embedder: Embedder, tmp_path: Path
+) -> None:
+    vae = objective("vae", faces, embedder)
+    weight = next(vae.network.parameters())
+
+    def loss(batch: Batch, moment: Moment) -> tuple[Tensor, Any]:
+        zero = (weight - weight.detach()).abs().sum()  # its root has no finite slope here
+        return (zero.sqrt() if bad == "gradient" else zero * float("nan")), {}
+
+    object.__setattr__(vae.phases[0], "loss", loss)
+    with pytest.raises(TrainingDiverged, match=f"step 0: the {bad} of phase 'vae'"):
+        train(config("vae"), faces, vae, tmp_path, "cpu")
+
+
+def test_a_generator_needs_the_embedder_of_its_centres(faces: FaceData) -> None:
+    with pytest.raises(ModelMismatch):
+        objective("gan", faces, make_embedder(1))
+    with pytest.raises(ConfigError, match="embedder"):
+        presets.objective("gan", config("gan"), faces, None, {})
+
+
+def test_unknown_kinds_and_settings_are_refused(faces: FaceData, embedder: Embedder) -> None:
+    with pytest.raises(ConfigError, match="diffusion"):
+        presets.pace("diffusion")
+    with pytest.raises(ConfigError, match="r1_gamma"):
+        presets.objective("vae", config("vae"), faces, embedder, {"r1_gamma": 1.0})
+    with pytest.raises(ConfigError, match="total_kimg"):
+        config("gan", total_kimg=0)
+    with pytest.raises(ConfigError, match="sizes"):
+        presets.objective("repairer", config("repairer"), faces, None, {"sizes": (8,)})

@@ -1,0 +1,90 @@
+"""Thresholds from scores."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+
+from recog import calibration
+from recog.errors import ConfigError, GalleryError, TooFewPairs
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("rate", [0.001, 0.01, 0.0373])
+def test_the_threshold_keeps_the_rate_and_no_lower_one_does(rate: float) -> None:
+    scores = RNG.normal(size=5000)
+    threshold = calibration.threshold_at_rate(scores, rate)
+    assert (scores >= threshold).mean() <= rate
+    next_lower = scores[scores < threshold].max()
+    assert (scores >= next_lower).mean() > rate
+
+
+def test_ties_count_together() -> None:
+    scores = np.repeat([0.5, 0.1], [3, 97])
+    assert calibration.threshold_at_rate(scores, 0.02) > 0.5
+    assert 0.1 < calibration.threshold_at_rate(scores, 0.03) <= 0.5
+
+
+def test_too_few_scores_cannot_show_a_rate() -> None:
+    with pytest.raises(TooFewPairs, match="1000"):
+        calibration.threshold_at_rate(np.zeros(999), 1e-3)
+    calibration.threshold_at_rate(np.arange(1000.0), 1e-3)
+    with pytest.raises(ConfigError):
+        calibration.threshold_at_rate(np.zeros(999), 1.0)
+
+
+def strangers(people: int, photos: int, spread: float) -> tuple[np.ndarray, np.ndarray]:
+    """Unit vectors of people whose photos scatter around a centre each."""
+    centres = np.repeat(RNG.normal(size=(people, 8)), photos, axis=0)
+    vectors = centres + spread * RNG.normal(size=centres.shape)
+    unit = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return unit, np.repeat(np.arange(people), photos)
+
+
+def test_verify_uses_pairs_of_different_people_only() -> None:
+    vectors, people = strangers(20, 3, 0.0)  # photos of one person are identical: cosine 1
+    found = calibration.for_verify(vectors, people, 0.01, "folder")
+    assert found.comparisons == 20 * 19 // 2 * 9
+    assert found.threshold < 0.999
+
+
+def test_the_interval_is_wider_where_photos_depend_on_each_other() -> None:
+    alone = calibration.for_verify(*strangers(60, 1, 0.0), 0.05, "folder")
+    repeated = calibration.for_verify(*strangers(10, 6, 0.0), 0.05, "folder")
+    assert (alone.low or 0) < 0.05 < (alone.high or 0)
+    widths = [(found.high or 0) - (found.low or 0) for found in (alone, repeated)]
+    assert widths[1] > 1.5 * widths[0] > 0
+
+
+def test_query_threshold_rises_with_the_gallery() -> None:
+    enrolled, _ = strangers(500, 1, 0.0)
+    probes, people = strangers(200, 2, 0.3)
+    similarities = probes @ enrolled.T
+    small = calibration.for_query(similarities[:, :20].max(axis=1), people, 0.05, "folder", (20, 20))
+    large = calibration.for_query(similarities.max(axis=1), people, 0.05, "folder", (500, 500))
+    assert large.threshold > small.threshold
+    assert (large.people, large.comparisons) == (500, 400)
+
+
+def test_no_hit_at_all_still_has_an_upper_bound() -> None:
+    found = calibration.for_query(np.zeros(100), np.arange(100), 0.01, "folder", (1, 1))
+    assert found.low == 0
+    assert found.high == pytest.approx(1 - 0.025 ** (1 / 100), rel=1e-6)
+
+
+CARD = {"fmr_1e-3": 0.3, "fmr_1e-2": 0.2, "fpir_1e-2_100": 0.4, "fpir_1e-2_1000": 0.5}
+
+
+def test_the_card_is_read_at_the_gallerys_size(caplog: pytest.LogCaptureFixture) -> None:
+    assert calibration.from_card(CARD, "verify", 1e-3, (0, 0)).threshold == 0.3
+    for templates, threshold in {0: 0.4, 100: 0.4, 101: 0.5, 1000: 0.5}.items():
+        assert calibration.from_card(CARD, "query", 1e-2, (50, templates)).threshold == threshold
+    assert not caplog.records
+    with caplog.at_level(logging.WARNING):
+        assert calibration.from_card(CARD, "query", 1e-2, (50, 5000)).threshold == 0.5
+    assert "5000" in caplog.text
+    with pytest.raises(GalleryError, match="FPIR"):
+        calibration.from_card(CARD, "query", 1e-3, (1, 1))

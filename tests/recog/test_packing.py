@@ -1,0 +1,55 @@
+"""Weights to ship."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recog.embedding import Embedder
+from recog.errors import RecogError
+from recog.training import CropSet
+from recog.training.packing import card_thresholds, pack
+from tests.recog.test_embedding import embedder  # noqa: F401
+
+
+def people_on_a_sphere(people: int, photos: int, size: int = 16) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(people, 1, size))
+    vectors = (centres + 0.3 * rng.normal(size=(people, photos, size))).reshape(-1, size)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors.astype(np.float32), np.repeat(np.arange(people), photos)
+
+
+def test_thresholds_keep_their_rates() -> None:
+    vectors, people = people_on_a_sphere(60, 4)
+    card = card_thresholds(vectors, people)
+    assert set(card) == {"fmr_0.001", "fpir_0.01_10", "fpir_0.01_30"}
+    scores = (vectors @ vectors.T)[people[:, None] != people[None]]
+    assert np.mean(scores >= card["fmr_0.001"]) == pytest.approx(1e-3, rel=0.1)
+    assert card["fpir_0.01_10"] < card["fpir_0.01_30"]  # more people, more chances for a stranger
+
+
+def test_too_few_strangers_are_refused() -> None:
+    with pytest.raises(RecogError):
+        card_thresholds(*people_on_a_sphere(4, 2))
+
+
+def test_packed_model_is_half_precision_and_says_so(embedder: Embedder, tmp_path: Path) -> None:  # noqa: F811
+    embedder.save(tmp_path / "final.safetensors")
+    rng = np.random.default_rng(0)
+    crops = CropSet(
+        rng.integers(0, 256, (80, 32, 32, 3), dtype=np.uint8),
+        np.repeat(np.arange(40), 2),
+        tuple(f"p{k}" for k in range(40)),
+        tuple(f"{k}.png" for k in range(80)),
+    )
+    packed = pack(tmp_path, tmp_path / "out.safetensors", "mine", crops)
+    assert packed.name == "mine"
+    assert packed.digest != embedder.digest
+    assert packed.thresholds.keys() == {"fmr_0.001", "fpir_0.01_10", "fpir_0.01_30"}
+    assert (tmp_path / "out.safetensors").stat().st_size < 0.7 * (
+        tmp_path / "final.safetensors"
+    ).stat().st_size
+    assert packed.embed(crops.images[:2]) == pytest.approx(embedder.embed(crops.images[:2]), abs=0.02)

@@ -1,0 +1,74 @@
+"""The README's commands run, and its generated parts are up to date."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from generative.synthesis import Synthesizer
+from recog import Embedder
+from recog.cli import main
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def block(language: str, containing: str) -> str:
+    """The first code block of a language in which a text occurs."""
+    blocks = re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+    return next(text for text in blocks if containing in text)
+
+
+def photo(*crops: np.ndarray) -> Image.Image:
+    """Crops side by side on a wall, large enough for detection."""
+    wall = Image.new("RGB", (320 * len(crops), 320), (128, 120, 112))
+    for index, crop in enumerate(crops):
+        wall.paste(Image.fromarray(crop).resize((192, 192), Image.Resampling.BICUBIC), (64 + 320 * index, 64))
+    return wall
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photos of two people who do not exist, under the README's names."""
+    folder = tmp_path_factory.mktemp("readme")
+    generator = Synthesizer.load("bundled-gan", Embedder.load("bundled", device="cpu"), device="cpu")
+    ada, bob = generator.new_people(2, 3, seed=1, candidates=4)
+    for name, person in (("ada", ada), ("bob", bob)):
+        for index in (0, 1):
+            photo(person.images[index]).save(folder / f"{name}{index + 1}.png")
+    photo(ada.images[2], bob.images[2]).save(folder / "party.png")
+    return folder
+
+
+def test_command_line_quick_start(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(photos)
+    monkeypatch.setenv("RECOG_GALLERY", str(photos / "cli.gallery"))
+    for line in block("console", "recog enroll ada").splitlines():
+        result = CliRunner().invoke(main, shlex.split(line)[1:])
+        assert result.exit_code in (0, 1), f"{line}: {result.output}"
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+def test_python_quick_start(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(photos)
+    exec(compile(block("python", "Recognizer.open"), "README.md", "exec"), {})  # our own file
+
+
+def test_generated_parts_are_up_to_date() -> None:
+    command = [sys.executable, "-m", "cogapp", "--check", "README.md"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, f"run: make docs\n{result.stdout}{result.stderr}"
+
+
+def test_pictures_and_links_exist() -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", README):
+        if not target.startswith("http"):
+            assert (ROOT / target).exists(), target
