@@ -94,7 +94,8 @@ def _accuracy(exam: Exam, scores: NDArray[np.float64]) -> list[Measured]:
         "folds": [round(float(value), 6) for value in folds],
         "std": round(float(folds.std(ddof=1)), 6),
     }
-    return [("accuracy", float(folds.mean()), stats.t_interval(folds), len(mated), details)]
+    low, high = stats.t_interval(folds)  # of few folds it can reach past what an accuracy can be
+    return [("accuracy", float(folds.mean()), (max(low, 0.0), min(high, 1.0)), len(mated), details)]
 
 
 def _rates(exam: Exam, scores: NDArray[np.float64], resamples: int) -> list[Measured]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # `recog --help` reads this module: numpy would be a third of its time
+    import numpy as np
+    from numpy.typing import NDArray
 
 Box = tuple[float, float, float, float]
 Status = Literal["match", "unknown", "no_face", "error"]

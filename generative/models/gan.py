@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from generative.models.initial import SLOPE, keep_variance
 from recog.errors import ConfigError
 
 STEM = 4  # px, side of the smallest map
 GENERATOR_WIDTHS = (192, 192, 128, 64, 32)  # channels at 4, 8, 16, ... px
 DISCRIMINATOR_WIDTHS = (32, 64, 128, 192)  # channels at half, quarter, ... of the side
-SLOPE = 0.2  # of the leaky ReLUs
 
 
 def doublings(image_size: int) -> int:
@@ -41,7 +41,7 @@ class StyledConv(nn.Module):
         self.conv = nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False)
         self.to_scale = nn.Linear(style_size, channels_in)
         self.bias = nn.Parameter(torch.zeros(1, channels_out, 1, 1))
-        nn.init.normal_(self.to_scale.weight, std=1 / math.sqrt(style_size))
+        keep_variance(self)
         nn.init.ones_(self.to_scale.bias)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
@@ -73,18 +73,21 @@ class Generator(nn.Module):
         widths = widths[: levels + 1]
         self.noise_size, self.condition_size = noise_size, condition_size
         self.normalise_noise = normalise_noise  # a VAE's code says something by its length: leave it
+        given = noise_size + condition_size
         self.to_style = nn.Sequential(
-            nn.Linear(noise_size + condition_size, 2 * style_size),
+            nn.Linear(given, 2 * style_size),
             nn.LeakyReLU(SLOPE),
             nn.Linear(2 * style_size, style_size),
             nn.LeakyReLU(SLOPE),
         )
-        self.stem = nn.Linear(noise_size + condition_size, widths[0] * STEM**2)
+        self.stem = nn.Linear(given, widths[0] * STEM**2)
         self.first = StyledConv(widths[0], widths[0], style_size)
         # the number of channels falls before the map grows: a quarter of the work, and far less memory
         self.narrow = nn.ModuleList(StyledConv(a, b, style_size) for a, b in pairwise(widths))
         self.refine = nn.ModuleList(StyledConv(w, w, style_size) for w in widths[1:])
         self.to_rgb = nn.ModuleList(nn.Conv2d(w, 3, 1) for w in widths[1:])
+        for module in (self.to_style, self.stem):
+            keep_variance(module)
 
     def forward(self, noise: Tensor, condition: Tensor) -> Tensor:
         """(B, Z) standard normal and (B, C) -> (B, 3, S, S) RGB in [-1, 1]."""
@@ -118,6 +121,7 @@ class Discriminator(nn.Module):
         self.summary = nn.Linear(widths[-1] * STEM**2, widths[-1])
         self.realness = nn.Linear(widths[-1], 1)
         self.project = nn.Linear(condition_size, widths[-1], bias=False) if condition_size else None
+        keep_variance(self)
 
     def forward(self, images: Tensor, condition: Tensor, conditioning: float = 1.0) -> Tensor:
         """(B, 3, S, S) and (B, C) -> (B,) logits; `conditioning` 0..1 weighs the fit to the condition."""

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from generative.models.initial import SLOPE, keep_variance
 from recog.errors import ConfigError
 
 WIDTHS = (32, 64, 128, 160)
@@ -22,11 +23,9 @@ class Residual(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(width, width, 3, padding=1)
         self.second = nn.Conv2d(width, width, 3, padding=1)
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
-        change: Tensor = self.second(F.leaky_relu(self.first(F.leaky_relu(x, 0.2)), 0.2))
+        change: Tensor = self.second(F.leaky_relu(self.first(F.leaky_relu(x, SLOPE)), SLOPE))
         return x + change
 
 
@@ -45,6 +44,9 @@ class UNet(nn.Module):
         self.grow = nn.ModuleList(nn.Sequential(nn.Conv2d(b, 4 * a, 1), nn.PixelShuffle(2)) for a, b in pairs)
         self.decode = nn.ModuleList(Residual(w) for w in widths[:-1])
         self.to_rgb = nn.Sequential(nn.Conv2d(widths[0], 3 * FOLD**2, 3, padding=1), nn.PixelShuffle(FOLD))
+        keep_variance(self)
+        for block in (*self.encode, *self.middle, *self.decode):
+            nn.init.zeros_(block.second.weight)
 
     def forward(self, images: Tensor, missing: Tensor) -> Tensor:
         """Repair (B, 3, S, S) RGB in [-1, 1]; `missing` (B, 1, S, S) is 1 where a pixel is unknown.

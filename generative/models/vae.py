@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from generative.models.gan import SLOPE, STEM, Generator, doublings
+from generative.models.gan import STEM, Generator, doublings
+from generative.models.initial import SLOPE
 from recog.errors import ConfigError
 
 CODE_SIZE = 128
