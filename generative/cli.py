@@ -32,6 +32,9 @@ generator_option = click.option(
     show_default=True,
     help="bundled-gan, bundled-vae, a file or run directory.",
 )
+grid_option = click.option(
+    "--grid", type=path_type, help="Also write one picture of them all here (PNG), a person a row."
+)
 seed_option = click.option("--seed", default=0, show_default=True, help="The same seed makes the same faces.")
 aligned_option = click.option("--aligned", is_flag=True, help="The photos are aligned crops already.")
 candidates_option = click.option(
@@ -137,6 +140,7 @@ def train(
 @embedder_option
 @seed_option
 @device_option
+@grid_option
 @json_option
 def faces(
     photos: tuple[str, ...],
@@ -144,6 +148,7 @@ def faces(
     folder: Path | None,
     count: int,
     out: Path,
+    grid: Path | None,
     aligned: bool,
     candidates: int,
     generator: str,
@@ -175,7 +180,7 @@ def faces(
             made.append(
                 synthesizer.person(identity, vectors, count, seed * 1_000_003 + number, candidates=candidates)
             )
-    _write(out, made, synthesizer, outcome, as_json)
+    _write(out, made, synthesizer, outcome, grid, as_json)
     outcome.leave()
 
 
@@ -194,11 +199,13 @@ def faces(
 @embedder_option
 @seed_option
 @device_option
+@grid_option
 @json_option
 def people(
     count: int,
     photos: int,
     out: Path,
+    grid: Path | None,
     data: Path | None,
     max_similarity: float,
     candidates: int,
@@ -224,7 +231,7 @@ def people(
         candidates=candidates,
     )
     outcome = Outcome()
-    _write(out, made, synthesizer, outcome, as_json)
+    _write(out, made, synthesizer, outcome, grid, as_json)
     outcome.leave()
 
 
@@ -351,14 +358,25 @@ def _centres(data: Path, embedder: Embedder) -> NDArray[np.float32]:
     return np.asarray(sums / lengths, np.float32)
 
 
-def _write(out: Path, made: list[Person], synthesizer: Synthesizer, outcome: Outcome, as_json: bool) -> None:
+def _write(
+    out: Path,
+    made: list[Person],
+    synthesizer: Synthesizer,
+    outcome: Outcome,
+    grid: Path | None,
+    as_json: bool,
+) -> None:
+    from generative.grids import contact_sheet
     from generative.synthesis import write_identity_folder
+    from recog.checkpoints import write_atomically
 
     if not made:
         return
     outcome.done = write_identity_folder(
         out, made, weights_digest=synthesizer.digest, attribute_names=synthesizer.attribute_names
     )
+    if grid is not None:
+        write_atomically(grid, contact_sheet([person.images for person in made]))
     for record, text in _summaries(out, made):
         emit(record, as_json, text)
 

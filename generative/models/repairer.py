@@ -47,7 +47,8 @@ class UNet(nn.Module):
         keep_variance(self)
         for block in (*self.encode, *self.middle, *self.decode):
             nn.init.zeros_(block.second.weight)
-        nn.init.normal_(self.to_rgb.get_parameter("0.weight"), std=0.01)  # the first repair is close to doing nothing
+        # the first repair is close to doing nothing
+        nn.init.normal_(self.to_rgb.get_parameter("0.weight"), std=0.01)
 
     def forward(self, images: Tensor, missing: Tensor) -> Tensor:
         """Repair (B, 3, S, S) RGB in [-1, 1]; `missing` (B, 1, S, S) is 1 where a pixel is unknown.

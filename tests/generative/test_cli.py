@@ -52,6 +52,16 @@ def test_people_are_written_and_told_as_json(workplace: Path) -> None:
     assert len(list((workplace / "cast").glob("*/*.png"))) == 6
 
 
+def test_grid_shows_a_person_a_row(workplace: Path) -> None:
+    line = "generate people --count 2 --photos 3 --max-similarity 0.9 --generator gan --out cast --grid g.png"
+    assert recog(line).exit_code == 0
+    first = np.asarray(Image.open(next(iter(sorted((workplace / "cast").glob("*/0000.png"))))))
+    side = len(first)
+    grid = np.asarray(Image.open(workplace / "g.png"))
+    assert grid.shape == (2 * (side + 1) + 1, 3 * (side + 1) + 1, 3)
+    assert np.array_equal(grid[1 : side + 1, 1 : side + 1], first)
+
+
 def test_people_can_be_mixed_from_real_ones(workplace: Path) -> None:
     result = recog(
         "generate people --count 1 --photos 1 --max-similarity 0.99 --generator gan --data crops --out c"
