@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import timm
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recog.errors import ConfigError, ModelNotFound
@@ -127,6 +128,22 @@ class FaceNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return cast(Tensor, self.head(self.backbone(images)))  # (B, D)
+
+
+def fitted(tensors: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """Weights for `network` from weights of the same network at another image size.
+
+    Only the depthwise head knows the size: its weights are resampled, and scaled so that their sum over the
+    map stays (progressive resizing: train small, finish large).
+    """
+    there = network.state_dict()
+    weight, wanted = tensors.get("head.weight"), there.get("head.weight")
+    if weight is None or wanted is None or weight.shape == wanted.shape:
+        return dict(tensors)
+    side = (wanted.shape[1], wanted.shape[2])
+    resampled = F.interpolate(weight[None], side, mode="bilinear", antialias=True, align_corners=False)[0]
+    scale = weight.shape[1] * weight.shape[2] / (side[0] * side[1])
+    return {**tensors, "head.weight": resampled * scale}
 
 
 def create_network(config: Mapping[str, Any]) -> nn.Module:

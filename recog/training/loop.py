@@ -14,7 +14,7 @@ from recog import checkpoints
 from recog.device import autocast, resolve
 from recog.embedding import KIND, Embedder
 from recog.errors import ConfigError, RecogError
-from recog.models import create_network
+from recog.models import create_network, fitted
 from recog.progress import progress
 from recog.training.batches import Batches
 from recog.training.config import TrainConfig
@@ -44,7 +44,7 @@ def train(
     Args:
         run_dir: folder of the run; the same call resumes it. None: nothing is written.
         synthetic: made-up crops, `config.synthetic_share` of each batch; identities of the same name are one.
-        start: checkpoint to fine-tune instead of random weights.
+        start: checkpoint to fine-tune instead of random weights; it may be of another image size.
     Raises: TrainingDivergedError: the loss became NaN; ConfigError: the run directory
     holds other settings; DataError.
     """
@@ -145,4 +145,4 @@ def _initialise(network: nn.Module, start: Path | str, config: TrainConfig) -> N
             f"{start} holds backbone {checkpoint.config.get('backbone')!r}, "
             f"but the run asks for {config.backbone!r}."
         )
-    network.load_state_dict(checkpoint.tensors)
+    network.load_state_dict(fitted(checkpoint.tensors, network))

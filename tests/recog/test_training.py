@@ -216,6 +216,20 @@ def test_training_separates_people() -> None:
     assert similarity[alike].mean() > similarity[~alike].mean() + 0.3
 
 
+def test_training_goes_on_at_another_size(tmp_path: Path) -> None:
+    small = replace(TINY, head="gdc", total_kimg=0.4, learning_rate=5e-3)
+    train(small, coloured_people(), run_dir=tmp_path, device="cpu")
+    large = replace(small, image_size=64, total_kimg=0.008, learning_rate=1e-6)
+    again = train(large, coloured_people(side=64), start=tmp_path / "final.safetensors", device="cpu")
+    assert again.image_size == 64
+    crops = coloured_people()  # a step at no learning rate later it still knows these people
+    similarity = again.embed(crops.images) @ again.embed(crops.images).T
+    alike = crops.labels[:, None] == crops.labels[None]
+    assert similarity[alike].mean() > similarity[~alike].mean() + 0.2
+    with pytest.raises(ConfigError, match="holds backbone"):
+        train(replace(small, backbone="resnet18"), crops, start=tmp_path / "final.safetensors", device="cpu")
+
+
 def test_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     crops = coloured_people()
     whole = train(TINY, crops, run_dir=tmp_path / "whole", device="cpu")
