@@ -98,15 +98,15 @@ def test_detected_landmarks_agree_with_the_published_ones(detector: Detector) ->
 
 @needs_weights
 def test_people_are_recognised_from_other_photos(detector: Detector, tmp_path: Path) -> None:
-    people = ["George_W_Bush", "Colin_Powell", "Junichiro_Koizumi", "Serena_Williams"]
+    """The whole way from photo to name: a wrong channel order, frame or alignment would end near chance."""
+    folders = [f for f in sorted((LFW / "images").iterdir()) if len(list(f.iterdir())) >= 5][:24]
+    probes = [(folder.name, lfw(folder.name, n)) for folder in folders for n in (3, 4)]
     with Recognizer.open(tmp_path / "people.gallery", detector=detector, device="cpu") as recognizer:
-        for name in people:
-            assert recognizer.enroll(name, [lfw(name, 0), lfw(name, 1)], largest=True).failed == ()
-        nearest = [
-            recognizer.query(lfw(name, n))[0].candidates[0].identity for name in people for n in (3, 4)
-        ]
-        right = sum(found == name for found, name in zip(nearest, np.repeat(people, 2), strict=True))
-        assert right >= 7  # of 8: rank-1 among four people
+        for folder in folders:
+            photos = [lfw(folder.name, 0), lfw(folder.name, 1)]
+            assert recognizer.enroll(folder.name, photos, largest=True).failed == ()
+        right = sum(recognizer.query(photo)[0].candidates[0].identity == name for name, photo in probes)
+        assert right >= len(probes) // 2  # chance is 2 of 48; how accurate it is, the benchmarks measure
         assert len(recognizer.query(GROUP)) == 6
 
 
