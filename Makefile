@@ -1,10 +1,16 @@
-# Few verbs, each usable on a fresh machine: demo, test, check, docs, bench.
+# Few verbs, each usable on a fresh machine: demo, test, check, docs, bench, weights.
+# bench and weights need the data that benchmarks/results/README.md describes, in DATA.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DATA ?= ../shared/data
+RESULTS ?= recog-results
+CELEBA := $(DATA)/celeba
+FIT := --roles $(CELEBA)/roles.csv --role fit
+LFW := --images $(DATA)/lfw/images --pairs $(DATA)/lfw/pairs.txt
 
-.PHONY: demo test check docs bench clean
+.PHONY: demo test check docs bench weights clean
 
 demo: $(STAMP)
 	$(BIN)/recog demo
@@ -23,7 +29,26 @@ docs: $(STAMP)
 	$(BIN)/cog -r README.md
 
 bench: $(STAMP)
-	$(BIN)/recog bench verify --help
+	$(BIN)/recog bench verify $(LFW) --out $(RESULTS)
+	$(BIN)/recog bench verify $(LFW) --landmarks $(DATA)/lfw/landmarks.txt --out $(RESULTS)
+	$(BIN)/recog bench verify --images $(CELEBA)/val --all-pairs --aligned --out $(RESULTS)
+	$(BIN)/recog bench identify --images $(DATA)/lfw/images --out $(RESULTS)
+	$(BIN)/recog bench augment --data $(CELEBA)/train --roles $(CELEBA)/roles.csv --report $(CELEBA)/val \
+		--photos-folder $(DATA)/lfw/images --pairs $(DATA)/lfw/pairs.txt \
+		--landmarks $(DATA)/lfw/landmarks.txt --out $(RESULTS)
+	$(BIN)/recog bench report --results $(RESULTS) --out $(RESULTS)
+
+weights: $(STAMP)
+	$(BIN)/recog train $(CELEBA)/train $(FIT) --size 64 --kimg 800 --out runs/embedder
+	$(BIN)/recog models pack runs/embedder --out recog/weights/recog-s.safetensors --name recog-s \
+		--strangers $(CELEBA)/train --roles $(CELEBA)/roles.csv --role tune
+	$(BIN)/recog generate train gan --data $(CELEBA)/train $(FIT) --attributes $(CELEBA)/manifest.csv \
+		--total-kimg 130 --snapshot-kimg 10 --out runs/gan
+	$(BIN)/recog generate train vae --data $(CELEBA)/train $(FIT) --attributes $(CELEBA)/manifest.csv \
+		--total-kimg 50 --snapshot-kimg 10 --out runs/vae
+	$(BIN)/recog generate train repairer --data $(CELEBA)/train $(FIT) --model bundled \
+		--total-kimg 30 --snapshot-kimg 10 --out runs/repairer
+	for kind in gan vae repairer; do cp runs/$$kind/final.safetensors generative/weights/$$kind.safetensors; done
 
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
