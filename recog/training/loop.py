@@ -62,9 +62,8 @@ def train(
     optimizer = _optimizer(config, network, loss)
     first = 0
     if run is not None:
-        run.write_config(
-            {"train": config.to_json(), "crops": len(crops), "identities": len(batches.identities)}
-        )
+        data = {"crops": len(crops), "identities": len(batches.identities)}
+        run.write_config({**config.to_json(), **data, "start": None if start is None else str(start)})
         first = _resume(run, network, loss, optimizer)
     save_steps = max(1, round(config.checkpoint_kimg * 1000 / config.batch_size))
 

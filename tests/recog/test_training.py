@@ -263,7 +263,7 @@ def test_run_directory_holds_what_it_promises(tmp_path: Path) -> None:
     embedder = train(TINY, coloured_people(), run_dir=tmp_path, device="cpu")
     stats = [json.loads(line) for line in (tmp_path / "stats.jsonl").read_text().splitlines()]
     assert stats[-1]["step"] == TINY.steps
-    assert json.loads((tmp_path / "config.json").read_text())["train"]["batch_size"] == 8
+    assert json.loads((tmp_path / "config.json").read_text())["batch_size"] == 8
     assert Embedder.load(tmp_path, device="cpu").digest == embedder.digest
 
 
