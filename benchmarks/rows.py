@@ -152,11 +152,15 @@ def append_all(folder: Path | str, rows: Iterable[Row]) -> list[Row]:
 
 
 def commit() -> str:
-    """Commit of the checkout that this package runs from ("+" when changed), or the installed version."""
+    """Commit of the checkout that this package runs from ("+" when changed), or the installed version.
+
+    Rows that a run appends to the committed results, and documents, do not count as a change.
+    """
     root = Path(__file__).resolve().parent.parent
     if (root / ".git").exists():
-        described = _git(root, "describe", "--always", "--exclude=*", "--dirty=+", "--abbrev=10")
-        return described or "uncommitted"
+        described = _git(root, "describe", "--always", "--exclude=*", "--abbrev=10")
+        changed = _git(root, "status", "--porcelain", "--", ".", ":!benchmarks/results", ":!*.md")
+        return (described + "+" * bool(changed)) if described else "uncommitted"
     return "v" + metadata.version("recog")
 
 
