@@ -1,6 +1,8 @@
 # Few verbs, each usable on a fresh machine: demo, test, check, docs, bench, weights.
 # bench and weights need the data that benchmarks/results/README.md describes, in DATA.
-PYTHON ?= python3
+# the first interpreter that runs and is recent enough
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -51,7 +53,9 @@ weights: $(STAMP)
 	for kind in gan vae repairer; do cp runs/$$kind/final.safetensors generative/weights/$$kind.safetensors; done
 
 $(STAMP): pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python"; exit 1; }
+	$(BIN)/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $(STAMP)
 

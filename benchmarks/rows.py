@@ -94,18 +94,18 @@ def plan_hash(plan: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(plan, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
-def append(path: Path | str, row: Row) -> None:
-    """Add a row to the file in one write: after a crash a row is there whole, or cut off at the end.
+def append(path: Path | str, *rows: Row) -> None:
+    """Add rows to the file in one write: after a crash they are there, or cut off at the end.
 
     Raises: WriteFailed: no space, no permission, ...
     """
-    line = json.dumps(row.to_json(), allow_nan=False, sort_keys=True) + "\n"
+    lines = "".join(json.dumps(row.to_json(), allow_nan=False, sort_keys=True) + "\n" for row in rows)
     target = Path(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _drop_torn_tail(target)
         with target.open("ab", buffering=0) as file:
-            file.write(line.encode())
+            file.write(lines.encode())
             os.fsync(file.fileno())
     except OSError as error:
         raise WriteFailed(f"{path}: cannot be written ({error.strerror}). Choose another --out.") from error

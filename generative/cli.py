@@ -168,11 +168,11 @@ def faces(
         raise click.UsageError("Give either PHOTO... with --name, or --from FOLDER.")
     if photos and not name:
         raise click.UsageError("--name is missing: who is on the photos?")
-    from recog.photos import of_people
+    from recog.cli.people import people_of
 
     embedder, synthesizer = _load(model, generator, device)
     outcome = Outcome()
-    people = of_people(folder) if folder else {str(name): expanded(photos)}
+    people = people_of(folder) if folder else {str(name): expanded(photos)}
     made = []
     for number, (identity, paths) in enumerate(people.items()):
         vectors = _vectors(paths, embedder, aligned, device, outcome)
@@ -191,6 +191,8 @@ def faces(
 @click.option(
     "--data", type=path_type, help="Aligned crops of real people: mix distant ones, and stay away from all."
 )
+@click.option("--roles", type=path_type, help="CSV identity,role; with --role.")
+@click.option("--role", help="With --data: mix people of this role only.")
 @click.option(
     "--max-similarity", default=0.35, show_default=True, help="No two people are more alike (cosine)."
 )
@@ -207,6 +209,8 @@ def people(
     out: Path,
     grid: Path | None,
     data: Path | None,
+    roles: Path | None,
+    role: str | None,
     max_similarity: float,
     candidates: int,
     generator: str,
@@ -227,7 +231,7 @@ def people(
         photos,
         seed,
         max_similarity=max_similarity,
-        training_centres=_centres(data, embedder) if data else None,
+        training_centres=_centres(data, embedder, roles, role) if data else None,
         candidates=candidates,
     )
     outcome = Outcome()
@@ -272,8 +276,9 @@ def repair(
     detector = None if aligned else _detector(device)
     missing = images.read(mask).mean(axis=2) > 127 if mask else None
     outcome = Outcome()
-    names = _free_names(out)
-    for photo in expanded(photos):
+    originals = expanded(photos)
+    names = _free_names(out, originals)
+    for photo in originals:
         try:
             image = images.read(photo)
             found = [] if detector is None else detector.detect(image)
@@ -300,16 +305,16 @@ def _repaired(
     return crop
 
 
-def _free_names(out: Path) -> Any:
-    """Photo -> a file in `out` that no earlier photo of this call was given."""
-    taken: set[Path] = set()
+def _free_names(out: Path, originals: list[Path]) -> Any:
+    """Photo -> a file in `out` that is none of the originals, nor given to an earlier photo of this call."""
+    taken = {photo.resolve() for photo in originals}
 
     def name(photo: Path) -> Path:
         target, number = out / f"{photo.stem}.png", 1
-        while target in taken:
+        while target.resolve() in taken:
             number += 1
             target = out / f"{photo.stem}-{number}.png"
-        taken.add(target)
+        taken.add(target.resolve())
         return target
 
     return name
@@ -344,13 +349,13 @@ def _vectors(
     return vectors
 
 
-def _centres(data: Path, embedder: Embedder) -> NDArray[np.float32]:
+def _centres(data: Path, embedder: Embedder, roles: Path | None, role: str | None) -> NDArray[np.float32]:
     """(P, D) identity centres of a folder of aligned crops."""
     import numpy as np
 
-    from recog.training.data import open_crops
+    from recog.cli.training import chosen_crops
 
-    crops = open_crops(data, size=embedder.image_size)
+    crops = chosen_crops(data, embedder.image_size, roles, role)
     vectors = embedder.embed(crops.images)
     sums = np.zeros((len(crops.identities), vectors.shape[1]), np.float32)
     np.add.at(sums, crops.labels, vectors)

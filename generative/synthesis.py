@@ -23,7 +23,8 @@ from generative.people import PeopleModel
 from recog import checkpoints
 from recog.device import autocast, resolve
 from recog.embedding import Embedder
-from recog.errors import CheckpointError, DataError, ModelMismatch, ModelNotFound
+from recog.errors import CheckpointError, ConfigError, DataError, ModelMismatch, ModelNotFound
+from recog.records import clean_name
 
 WEIGHTS = Path(__file__).parent / "weights"
 BUNDLED = {"bundled-gan": "gan", "bundled-vae": "vae"}
@@ -203,8 +204,13 @@ def write_identity_folder(
     """Write people as `out`/<identity>/<nnnn>.png plus manifest.jsonl; returns the number of photos.
 
     A line of the manifest: file, identity, source, conditions, seed, weights (digest), scores.
-    Raises: WriteFailed.
+    Raises: ConfigError: an identity cannot name a folder; DataError: `out` holds something already, which
+    would mix with these photos; WriteFailed.
     """
+    for person in people:
+        _check_folder_name(person.identity)
+    if out.is_dir() and any(out.iterdir()):
+        raise DataError(f"{out} is not empty. Choose another --out: old and new photos must not mix.")
     lines = []
     for person in people:
         for index, image in enumerate(person.images):
@@ -213,6 +219,12 @@ def write_identity_folder(
             lines.append(json.dumps(_manifest_line(person, index, file, weights_digest, attribute_names)))
     checkpoints.write_atomically(out / "manifest.jsonl", "".join(f"{line}\n" for line in lines).encode())
     return len(lines)
+
+
+def _check_folder_name(identity: str) -> None:
+    """A name such as ../x would write outside of the folder."""
+    if clean_name(identity) in (".", "..") or any(character in identity for character in "/\\"):
+        raise ConfigError(f"{identity!r} cannot name a folder. Choose a name without / and \\.")
 
 
 def _manifest_line(

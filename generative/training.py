@@ -131,7 +131,12 @@ def train(
     place = resolve(device)
     run = RunDirectory(run_dir)
     run.write_config(
-        {**_jsonable(asdict(config)), "kind": objective.kind, "objective": objective.run_config()}
+        {
+            **_jsonable(asdict(config)),
+            "kind": objective.kind,
+            "objective": objective.run_config(),
+            "data": data.crops.fingerprint,
+        }
     )
     modules = {
         phase.name: phase.module.to(place).to(memory_format=torch.channels_last) for phase in objective.phases

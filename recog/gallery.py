@@ -70,9 +70,10 @@ class Gallery:
     # ---------------------------------------------------------------- the model
 
     def model(self) -> Model | None:
-        """The model of the vectors; None before the first enrolment."""
-        row = self._row("SELECT model, digest, embedding_size FROM gallery")
-        return None if row[1] is None else Model(*row)
+        """The model of the vectors; None while there are none."""
+        query = "SELECT model, digest, embedding_size FROM gallery WHERE EXISTS (SELECT 1 FROM template)"
+        rows = self._rows(query)
+        return Model(*rows[0]) if rows else None
 
     def check(self, digest: str, name: str) -> None:
         """Raises: ModelMismatch: the vectors here are of another model."""
@@ -229,7 +230,8 @@ class Gallery:
                 "UPDATE gallery SET model = ?, digest = ?, embedding_size = ?",
                 (model.name, model.digest, model.embedding_size),
             )
-        self.check(model.digest, model.name)
+        else:
+            self.check(model.digest, model.name)
 
     def _id_of(self, name: str) -> int:
         rows = self._rows("SELECT id FROM identity WHERE name = ?", clean_name(name))
@@ -246,7 +248,8 @@ class Gallery:
 
     def _prepare(self) -> None:
         self._db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-        self._check_file()
+        with self._transaction("DEFERRED"):  # one moment of the file: another process may be making it
+            self._check_file()
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA secure_delete = ON")
         self._db.execute("PRAGMA foreign_keys = ON")
@@ -261,9 +264,9 @@ class Gallery:
 
     def _check_file(self) -> int:
         """The file's version; 0 for a new file."""
+        (tables,) = self._row("SELECT COUNT(*) FROM sqlite_master")  # first: it takes the snapshot
         (application,) = self._row("PRAGMA application_id")
         (version,) = self._row("PRAGMA user_version")
-        (tables,) = self._row("SELECT COUNT(*) FROM sqlite_master")
         if application != APPLICATION_ID and (application or version or tables):
             raise GalleryError(
                 f"{self} is a database of another program, not a gallery. Choose another path."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import unicodedata
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -250,7 +251,10 @@ class Recognizer:
         enrolled = {person.identity for person in self.list()}
         digests = set(self.gallery.snapshot().photo_digests)
         strangers = [
-            (i, path) for i, name in enumerate(people) if name not in enrolled for path in people[name]
+            (i, path)
+            for i, name in enumerate(people)
+            if _spelled(name) not in enrolled
+            for path in people[name]
         ]
         if len(strangers) > MOST_CALIBRATION_PHOTOS:
             logger.info("%s: %d of %d photos are used", folder, MOST_CALIBRATION_PHOTOS, len(strangers))
@@ -296,13 +300,20 @@ def _answer(name: str | None, face: Face, mark: float, found: tuple[Candidate, .
     )
 
 
+def _spelled(name: str) -> str:
+    """A folder's name as the gallery would spell it; folders may be in another Unicode form."""
+    return unicodedata.normalize("NFC", name).strip()
+
+
 def _load_embedder(
     model: str | Path | None, stored: Model | None, device: str
 ) -> tuple[EmbedderLike, str | None]:
     """The embedder, and the name under which the gallery can find it again."""
-    from recog.embedding import Embedder
+    from recog.embedding import BUNDLED, Embedder
 
     wanted = str(model) if model is not None else stored.name if stored else "bundled"
     embedder = Embedder.load(wanted, device=device)
+    if wanted in BUNDLED:
+        return embedder, None
     path = Path(wanted)
-    return embedder, str(path.resolve()) if path.exists() else None if wanted == "bundled" else wanted
+    return embedder, str(path.resolve()) if path.exists() else wanted

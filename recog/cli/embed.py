@@ -12,6 +12,7 @@ from recog.cli.options import (
     device_option,
     emit,
     expanded,
+    gallery_option,
     json_option,
     largest_option,
     model_option,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The .npz file to write.")
 @largest_option
 @click.option("--aligned", is_flag=True, help="The photos are aligned crops already: detect nothing.")
+@gallery_option
 @model_option
 @device_option
 @json_option
@@ -37,6 +39,7 @@ def embed(
     aligned: bool,
     model: str | None,
     device: str,
+    gallery: Path,
     as_json: bool,
 ) -> None:
     """Write the vectors of faces to a file.
@@ -55,7 +58,8 @@ def embed(
     from recog.recognizer import Recognizer
 
     detector = AlignedCrops() if aligned else None
-    with Recognizer.open(None, model, device, detector=detector) as recognizer:
+    known = gallery if gallery.exists() else None  # decides the model, as in verify
+    with Recognizer.open(known, model, device, detector=detector) as recognizer:
         found = recognizer.embed(progress(paths, total=len(paths), desc="embed"), largest=largest)
         digest = recognizer.embedder.digest
     _write(out, found)

@@ -62,19 +62,24 @@ def enroll(
         raise click.UsageError("Give NAME PHOTO..., or --from FOLDER.")
     if folder is None and not photos:
         raise click.UsageError("Give at least one PHOTO.")
-    people = _people_of(folder) if folder else {str(name): expanded(photos)}
+    people = people_of(folder) if folder else {str(name): expanded(photos)}
 
+    from recog.errors import ConfigError
     from recog.progress import progress
     from recog.recognizer import Recognizer
 
     outcome = Outcome()
     with Recognizer.open(gallery, model, device) as recognizer:
         for person, files in progress(people.items(), total=len(people), desc="enroll"):
-            _enroll(recognizer, person, files, largest, as_json, outcome)
+            try:
+                _enroll(recognizer, person, files, largest, as_json, outcome)
+            except ConfigError as error:  # a folder that bears no name must not stop the others
+                outcome.fail(person, str(error))
     outcome.leave()
 
 
-def _people_of(folder: Path) -> dict[str, list[Path]]:
+def people_of(folder: Path) -> dict[str, list[Path]]:
+    """Photos by person of a folder with one sub-folder a person. Raises: DataError: there are none."""
     from recog.errors import DataError
     from recog.photos import of_people
 

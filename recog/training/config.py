@@ -62,7 +62,8 @@ class TrainConfig:
             "workers": self.workers >= 0,
             "photos_per_identity": 1 <= self.photos_per_identity <= self.batch_size,
             "contrastive_weight": self.contrastive_weight == 0 or self.photos_per_identity > 1,
-            "margin_start": 0 <= self.margin_start <= self.margin_full <= 1,
+            "margin_start": 0 <= self.margin_start < max(self.margin_full, 1e-9) <= 1,
+            "warmup": 0 <= self.warmup < 1,
             "crops_per_draw": self.crops_per_draw >= 1,
         }
         for name, fine in checks.items():

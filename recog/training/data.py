@@ -40,6 +40,12 @@ class CropSet:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def fingerprint(self) -> str:
+        """Tells this set from another: hex digest of its files and identities."""
+        text = json.dumps([self.files, self.identities, self.labels.tolist()])
+        return hashlib.sha256(text.encode()).hexdigest()[:24]
+
     def subset(self, indices: NDArray[np.int64] | Sequence[int]) -> CropSet:
         """These crops only, in this order; identities without crops are dropped, labels renumbered."""
         chosen = np.asarray(indices, dtype=np.int64)

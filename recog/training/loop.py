@@ -62,8 +62,7 @@ def train(
     optimizer = _optimizer(config, network, loss)
     first = 0
     if run is not None:
-        data = {"crops": len(crops), "identities": len(batches.identities)}
-        run.write_config({**config.to_json(), **data, "start": None if start is None else str(start)})
+        run.write_config({**config.to_json(), **_sources(crops, synthetic, start)})
         first = _resume(run, network, loss, optimizer)
     save_steps = max(1, round(config.checkpoint_kimg * 1000 / config.batch_size))
 
@@ -115,6 +114,16 @@ def schedule(share: float, warmup: float) -> float:
     if share < warmup:
         return (share + 1e-3) / (warmup + 1e-3)
     return 0.5 * (1 + math.cos(math.pi * (share - warmup) / (1 - warmup)))
+
+
+def _sources(crops: CropSet, synthetic: CropSet | None, start: Path | str | None) -> dict[str, object]:
+    """What the run learns from: resuming it with other data would mix them."""
+    return {
+        "crops": len(crops),
+        "data": crops.fingerprint,
+        "synthetic": synthetic.fingerprint if synthetic is not None else None,
+        "start": checkpoints.load(start, kind=KIND).digest if start is not None else None,
+    }
 
 
 def _optimizer(config: TrainConfig, network: nn.Module, loss: nn.Module) -> torch.optim.Optimizer:
