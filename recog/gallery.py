@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, fields
 from datetime import UTC, datetime
@@ -250,7 +251,7 @@ class Gallery:
         self._db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
         with self._transaction("DEFERRED"):  # one moment of the file: another process may be making it
             self._check_file()
-        self._db.execute("PRAGMA journal_mode = WAL")
+        self._use_write_ahead_log()
         self._db.execute("PRAGMA secure_delete = ON")
         self._db.execute("PRAGMA foreign_keys = ON")
         with self._transaction("IMMEDIATE"):
@@ -261,6 +262,18 @@ class Gallery:
                 self._db.execute(f"PRAGMA user_version = {number}")
             if done == 0:
                 self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+    def _use_write_ahead_log(self) -> None:
+        """SQLite does not wait for its turn when it changes the journal, so we do."""
+        deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
 
     def _check_file(self) -> int:
         """The file's version; 0 for a new file."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -72,3 +73,19 @@ def test_pictures_and_links_exist() -> None:
     for target in re.findall(r"\]\(([^)]+)\)", README):
         if not target.startswith("http"):
             assert (ROOT / target).exists(), target
+
+
+def test_every_command_that_is_shown_has_these_options() -> None:
+    documents = [README, *(path.read_text() for path in ROOT.glob("*/weights/*.md"))]
+    lines = [line for text in documents for line in re.findall(r"^recog .*$", text, flags=re.MULTILINE)]
+    assert len(lines) > 12
+    for line in lines:
+        command, context = main, click.Context(main)
+        words = shlex.split(line.partition("#")[0])[1:]
+        while isinstance(command, click.Group):
+            name = words.pop(0)
+            found = command.get_command(context, name)
+            assert found is not None, line
+            command, context = found, click.Context(found)
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= known | {"--help"}, line

@@ -176,3 +176,14 @@ def test_a_real_run_of_two_steps(material: Material, tmp_path: Path) -> None:
     found = list(run(tiny, material, tmp_path, device="cpu"))
     assert {row.metric for row in found} == {"TAR@FMR=1e-2", "accuracy", "AUC"}
     assert len(found[0].model or "") == 64
+
+
+def test_half_a_run_is_run_again(material: Material, tmp_path: Path) -> None:
+    list(run(plan(), material, tmp_path, training=Training()))
+    path = tmp_path / "augment.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:-1]))  # as if the process had died while the last rows were written
+    again = Training()
+    found = list(run(plan(), material, tmp_path, training=again))
+    assert len(again.calls) == 1
+    assert {row.metric for row in found} == {row.metric for row in rows.read(path)}

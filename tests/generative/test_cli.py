@@ -150,3 +150,28 @@ def test_the_package_loads_its_classes_when_asked() -> None:
     assert generative.Synthesizer.__name__ == "Synthesizer"
     with pytest.raises(AttributeError):
         _ = generative.Nothing  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["../outside", "a/b", ".."])
+def test_names_cannot_leave_the_folder(workplace: Path, name: str) -> None:
+    line = f"generate faces crops/p0/0.png --name {name} --aligned --count 1 --generator gan --out made"
+    assert recog(line).exit_code == 4
+    assert not (workplace / "made").exists()
+    assert not (workplace / "outside").exists()
+
+
+def test_old_and_new_photos_do_not_mix(workplace: Path) -> None:
+    line = "generate people --count 1 --photos 1 --max-similarity 0.9 --generator gan --out cast"
+    assert recog(line).exit_code == 0
+    again = recog(line)
+    assert again.exit_code == 4
+    assert "not empty" in again.stderr
+
+
+def test_repair_never_overwrites_its_input(workplace: Path) -> None:
+    photo = workplace / "photo.png"
+    Image.fromarray(np.full((16, 16, 3), 90, np.uint8)).save(photo)
+    before = photo.read_bytes()
+    assert recog("repair photo.png --aligned --weights repairer.safetensors --out .").exit_code == 0
+    assert photo.read_bytes() == before
+    assert (workplace / "photo-2.png").is_file()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -249,3 +251,12 @@ def test_a_gallery_in_memory_leaves_no_file(tmp_path: Path, monkeypatch: pytest.
         gallery.add("ada", [template([1, 0])], MODEL)
         gallery.remove("ada")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_processes_may_make_the_file_at_once(gallery_path: Path) -> None:
+    code = "import sys; from recog.gallery import Gallery; Gallery(sys.argv[1]).close()"
+    for round_ in range(3):
+        path = gallery_path.with_name(f"{round_}.gallery")
+        command = [sys.executable, "-c", code, str(path)]
+        started = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(6)]
+        assert [process.communicate()[1] for process in started] == [""] * 6
