@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,27 @@ photos_argument = click.argument("photos", nargs=-1, required=True, metavar="PHO
 
 def emit(record: Any, as_json: bool, text: str) -> None:
     """Print a record as one line of JSON, or as text for people."""
-    click.echo(json.dumps(record, ensure_ascii=False, allow_nan=False) if as_json else text)
+    line = json.dumps(record, ensure_ascii=False, allow_nan=False) if as_json else text
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        line.encode(encoding)
+    except UnicodeEncodeError:  # a file name that is no text here must not cost the other answers
+        escaped = text.encode(encoding, "backslashreplace").decode(encoding)
+        line = json.dumps(record, allow_nan=False) if as_json else escaped
+    click.echo(line)
+
+
+def cleaned(_context: click.Context, _parameter: click.Parameter, name: str | None) -> str | None:
+    """A NAME argument as the gallery spells it; what is no name is wrong usage."""
+    if name is None:
+        return None
+    from recog.errors import ConfigError
+    from recog.records import clean_name
+
+    try:
+        return clean_name(name)
+    except ConfigError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def expanded(photos: Sequence[str]) -> list[Path]:

@@ -10,6 +10,7 @@ import click
 
 from recog.cli.options import (
     Outcome,
+    cleaned,
     device_option,
     emit,
     expanded,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, callback=cleaned)
 @click.argument("photos", nargs=-1, metavar="PHOTO...")
 @click.option(
     "--from",
@@ -127,7 +128,7 @@ def list_people(gallery: Path, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", callback=cleaned)
 @gallery_option
 @json_option
 def show(name: str, gallery: Path, as_json: bool) -> None:
@@ -151,8 +152,8 @@ def show(name: str, gallery: Path, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("old")
-@click.argument("new")
+@click.argument("old", callback=cleaned)
+@click.argument("new", callback=cleaned)
 @gallery_option
 @json_option
 def rename(old: str, new: str, gallery: Path, as_json: bool) -> None:
@@ -170,7 +171,7 @@ def rename(old: str, new: str, gallery: Path, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", callback=cleaned)
 @gallery_option
 @json_option
 def remove(name: str, gallery: Path, as_json: bool) -> None:

@@ -348,3 +348,15 @@ def test_a_closed_pipe_is_no_traceback(gallery_path: Path) -> None:
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
+
+
+def test_a_file_name_that_is_no_text_costs_no_answer(call: Call, photo: Photo) -> None:
+    call("enroll", "ada", photo("a.png", 0))
+    result = call("query", "no-such-\udcff.jpg", photo("b.png", 0), "--json", code=3)
+    assert [json.loads(line)["status"] for line in result.stdout.splitlines()] == ["error", "match"]
+
+
+def test_names_are_told_as_they_are_stored(call: Call, photo: Photo) -> None:
+    told = json.loads(call("enroll", " ada ", photo("a.png", 0), "--json").stdout)
+    assert told["identity"] == json.loads(call("list", "--json").stdout)["identity"] == "ada"
+    call("enroll", " ", photo("b.png", 0), code=2)
