@@ -48,8 +48,8 @@ weights: $(STAMP)
 		--total-kimg 130 --snapshot-kimg 10 --out runs/gan
 	$(BIN)/recog generate train vae --data $(CELEBA)/train $(FIT) --attributes $(CELEBA)/manifest.csv \
 		--total-kimg 50 --snapshot-kimg 10 --out runs/vae
-	$(BIN)/recog generate train repairer --data $(CELEBA)/train $(FIT) --model bundled \
-		--total-kimg 30 --snapshot-kimg 10 --out runs/repairer
+	$(BIN)/recog generate train repairer --data $(CELEBA)/train $(FIT) --image-size 64 --identity-weight 0 \
+		--learning-rate 0.002 --total-kimg 100 --snapshot-kimg 20 --out runs/repairer
 	for kind in gan vae repairer; do cp runs/$$kind/final.safetensors generative/weights/$$kind.safetensors; done
 
 $(STAMP): pyproject.toml
