@@ -23,12 +23,14 @@ from generative.grids import to_uint8
 from recog import calibration
 from recog.recognizer import Recognizer
 
+VAE_PEOPLE = 4
 DAMAGES = (("hole", 0.375), ("noise", 25.0), ("lowres", 4.0), ("blur", 2.0))
 
 
 def cast(chapter: Chapter, stage: Stage) -> None:
     """Show who was drawn."""
-    plan, story, enrolled, strangers = stage.plan, stage.story, stage.enrolled, stage.strangers
+    plan, models, story = stage.plan, stage.models, stage.story
+    enrolled, strangers = stage.enrolled, stage.strangers
     chapter.text.append(
         f"{len(enrolled)} people to enroll and {len(strangers)} strangers, drawn by the bundled generator "
         f"with seed {plan.seed}: first a point among identities, then photos of it. No photo was used."
@@ -38,6 +40,13 @@ def cast(chapter: Chapter, stage: Stage) -> None:
         f"One row a person: the first {plan.enroll_photos} photos (framed) are enrolled, the others unseen."
     )
     story.show(chapter, "cast", caption, pictures.sheet([list(p.images) for p in enrolled], colours))
+    if models.vae is not None:
+        photos = plan.enroll_photos + plan.unseen_photos
+        drawn = [models.vae.photos_of(p.centre, photos, plan.seed) for p in enrolled[:VAE_PEOPLE]]
+        caption = (
+            "The first of them as the bundled VAE draws them: smoother, since it averages over what fits."
+        )
+        story.show(chapter, "vae", caption, pictures.sheet([list(images) for images in drawn]))
 
 
 def recognition(chapter: Chapter, stage: Stage) -> None:

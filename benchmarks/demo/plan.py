@@ -75,13 +75,15 @@ class Studio:
     synthesizer: Synthesizer
     repairer: Repairer
     device: str
+    vae: Synthesizer | None = None  # draws the same people another way
 
     @classmethod
     def open(cls, device: str = "auto") -> Studio:
         """Load the weights of this package. Raises: ModelNotFound: they are not installed."""
         embedder = Embedder.load("bundled", device=device)
         synthesizer = Synthesizer.load("bundled-gan", embedder, device=device)
-        return cls(embedder, synthesizer, Repairer.load("bundled", device=device), device)
+        vae = Synthesizer.load("bundled-vae", embedder, device=device)
+        return cls(embedder, synthesizer, Repairer.load("bundled", device=device), device, vae)
 
     def people(self, count: int, photos: int, seed: int) -> list[Person]:
         """People who do not exist."""
