@@ -28,7 +28,7 @@ def demo(out: Path, quick: bool, seed: int, device: str, as_json: bool) -> None:
     \b
     Example:
       recog demo
-      recog demo --quick --out /tmp/demo
+      recog demo --quick --out demo
     """
     from benchmarks.demo import DemoPlan, run
 
