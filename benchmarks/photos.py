@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog import images
-from recog.alignment import align, template
+from recog.alignment import align
 from recog.errors import DataError, FaceError, ImageError
 from recog.progress import progress
 from recog.training.data import read_crop
@@ -37,15 +37,6 @@ class Embeds(Protocol):
     @property
     def image_size(self) -> int: ...
     def embed(self, crops: Crops, flip: bool = True) -> NDArray[np.float32]: ...
-
-
-class AlignedCrops:
-    """Takes every picture for a crop that is aligned already: its landmarks lie on the template."""
-
-    def detect(self, image: NDArray[np.uint8]) -> list[Face]:
-        """One face, the whole picture (S, S, 3)."""
-        side = image.shape[0]
-        return [Face((0.0, 0.0, float(side), float(side)), template(side).astype(np.float32), 1.0)]
 
 
 def from_photos(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import unicodedata
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from recog.faces import Crops, DetectorLike, EmbedderLike, Embeddings, FaceReade
 from recog.gallery import Gallery
 from recog.images import Source
 from recog.index import SearchIndex
-from recog.records import Calibration, Model, Person, Template
+from recog.records import Calibration, Model, Person, Template, spelled
 from recog.types import Answer, Candidate, Enrollment, Face, Verification
 
 logger = logging.getLogger(__name__)
@@ -253,7 +252,7 @@ class Recognizer:
         strangers = [
             (i, path)
             for i, name in enumerate(people)
-            if _spelled(name) not in enrolled
+            if spelled(name) not in enrolled
             for path in people[name]
         ]
         if len(strangers) > MOST_CALIBRATION_PHOTOS:
@@ -298,11 +297,6 @@ def _answer(name: str | None, face: Face, mark: float, found: tuple[Candidate, .
         threshold=limit,
         candidates=found,
     )
-
-
-def _spelled(name: str) -> str:
-    """A folder's name as the gallery would spell it; folders may be in another Unicode form."""
-    return unicodedata.normalize("NFC", name).strip()
 
 
 def _load_embedder(

@@ -75,12 +75,17 @@ class Snapshot:
     photo_digests: tuple[str, ...]  # (N,)
 
 
+def spelled(name: str) -> str:
+    """A name in the gallery's one spelling (Unicode NFC, no outer spaces); folders may be in another."""
+    return unicodedata.normalize("NFC", name).strip()
+
+
 def clean_name(name: str) -> str:
     """A person's name in one spelling (Unicode NFC, no outer spaces).
 
     Raises: ConfigError: empty, longer than 200 characters, or with control characters.
     """
-    clean = unicodedata.normalize("NFC", name).strip()
+    clean = spelled(name)
     if not clean or len(clean) > LONGEST_NAME or any(map(_is_control, clean)):
         raise ConfigError(
             f"{name[:40]!r} is no name: give 1 to {LONGEST_NAME} characters, none of them a line break or "

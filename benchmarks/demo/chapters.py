@@ -15,12 +15,12 @@ from benchmarks.demo.plan import NAMES, DemoPlan, Studio
 from benchmarks.demo.story import Chapter, Stage
 from benchmarks.exams import of_crops
 from benchmarks.materials import crops_of, synthesis_by
-from benchmarks.photos import AlignedCrops
 from benchmarks.pictures import GREEN, GREY, RED, WHITE, Picture
 from benchmarks.summaries import Table, arms_table
 from generative import damage
 from generative.grids import to_uint8
 from recog import calibration
+from recog.alignment import AlignedCrops
 from recog.recognizer import Recognizer
 
 VAE_PEOPLE = 4

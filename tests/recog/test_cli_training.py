@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from PIL import Image
 
 from recog.cli import main
-from tests.recog.test_training import coloured_people
+from tests.recog.test_training import coloured_people, written
 
 TINY = "--size 32 --embedding-size 8 --batch-size 8 --kimg 0.032 --backbone resnet10t --device cpu --json"
 
@@ -19,12 +18,7 @@ TINY = "--size 32 --embedding-size 8 --batch-size 8 --kimg 0.032 --backbone resn
 def crops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("RECOG_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    made = coloured_people(people=16, photos=4)
-    for image, name in zip(made.images, made.files, strict=True):
-        path = tmp_path / "crops" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).save(path)
-    return tmp_path / "crops"
+    return written(coloured_people(people=16, photos=4), tmp_path / "crops")
 
 
 def recog(line: str) -> Result:

@@ -56,15 +56,19 @@ def weights(embedder: Embedder) -> torch.Tensor:
     return torch.cat([p.flatten() for p in embedder.network.state_dict().values() if p.is_floating_point()])
 
 
+def written(crops: CropSet, folder: Path) -> Path:
+    """The crops as a folder with one sub-folder an identity."""
+    for image, name in zip(crops.images, crops.files, strict=True):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    return folder
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("RECOG_CACHE", str(tmp_path / "cache"))
-    crops = coloured_people(people=3, photos=2)
-    for image, name in zip(crops.images, crops.files, strict=True):
-        path = tmp_path / "crops" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).save(path)
-    return tmp_path / "crops"
+    return written(coloured_people(people=3, photos=2), tmp_path / "crops")
 
 
 def test_folder_opens_as_crops(folder: Path) -> None:
