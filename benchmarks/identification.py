@@ -22,7 +22,7 @@ from benchmarks import stats
 from benchmarks.photos import subject
 from benchmarks.rows import Row, origin
 from recog import calibration, images
-from recog.errors import DataError, FaceError, GalleryError, ImageError
+from recog.errors import ConfigError, DataError, FaceError, GalleryError, ImageError
 from recog.faces import DetectorLike, EmbedderLike
 from recog.photos import of_people
 from recog.progress import progress
@@ -34,7 +34,10 @@ NO_FACE = -1.0
 
 @dataclass(frozen=True, kw_only=True)
 class IdentifyPlan:
-    """What is enrolled and searched in each half."""
+    """What is enrolled and searched in each half.
+
+    Raises: ConfigError: a number is under 1.
+    """
 
     people: int = 100  # enrolled
     enroll_photos: int = 3  # of each
@@ -43,6 +46,11 @@ class IdentifyPlan:
     fpir: float = calibration.FPIR  # wanted of query
     fmr: float = calibration.FMR  # wanted of verify
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("people", "enroll_photos", "probe_photos", "strangers"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; give at least 1.")
 
 
 @dataclass(frozen=True)
@@ -119,7 +127,7 @@ def identify(
     started = time.perf_counter()
     halves = split(of_people(folder), plan)
     tuned, tested = (_measure(half, embedder, detector) for half in halves)
-    query = calibration.threshold_at_rate(tuned.strangers.best, plan.fpir)
+    query = calibration.threshold_for_new(tuned.strangers.best, plan.fpir)
     verify = calibration.for_verify(tuned.vectors, tuned.owners, plan.fmr, folder.name, plan.seed).threshold
     arms = {"calibrated on other people": (query, verify), **_card_arm(embedder, plan, tested)}
     protocol = (

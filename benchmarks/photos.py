@@ -114,11 +114,13 @@ def _collect(photos: Sequence[str], size: int, crop_of: _CropOf) -> tuple[Crops,
     for place, photo in enumerate(progress(photos, total=len(photos), desc="faces")):
         try:
             crop = crop_of(photo)
-        except (ImageError, FaceError) as error:
+        except (ImageError, FaceError, DataError) as error:
             logger.warning("no face: %s", error)
             continue
         if crop is not None:
             crops[place], found[place] = crop, True
+    if len(photos) and not found.any():
+        raise DataError(f"None of {len(photos)} photos gave a face, as {photos[0]}. Check the folder.")
     return crops, found
 
 

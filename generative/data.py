@@ -6,6 +6,7 @@ import csv
 import hashlib
 import logging
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,7 +143,7 @@ def _embeddings(crops: CropSet, embedder: Embedder) -> NDArray[np.float32]:
     if not path.is_file():
         logger.info("embedding %d crops with %s", len(crops), embedder.name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_suffix(".part.npy")
+        scratch = path.with_suffix(f".{os.getpid()}.part.npy")  # two processes may do so at once
         np.save(scratch, embedder.embed(crops.images), allow_pickle=False)
         scratch.replace(path)
     vectors: NDArray[np.float32] = np.load(path, allow_pickle=False)

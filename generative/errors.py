@@ -2,17 +2,7 @@
 
 from __future__ import annotations
 
-from recog.errors import ModelError, RecogError
-
-
-class TrainingDiverged(RecogError):
-    """A loss or a gradient is no longer a finite number."""
-
-    def __init__(self, kind: str, phase: str, step: int, what: str) -> None:
-        super().__init__(
-            f"{kind} training stopped at step {step}: the {what} of phase {phase!r} is not finite. "
-            "The run directory still holds the last good state; start another run with a lower learning rate."
-        )
+from recog.errors import ModelError
 
 
 class SynthesisExhausted(ModelError):

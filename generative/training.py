@@ -15,12 +15,11 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from generative.data import Batch, FaceData
-from generative.errors import TrainingDiverged
 from generative.grids import save_grid
 from recog import checkpoints
 from recog.device import autocast, resolve
-from recog.errors import ConfigError
-from recog.training.runs import RunDirectory, pack, unpack
+from recog.errors import ConfigError, TrainingDiverged
+from recog.training.runs import RunDirectory, pack
 
 logger = logging.getLogger(__name__)
 
@@ -143,7 +142,7 @@ def train(
     }
     optimizers = {f"adam_{phase.name}": _optimizer(config, phase.module) for phase in objective.phases}
     average = AveragedModel(objective.network, multi_avg_fn=_ramped_average(config))
-    start = _resume(run, {**modules, "average": average}, optimizers)
+    start = run.resume({**modules, "average": average}, optimizers)
     recorder = Recorder(config, run, start)
 
     for step in range(start, config.steps):
@@ -204,7 +203,7 @@ def _update(
     moment: Moment,
 ) -> None:
     if not torch.isfinite(loss):
-        raise TrainingDiverged(kind, phase.name, moment.step, "loss")
+        raise _diverged(kind, phase, moment, "loss")
     fall = 0.5 + 0.5 * math.cos(math.pi * moment.progress)  # 1 to 0
     spread = config.learning_rate - config.final_learning_rate
     for group in optimizer.param_groups:
@@ -215,8 +214,15 @@ def _update(
         loss, inputs=weights
     )  # other networks in the graph keep their gradients to themselves
     if not torch.isfinite(nn.utils.clip_grad_norm_(weights, config.gradient_clip)):
-        raise TrainingDiverged(kind, phase.name, moment.step, "gradient")
+        raise _diverged(kind, phase, moment, "gradient")
     optimizer.step()
+
+
+def _diverged(kind: str, phase: Phase, moment: Moment, what: str) -> TrainingDiverged:
+    return TrainingDiverged(
+        f"{kind} training stopped at step {moment.step}: the {what} of phase {phase.name!r} is not finite. "
+        "The run directory still holds the last good state; start another run with a lower learning rate."
+    )
 
 
 def _optimizer(config: TrainConfig, module: nn.Module) -> torch.optim.Optimizer:
@@ -234,17 +240,6 @@ def _ramped_average(config: TrainConfig) -> Callable[[Any, Any, Any], None]:
         torch._foreach_lerp_(list(averaged), list(current), 1 - decay)
 
     return update
-
-
-def _resume(
-    run: RunDirectory, modules: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer]
-) -> int:
-    state = run.load_state()
-    if state is None:
-        return 0
-    unpack(state[0], modules, optimizers)
-    logger.info("going on with %s at step %d", run.path, state[1]["step"])
-    return int(state[1]["step"])
 
 
 def _save_samples(

@@ -6,7 +6,6 @@ is the FPIR, which grows with the gallery (terms: ISO/IEC 19795-1).
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Mapping
 
@@ -17,10 +16,9 @@ from scipy.stats import binomtest
 from recog.errors import ConfigError, GalleryError, TooFewPairs
 from recog.records import Calibration
 
-logger = logging.getLogger(__name__)
-
 FMR = 1e-3  # of `verify`: one stranger in a thousand pairs is taken for the same person
 FPIR = 1e-2  # of `query`: one stranger in a hundred is taken for someone enrolled
+RATES = {"verify": FMR, "query": FPIR}
 RESAMPLES = 500
 CONFIDENCE = 0.95
 CARD = "model card"
@@ -29,13 +27,37 @@ Floats = NDArray[np.floating]
 
 
 def threshold_at_rate(non_mated: Floats, rate: float) -> float:
-    """The lowest cosine that at most `rate` of the scores reach.
+    """The lowest cosine that at most `rate` of these scores reach: for describing scores.
 
     Args:
         non_mated: (N,) scores between different people.
         rate: as a fraction, 0 < rate < 1.
     Raises: TooFewPairs: under 1/rate scores cannot show this rate; ConfigError: rate outside 0..1.
     """
+    _require(non_mated, rate)
+    return _above(non_mated, math.floor(rate * len(non_mated) + 1e-9))
+
+
+def threshold_for_new(non_mated: Floats, rate: float) -> float:
+    """The lowest cosine that the next stranger reaches with a probability of at most `rate`.
+
+    Of N scores it lets through one fewer than `threshold_at_rate`, or so: a threshold that was chosen on
+    scores looks better on them than on new ones. Holds for scores that are exchangeable with the new one
+    (split conformal prediction, arXiv:2107.07511, section 1).
+
+    Args, Raises: as `threshold_at_rate`.
+    """
+    _require(non_mated, rate)
+    return _above(non_mated, math.floor(rate * (len(non_mated) + 1) + 1e-9) - 1)
+
+
+def _above(scores: Floats, allowed: int) -> float:
+    """The lowest threshold that at most `allowed` of the scores reach."""
+    first_refused = np.sort(np.asarray(scores, np.float64))[::-1][allowed]
+    return float(np.nextafter(first_refused, np.inf))
+
+
+def _require(non_mated: Floats, rate: float) -> None:
     if not 0 < rate < 1:
         raise ConfigError(f"The rate is {rate}; give a fraction between 0 and 1, for example 0.001.")
     needed = math.ceil(1 / rate - 1e-9)
@@ -44,9 +66,6 @@ def threshold_at_rate(non_mated: Floats, rate: float) -> float:
             f"A rate of {rate:g} needs at least {needed} comparisons of strangers, and there are "
             f"{len(non_mated)}. Give more photos of people, or ask for a higher rate."
         )
-    allowed = math.floor(rate * len(non_mated) + 1e-9)
-    first_refused = np.sort(np.asarray(non_mated, np.float64))[::-1][allowed]
-    return float(np.nextafter(first_refused, np.inf))
 
 
 def for_verify(
@@ -64,7 +83,7 @@ def for_verify(
     apart = people[first] != people[second]
     first, second = first[apart], second[apart]
     scores = (embeddings @ embeddings.T)[first, second]
-    threshold = threshold_at_rate(scores, fmr)
+    threshold = threshold_for_new(scores, fmr)
     hits = scores >= threshold
     _, codes = np.unique(people, return_inverse=True)
     ends = (codes[first], codes[second])
@@ -84,7 +103,7 @@ def for_query(
         enrolled: (people, templates) in the gallery.
     Raises: TooFewPairs.
     """
-    threshold = threshold_at_rate(best, fpir)
+    threshold = threshold_for_new(best, fpir)
     hits = best >= threshold
     _, codes = np.unique(people, return_inverse=True)
     # A stranger's photos are compared with the gallery, not with other strangers: a table of one column.
@@ -118,8 +137,6 @@ def from_card(
         return Calibration(found[0], rate, CARD)
     wanted = max(size[1], 1)
     fitting = min((people for people in found if people >= wanted), default=max(found))
-    if fitting < wanted:
-        logger.warning("the model card's threshold is for %d templates, the gallery has %d", fitting, wanted)
     return Calibration(found[fitting], rate, CARD, people=fitting, templates=fitting)
 
 

@@ -55,7 +55,9 @@ class Embedder:
         text = str(name)
         if text.startswith((FACENET, *HUB_PREFIXES)):
             network, config = pretrained_network(text)
-            return cls(network, config, digest=_digest(network, config), name=text, device=place)
+            architecture = getattr(network, "pretrained_cfg", {}).get("architecture") or text
+            digest = _digest(network, {**config, "backbone": architecture})  # wherever the folder lies
+            return cls(network, config, digest=digest, name=text, device=place)
         path = _weights_file(text)
         checkpoint = checkpoints.load(path, kind=KIND)
         network = create_network(checkpoint.config)

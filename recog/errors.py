@@ -14,7 +14,9 @@
     │   ├── ModelMismatch      two models whose embeddings cannot be compared
     │   └── CheckpointError    a weights file is damaged or of another kind
     ├── GalleryError           the gallery file cannot be used
-    │   └── UnknownIdentity    nobody of this name is enrolled
+    │   ├── UnknownIdentity    nobody of this name is enrolled
+    │   └── ErasureIncomplete  the person is gone, but old bytes stay in the file for now
+    ├── TrainingDiverged       a loss is no longer a finite number
     └── WriteFailed            the result could not be written
 
 Messages say which input, what is wrong, and what to do next.
@@ -91,6 +93,14 @@ class GalleryError(RecogError):
 
 class UnknownIdentity(GalleryError):
     """Nobody of this name is enrolled."""
+
+
+class ErasureIncomplete(GalleryError):
+    """The change is made, but another program keeps the old bytes in the gallery's file for now."""
+
+
+class TrainingDiverged(RecogError):
+    """A loss, or a gradient, is no longer a finite number."""
 
 
 class WriteFailed(RecogError):

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.errors import DataError, GalleryError, ModelMismatch, UnknownIdentity
+from recog.errors import DataError, ErasureIncomplete, GalleryError, ModelMismatch, UnknownIdentity
 from recog.migrations import MIGRATIONS
 from recog.records import Calibration, Model, Person, Snapshot, Template, clean_name
 
@@ -119,6 +119,11 @@ class Gallery:
         query = f"SELECT 1 FROM {JOINED} WHERE name = ? AND photo_digest = ?"
         return bool(self._rows(query, clean_name(name), photo_digest))
 
+    def names_with(self, photo_digest: str) -> set[str]:
+        """Whose templates were made of this photo."""
+        query = f"SELECT name FROM {JOINED} WHERE photo_digest = ?"
+        return {name for (name,) in self._rows(query, photo_digest)}
+
     def people(self) -> list[Person]:
         """Everyone, by name."""
         query = (
@@ -143,7 +148,7 @@ class Gallery:
         """Erase a person: names and vectors are gone from the files when this returns.
 
         Returns: how many templates went with the name.
-        Raises: UnknownIdentity; GalleryError: another program keeps the file busy.
+        Raises: UnknownIdentity; ErasureIncomplete: another program is reading the file.
         """
         with self._writing():
             person = self._id_of(name)
@@ -169,13 +174,13 @@ class Gallery:
     def purge(self) -> None:
         """Rewrite the file without free pages and empty its write-ahead log.
 
-        Raises: GalleryError: another program is reading, so that its log cannot be emptied now.
+        Raises: ErasureIncomplete: another program is reading, so that its log cannot be emptied now.
         """
         with self._lock, self._reporting():
             self._db.execute("VACUUM")  # secure_delete zeroes cells, but b-tree splits may have left copies
             (busy, *_), *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         if busy:
-            raise GalleryError(
+            raise ErasureIncomplete(
                 f"{self}: the change is made, but another program is reading the gallery, so old bytes stay "
                 f"in {self}-wal. Close that program, then run: recog doctor"
             )

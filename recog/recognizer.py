@@ -52,6 +52,7 @@ class Recognizer:
         self.faces = FaceReader(detector, embedder, repair)
         self._model = Model(model_name or embedder.name, embedder.digest, embedder.embedding_size)
         self._index = SearchIndex(gallery)
+        self._warned_of_growth = False
         gallery.check(embedder.digest, self._model.name)
 
     @classmethod
@@ -121,6 +122,7 @@ class Recognizer:
                 if self.gallery.has(name, digest):
                     known += 1
                 else:
+                    self._warn_of_other_names(name, photo, digest)
                     templates.append(self._template(photo, digest, largest))
             except (ImageError, FaceError) as error:
                 failed.append((images.name_of(photo), reason(error, photo)))
@@ -186,19 +188,13 @@ class Recognizer:
 
         Raises: GalleryError: there is neither.
         """
-        people, templates = self._size()
+        size = self._size()
         stored = self.gallery.calibration(purpose, self.embedder.digest)
-        if stored is None:
-            rate = {"verify": calibration.FMR, "query": calibration.FPIR}[purpose]
-            return calibration.from_card(self.embedder.thresholds, purpose, rate, (people, templates))
-        if stored.templates and templates > GROWTH_WORTH_A_WARNING * stored.templates:
-            logger.warning(
-                "%s was calibrated at %d templates and has %d: strangers match more often than asked. "
-                "Run recog calibrate again.",
-                self.gallery,
-                stored.templates,
-                templates,
-            )
+        if stored is None or stored.source == calibration.CARD:  # the card is read at the present size
+            rate = stored.rate if stored else calibration.RATES[purpose]
+            stored = calibration.from_card(self.embedder.thresholds, purpose, rate, size)
+        if stored.templates and size[1] > GROWTH_WORTH_A_WARNING * stored.templates:
+            self._warn_of_growth(stored.templates, size[1])
         return stored
 
     def calibrate(
@@ -274,6 +270,23 @@ class Recognizer:
 
     # ---------------------------------------------------------------- inside
 
+    def _warn_of_other_names(self, name: str, photo: Source, digest: str) -> None:
+        others = self.gallery.names_with(digest) - {spelled(name)}
+        if others:
+            logger.warning("%s: also enrolled as %s", images.name_of(photo), ", ".join(sorted(others)))
+
+    def _warn_of_growth(self, then: int, now: int) -> None:
+        """Once: the threshold is asked for with each photo."""
+        if not self._warned_of_growth:
+            self._warned_of_growth = True
+            logger.warning(
+                "%s: the threshold of query is for %d templates, and there are %d: strangers match more "
+                "often than asked. Run recog calibrate on a folder of photos.",
+                self.gallery,
+                then,
+                now,
+            )
+
     def _size(self) -> tuple[int, int]:
         counts = [person.templates for person in self.list()]
         return len(counts), sum(counts)
@@ -309,5 +322,6 @@ def _load_embedder(
     embedder = Embedder.load(wanted, device=device)
     if wanted in BUNDLED:
         return embedder, None
-    path = Path(wanted)
-    return embedder, str(path.resolve()) if path.exists() else wanted
+    prefix = "local-dir:" if wanted.startswith("local-dir:") else ""
+    path = Path(wanted.removeprefix(prefix))
+    return embedder, f"{prefix}{path.resolve()}" if path.exists() else wanted

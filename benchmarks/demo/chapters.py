@@ -101,7 +101,7 @@ def _threshold(recognizer: Recognizer, plan: DemoPlan, models: Studio) -> float:
     best = [
         recognizer.query(person.images[0], 1, threshold=1.0)[0].candidates[0].similarity for person in others
     ]
-    return calibration.threshold_at_rate(np.array(best), plan.fpir)
+    return calibration.threshold_for_new(np.array(best), plan.fpir)
 
 
 def _named(recognizer: Recognizer, photos: NDArray[np.uint8], threshold: float) -> list[str | None]:

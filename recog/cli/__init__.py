@@ -28,7 +28,7 @@ COMMANDS = {
     "Training and synthesis": {
         "train": Command("recog.cli.training:train", "Train an embedder on a folder of crops."),
         "generate": Command("generative.cli:generate", "Train generators and make faces."),
-        "repair": Command("generative.cli:repair", "Repair damaged photos of faces."),
+        "repair": Command("generative.cli.repair:repair", "Repair damaged photos of faces."),
     },
     "Measuring": {
         "bench": Command("benchmarks.cli:bench", "Measure recognition, and what synthesis does to it."),

@@ -52,6 +52,7 @@ def embed(
       recog embed photos/ --out faces.npz --largest
     """
     paths = expanded(photos)
+    _check_writable(out)
 
     from recog.alignment import AlignedCrops
     from recog.progress import progress
@@ -69,6 +70,20 @@ def embed(
     record = {"out": str(out), "faces": len(found.photo), "failed": len(found.failed), "model": digest}
     emit(record, as_json, f"{out}: {len(found.photo)} faces, {len(found.failed)} photos failed")
     outcome.leave()
+
+
+def _check_writable(out: Path) -> None:
+    """Find out now, not after an hour of embedding.
+
+    Raises: WriteFailed.
+    """
+    import os
+
+    from recog.errors import WriteFailed
+
+    folder = next(parent for parent in out.absolute().parents if parent.exists())
+    if out.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise WriteFailed(f"{out}: cannot be written. Choose another place.")
 
 
 def _write(out: Path, found: Embeddings) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
-from recog.cli.options import FAILED, INTERRUPTED, USAGE
-from recog.errors import RecogError
+from recog.cli.options import FAILED, INTERRUPTED, PARTLY, USAGE
+from recog.errors import ErasureIncomplete, RecogError
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +89,19 @@ def _guarded(call: Callable[[], Any]) -> int:
         return _silenced()
     except SystemExit:  # click leaves this way when the reader of a pipe is gone
         return _silenced()
+    except ErasureIncomplete as error:
+        return _report(str(error), PARTLY)
     except RecogError as error:
         return _report(str(error))
     except Exception as error:
         return _report(f"{type(error).__name__}: {error}. Set RECOG_DEBUG=1 to see where; please report it.")
 
 
-def _report(message: str) -> int:
+def _report(message: str, code: int = FAILED) -> int:
     if os.environ.get("RECOG_DEBUG") == "1":
         traceback.print_exc()
     click.echo(f"Error: {message}", err=True)
-    return FAILED
+    return code
 
 
 def _silenced() -> int:

@@ -28,6 +28,7 @@ def info(gallery: Path, as_json: bool) -> None:
 
     with Gallery(gallery, create=False) as opened:
         record = _record(opened, gallery)
+    record["thresholds"] = _thresholds(gallery) or record["thresholds"]
     emit(record, as_json, "\n".join(f"{key}: {value}" for key, value in record.items()))
 
 
@@ -45,6 +46,19 @@ def _record(gallery: Gallery, path: Path) -> dict[str, Any]:
         "bytes": path.stat().st_size,
         "thresholds": {purpose: found.to_json() if found else None for purpose, found in stored.items()},
     }
+
+
+def _thresholds(gallery: Path) -> dict[str, Any] | None:
+    """Those in force, the model card's included; None where its model is not at hand."""
+    from recog.alignment import AlignedCrops
+    from recog.errors import GalleryError, ModelError
+    from recog.recognizer import Recognizer
+
+    try:
+        with Recognizer.open(gallery, create=False, detector=AlignedCrops()) as recognizer:
+            return {name: recognizer.threshold(name).to_json() for name in ("verify", "query")}
+    except (GalleryError, ModelError):
+        return None
 
 
 @click.command()

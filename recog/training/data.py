@@ -108,8 +108,8 @@ def open_crops(
         raise DataError(
             f"{folder}: no crops found. Expected FOLDER/<identity>/<image>, as torchvision's ImageFolder."
         )
-    images = _decoded(root, [name for name, _ in listing], listing, size, cache_dir or cache_folder())
-    names = [name for name, _ in listing]
+    names = [name for name, *_ in listing]
+    images = _decoded(root, names, listing, size, cache_dir or cache_folder())
     labels_of = sorted({name.split("/", 1)[0] for name in names})
     code = {name: index for index, name in enumerate(labels_of)}
     labels = np.array([code[name.split("/", 1)[0]] for name in names], np.int64)
@@ -117,8 +117,8 @@ def open_crops(
     return crops if identities is None else crops.of_identities(identities)
 
 
-def _listing(root: Path) -> list[tuple[str, int]]:
-    """(relative path, size in bytes) of each crop, sorted by path."""
+def _listing(root: Path) -> list[tuple[str, int, int]]:
+    """(relative path, size in bytes, time of change in ns) of each crop, sorted by path."""
     if not root.is_dir():
         raise DataError(f"{root}: no such folder. Give a folder with one sub-folder an identity.")
     found = []
@@ -126,7 +126,8 @@ def _listing(root: Path) -> list[tuple[str, int]]:
         if entry.is_dir() and not entry.name.startswith("."):
             for file in os.scandir(entry.path):
                 if Path(file.name).suffix.lower() in SUFFIXES and not file.name.startswith("."):
-                    found.append((f"{entry.name}/{file.name}", file.stat().st_size))
+                    about = file.stat()
+                    found.append((f"{entry.name}/{file.name}", about.st_size, about.st_mtime_ns))
     return sorted(found)
 
 
@@ -168,7 +169,7 @@ def read_crop(path: Path, size: int) -> NDArray[np.uint8]:
     try:
         with Image.open(path) as image:
             picture = image.convert("RGB")
-    except (UnidentifiedImageError, OSError, ValueError) as error:
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
         raise DataError(f"{path}: cannot be decoded ({error}). Remove or replace it.") from error
     if picture.size != (size, size):
         picture = picture.resize((size, size), Image.Resampling.LANCZOS)
@@ -185,8 +186,10 @@ def read_roles(path: Path | str, role: str) -> tuple[str, ...]:
             rows = list(csv.DictReader(file))
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
-    names = tuple(row["identity"] for row in rows if row.get("role") == role)
+    if rows and not {"identity", "role"} <= rows[0].keys():
+        raise DataError(f"{path}: columns are {', '.join(rows[0])}; a CSV with identity and role is needed.")
+    names = tuple(row["identity"] for row in rows if row["role"] == role)
     if not names:
-        known = ", ".join(sorted({row.get("role") or "" for row in rows}))
+        known = ", ".join(sorted({row["role"] or "" for row in rows}))
         raise DataError(f"{path}: no identity has the role {role!r}; it knows {known}.")
     return names

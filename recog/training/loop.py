@@ -13,21 +13,17 @@ from torch import nn
 from recog import checkpoints
 from recog.device import autocast, resolve
 from recog.embedding import KIND, Embedder
-from recog.errors import ConfigError, RecogError
+from recog.errors import CheckpointError, ConfigError, TrainingDiverged
 from recog.models import create_network, fitted
 from recog.progress import progress
 from recog.training.batches import Batches
 from recog.training.config import TrainConfig
 from recog.training.data import CropSet
 from recog.training.losses import MarginLoss
-from recog.training.runs import RunDirectory, pack, unpack
+from recog.training.runs import RunDirectory, pack
 
 logger = logging.getLogger(__name__)
 LOG_STEPS = 50
-
-
-class TrainingDivergedError(RecogError):
-    """The loss is no longer a number."""
 
 
 def train(
@@ -45,7 +41,7 @@ def train(
         run_dir: folder of the run; the same call resumes it. None: nothing is written.
         synthetic: made-up crops, `config.synthetic_share` of each batch; identities of the same name are one.
         start: checkpoint to fine-tune instead of random weights; it may be of another image size.
-    Raises: TrainingDivergedError: the loss became NaN; ConfigError: the run directory
+    Raises: TrainingDiverged: the loss became NaN; ConfigError: the run directory
     holds other settings; DataError.
     """
     place = resolve(device)
@@ -63,7 +59,7 @@ def train(
     first = 0
     if run is not None:
         run.write_config({**config.to_json(), **_sources(crops, synthetic, start)})
-        first = _resume(run, network, loss, optimizer)
+        first = run.resume({"network": network, "loss": loss}, {"adamw": optimizer})
     save_steps = max(1, round(config.checkpoint_kimg * 1000 / config.batch_size))
 
     network.train()
@@ -89,7 +85,7 @@ def train(
         if step % LOG_STEPS == LOG_STEPS - 1 or step == config.steps - 1:
             number = value.item()
             if not math.isfinite(number):
-                raise TrainingDivergedError(
+                raise TrainingDiverged(
                     f"loss is {number} at step {step}: lower learning_rate ({config.learning_rate})."
                 )
             if run is not None:
@@ -136,16 +132,6 @@ def _optimizer(config: TrainConfig, network: nn.Module, loss: nn.Module) -> torc
     return torch.optim.AdamW(groups, lr=config.learning_rate)
 
 
-def _resume(run: RunDirectory, network: nn.Module, loss: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-    saved = run.load_state()
-    if saved is None:
-        return 0
-    tensors, meta = saved
-    unpack(tensors, {"network": network, "loss": loss}, {"adamw": optimizer})
-    logger.info("resuming %s at step %d", run.path, meta["step"])
-    return int(meta["step"])
-
-
 def _initialise(network: nn.Module, start: Path | str, config: TrainConfig) -> None:
     checkpoint = checkpoints.load(start, kind=KIND)
     if checkpoint.config.get("backbone") != config.backbone:
@@ -153,4 +139,10 @@ def _initialise(network: nn.Module, start: Path | str, config: TrainConfig) -> N
             f"{start} holds backbone {checkpoint.config.get('backbone')!r}, "
             f"but the run asks for {config.backbone!r}."
         )
-    network.load_state_dict(fitted(checkpoint.tensors, network))
+    try:
+        network.load_state_dict(fitted(checkpoint.tensors, network))
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"{start} does not fit a network with head {config.head!r} and {config.embedding_size} numbers a "
+            f"face: {str(error).splitlines()[-1].strip()} Start from weights of the same settings."
+        ) from error

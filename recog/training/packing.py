@@ -52,7 +52,7 @@ def card_thresholds(
         if 2 * size > len(np.unique(people)) * 1.5:
             continue
         best = np.concatenate([_strangers_best(embeddings, people, size, rng) for _ in range(DRAWS)])
-        threshold = calibration.threshold_at_rate(best, calibration.FPIR)
+        threshold = calibration.threshold_for_new(best, calibration.FPIR)
         found[f"fpir_{calibration.FPIR:g}_{size}"] = threshold
     if len(found) == 1:
         raise DataError(f"{len(np.unique(people))} people are too few to set thresholds; give at least 14.")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from recog.checkpoints import write_atomically
-from recog.errors import ConfigError
+from recog.errors import CheckpointError, ConfigError
+
+logger = logging.getLogger(__name__)
 
 
 class RunDirectory:
@@ -55,13 +58,45 @@ class RunDirectory:
         write_atomically(self.path / "state.safetensors", save(content, metadata={"meta": json.dumps(meta)}))
 
     def load_state(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """What `save_state` wrote last, or None."""
+        """What `save_state` wrote last, or None.
+
+        Raises: CheckpointError: the file is damaged or foreign.
+        """
         file = self.path / "state.safetensors"
         if not file.is_file():
             return None
-        with safe_open(str(file), framework="pt") as opened:
-            meta: dict[str, Any] = json.loads(opened.metadata()["meta"])
-        return load_file(file), meta
+        try:
+            with safe_open(str(file), framework="pt") as opened:
+                meta: dict[str, Any] = json.loads((opened.metadata() or {})["meta"])
+            return load_file(file), meta
+        except (SafetensorError, OSError, KeyError, ValueError) as error:
+            raise CheckpointError(
+                f"{file}: not a readable state of a run ({error}). Start again in another folder."
+            ) from error
+
+    def resume(
+        self, modules: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer]
+    ) -> int:
+        """Put back what was saved last, if anything, and return the step to go on with.
+
+        Raises: CheckpointError.
+        """
+        saved = self.load_state()
+        step = 0
+        if saved is not None:
+            unpack(saved[0], modules, optimizers)
+            step = int(saved[1]["step"])
+            logger.info("going on with %s at step %d", self.path, step)
+        self._forget_stats_after(step)
+        return step
+
+    def _forget_stats_after(self, step: int) -> None:
+        """Drop the lines of steps that the resumed run does again."""
+        file = self.path / "stats.jsonl"
+        if file.is_file():
+            lines = [line for line in file.read_text().splitlines() if line.endswith("}")]
+            kept = [line for line in lines if json.loads(line)["step"] <= step]
+            write_atomically(file, "".join(f"{line}\n" for line in kept).encode())
 
 
 def pack(

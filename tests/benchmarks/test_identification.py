@@ -8,7 +8,7 @@ from PIL import Image
 
 from benchmarks.identification import IdentifyPlan, identify, split
 from recog.alignment import TEMPLATE
-from recog.errors import DataError
+from recog.errors import ConfigError, DataError
 from recog.photos import of_people
 from recog.types import Face
 from tests.benchmarks.fakes import ColourEmbedder
@@ -80,3 +80,8 @@ def test_errors_are_counted_on_the_other_half(folder: Path) -> None:
     )  # card at 8 templates
     assert by_name["model card", "FMR (strangers verified)"].details["threshold"] == 0.9
     assert by_name["model card", "failure to enroll"].value == 0.0
+
+
+def test_impossible_numbers_are_refused() -> None:
+    with pytest.raises(ConfigError, match="enroll_photos is 0"):
+        IdentifyPlan(enroll_photos=0)

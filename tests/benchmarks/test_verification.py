@@ -192,3 +192,12 @@ def test_onnx_embedder_normalises_as_told(tmp_path: Path) -> None:
     assert plain.embed(crop[:0]).shape == (0, 3)
     with pytest.raises(ModelNotFound):
         OnnxEmbedder(tmp_path / "none.onnx")
+
+
+def test_a_damaged_crop_is_a_missing_face(tmp_path: Path) -> None:
+    Image.new("RGB", (16, 16), (200, 0, 0)).save(tmp_path / "good.png")
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    _, found = photos.from_crops(tmp_path, ["good.png", "bad.png"], 16)
+    assert found.tolist() == [True, False]
+    with pytest.raises(DataError, match="None of 1 photos"):
+        photos.from_crops(tmp_path, ["bad.png"], 16)

@@ -10,11 +10,10 @@ from torch import Tensor
 
 from generative import presets
 from generative.data import Batch, FaceData
-from generative.errors import TrainingDiverged
 from generative.training import Moment, train
 from recog import checkpoints
 from recog.embedding import Embedder
-from recog.errors import ConfigError, ModelMismatch
+from recog.errors import ConfigError, ModelMismatch, TrainingDiverged
 from tests.generative.stand_ins import config, make_embedder, objective
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from recog.cli import COMMANDS, main
+from recog.cli.options import PARTLY
 from recog.embedding import Embedder
 from recog.gallery import Gallery
 from tests.conftest import ColourEmbedder, PatchDetector
@@ -42,6 +44,13 @@ def call() -> Call:
 
 def objects(result: Result) -> list[dict[str, Any]]:
     return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def run_script(*arguments: object) -> int:
+    """The exit code that the shell gets."""
+    with pytest.raises(SystemExit) as left:
+        main([str(a) for a in arguments])
+    return int(left.value.code or 0)
 
 
 @pytest.fixture
@@ -201,9 +210,29 @@ def test_info_tells_what_the_gallery_holds(call: Call, gallery_path: Path) -> No
         "model"
     ] == "colour"
     assert told["digest"] == ColourEmbedder().digest
-    assert told["thresholds"] == {"verify": None, "query": None}
     assert told["bytes"] == gallery_path.stat().st_size
     call("info", "--gallery", "nowhere.gallery", code=4)
+
+
+@pytest.mark.usefixtures("people")
+def test_info_shows_the_threshold_in_force(call: Call) -> None:
+    (told,) = objects(call("info", "--json"))
+    assert {name: (t["threshold"], t["source"]) for name, t in told["thresholds"].items()} == {
+        "verify": (0.9, "model card"),
+        "query": (0.95, "model card"),
+    }
+
+
+@pytest.mark.usefixtures("people")
+def test_removing_under_a_reader_is_half_done(call: Call, gallery_path: Path) -> None:
+    with sqlite3.connect(gallery_path, isolation_level=None) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM identity").fetchall()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("recog.gallery.BUSY_TIMEOUT_MS", 50)
+            assert run_script("remove", "ada", "--gallery", gallery_path) == PARTLY
+    reader.close()
+    assert [line["identity"] for line in objects(call("list", "--json"))] == ["bob"]
 
 
 @pytest.mark.usefixtures("people")
@@ -239,6 +268,12 @@ def test_embed_writes_the_documented_arrays(call: Call, photo: Photo, tmp_path: 
 
 
 @pytest.mark.usefixtures("people")
+def test_embed_finds_a_bad_place_before_it_works(call: Call, photo: Photo, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = call("embed", photo("a.png", 0), "--out", tmp_path / "file" / "x.npz", code=4)
+    assert "Choose another place" in result.stderr
+
+
 def test_doctor_checks_everything(call: Call, gallery_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = objects(call("doctor", "--json", "--device", "cpu"))
     assert [f["check"] for f in found] == ["packages", "device", "detector", "embedder", "gallery"]

@@ -108,6 +108,8 @@ def test_face_model_of_a_local_folder(tmp_path: Path) -> None:
     images = torch.from_numpy(CROPS).permute(0, 3, 1, 2).float() / 127.5 - 1
     expected = torch.nn.functional.normalize(network.eval()(images), dim=1).detach().numpy()
     assert loaded.embed(CROPS, flip=False) == pytest.approx(expected, abs=1e-5)
+    moved = tmp_path.rename(tmp_path.with_name("moved"))
+    assert Embedder.load(f"local-dir:{moved}", device="cpu").digest == loaded.digest
 
 
 def test_local_folder_without_weights_says_what_to_do(tmp_path: Path) -> None:

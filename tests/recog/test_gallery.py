@@ -12,7 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recog.errors import ConfigError, DataError, GalleryError, ModelMismatch, UnknownIdentity
+from recog.errors import (
+    ConfigError,
+    DataError,
+    ErasureIncomplete,
+    GalleryError,
+    ModelMismatch,
+    UnknownIdentity,
+)
 from recog.gallery import APPLICATION_ID, Gallery
 from recog.index import SearchIndex
 from recog.migrations import MIGRATIONS
@@ -159,7 +166,7 @@ def test_erasure_says_when_a_reader_prevents_it(
     reader.execute("BEGIN")
     reader.execute("SELECT * FROM identity").fetchall()
     try:
-        with pytest.raises(GalleryError, match=r"recog doctor"):
+        with pytest.raises(ErasureIncomplete, match=r"recog doctor"):
             two.remove("ada")
     finally:
         reader.close()

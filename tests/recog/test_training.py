@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from recog.embedding import Embedder
-from recog.errors import ConfigError, DataError
+from recog.errors import CheckpointError, ConfigError, DataError
 from recog.training import CropSet, TrainConfig, open_crops, train
 from recog.training.augment import build
 from recog.training.batches import Batches, epoch_order, people_order
@@ -97,6 +97,15 @@ def test_undecodable_crop_is_named(folder: Path) -> None:
     (folder / "p1" / "broken.png").write_bytes(b"not a picture")
     with pytest.raises(DataError, match=r"broken\.png"):
         open_crops(folder, size=32)
+
+
+def test_a_crop_that_was_replaced_is_read_again(folder: Path) -> None:
+    open_crops(folder, size=32)
+    path = folder / "p0" / "0.png"
+    size = path.stat().st_size
+    Image.fromarray(np.zeros((32, 32, 3), np.uint8)).save(path)
+    path.write_bytes(path.read_bytes().ljust(size, b"\0"))  # the length stays
+    assert not open_crops(folder, size=32).images[0].any()
 
 
 def test_concat_joins_identities_by_name() -> None:
@@ -277,3 +286,34 @@ def test_run_directory_holds_what_it_promises(tmp_path: Path) -> None:
 def test_impossible_settings_are_refused(change: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=next(iter(change))):
         replace(TINY, **change)  # type: ignore[arg-type]
+
+
+def test_a_damaged_state_is_named(tmp_path: Path) -> None:
+    train(TINY, coloured_people(), run_dir=tmp_path, device="cpu")
+    (tmp_path / "state.safetensors").write_bytes(b"half of it")
+    with pytest.raises(CheckpointError, match=r"state\.safetensors: not a readable state"):
+        train(TINY, coloured_people(), run_dir=tmp_path, device="cpu")
+
+
+def test_resuming_forgets_the_steps_that_it_does_again(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    run.save_state({"module/x": torch.zeros(1)}, {"step": 2})
+    for step in (1, 2, 3):
+        run.append_stats({"step": step})
+    with (tmp_path / "stats.jsonl").open("a") as file:
+        file.write('{"step": 4')  # the line that was being written
+    assert run.resume({}, {}) == 2
+    kept = (tmp_path / "stats.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in kept] == [1, 2]
+
+
+def test_start_must_fit(tmp_path: Path) -> None:
+    train(TINY, coloured_people(), run_dir=tmp_path, device="cpu")
+    with pytest.raises(CheckpointError, match="16 numbers a face"):
+        train(replace(TINY, embedding_size=16), coloured_people(), start=tmp_path / "final.safetensors")
+
+
+def test_roles_need_their_columns(tmp_path: Path) -> None:
+    (tmp_path / "roles.csv").write_text("name,role\nada,fit\n")
+    with pytest.raises(DataError, match="columns are name, role"):
+        read_roles(tmp_path / "roles.csv", "fit")

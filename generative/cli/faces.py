@@ -1,4 +1,4 @@
-"""`recog generate` and `recog repair`."""
+"""`recog generate faces | people`."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from generative.cli.options import aligned_option, load_detector, path_type, seed_option
 from recog.cli.options import Outcome, device_option, emit, expanded, json_option
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from generative.repair import Repairer
     from generative.synthesis import Person, Synthesizer
     from recog.embedding import Embedder
-    from recog.types import Face
 
-path_type = click.Path(path_type=Path)
 embedder_option = click.option(
     "--model",
     default="bundled",
@@ -35,8 +33,6 @@ generator_option = click.option(
 grid_option = click.option(
     "--grid", type=path_type, help="Also write one picture of them all here (PNG), a person a row."
 )
-seed_option = click.option("--seed", default=0, show_default=True, help="The same seed makes the same faces.")
-aligned_option = click.option("--aligned", is_flag=True, help="The photos are aligned crops already.")
 candidates_option = click.option(
     "--candidates",
     default=1,
@@ -46,87 +42,7 @@ candidates_option = click.option(
 )
 
 
-@click.group()
-def generate() -> None:
-    """Train generators, and make faces with them.
-
-    \b
-    Example:
-      recog generate people --count 10 --photos 5 --out cast
-    """
-
-
-@generate.command()
-@click.argument("kind", type=click.Choice(["gan", "vae", "repairer"]))
-@click.option("--data", type=path_type, required=True, help="Aligned crops, one sub-folder an identity.")
-@click.option("--out", type=path_type, required=True, help="Run directory; the same call resumes it.")
-@click.option("--roles", type=path_type, help="CSV identity,role; with --role.")
-@click.option("--role", help="Train on the identities of this role only.")
-@click.option("--attributes", type=path_type, help="CSV with CelebA's attributes; without it there are none.")
-@click.option(
-    "--model",
-    help="The embedder that conditions (gan, vae) or guides (repairer: optional) [default: bundled].",
-)
-@click.option("--total-kimg", type=float, help="Length of the run, thousands of faces seen.")
-@click.option("--batch-size", type=int, help="Faces a step.")
-@click.option("--image-size", type=int, help="Side of the faces, px.")
-@click.option("--learning-rate", type=float)
-@click.option("--snapshot-kimg", type=float, help="Between saved states and sample grids.")
-@click.option("--r1-gamma", type=float, help="gan: weight of the R1 penalty.")
-@click.option("--identity-weight", type=float, help="Weight of the identity term; 0 switches it off.")
-@click.option("--identity-every", type=int, help="Steps between uses of the identity term, which is slow.")
-@seed_option
-@device_option
-@json_option
-def train(
-    kind: str,
-    data: Path,
-    out: Path,
-    roles: Path | None,
-    role: str | None,
-    attributes: Path | None,
-    model: str | None,
-    r1_gamma: float | None,
-    identity_weight: float | None,
-    identity_every: int | None,
-    device: str,
-    as_json: bool,
-    **changes: Any,
-) -> None:
-    """Train a generator (gan, vae) or a repairer on a folder of aligned crops.
-
-    \b
-    Example:
-      recog generate train gan --data crops/ --out runs/gan --total-kimg 300
-      recog generate train repairer --data crops/ --out runs/repairer
-    """
-    import logging
-
-    from generative import presets
-    from generative.data import open_faces
-    from generative.training import train as run_training
-    from recog.embedding import Embedder
-
-    if (roles is None) != (role is None):
-        raise click.UsageError("--roles and --role go together.")
-    if r1_gamma is not None and kind != "gan":
-        raise click.UsageError("--r1-gamma belongs to gan.")
-    logging.getLogger("generative").setLevel(logging.INFO)  # hours of silence help nobody
-    config = presets.pace(kind, **changes)
-    guided = kind != "repairer" or model is not None
-    embedder = Embedder.load(model or "bundled", device) if guided else None
-    conditions = None if kind == "repairer" else embedder
-    faces = open_faces(
-        data, size=config.image_size, embedder=conditions, roles=roles, role=role or "", attributes=attributes
-    )
-    settings = {"r1_gamma": r1_gamma, "identity_weight": identity_weight, "identity_every": identity_every}
-    objective = presets.objective(kind, config, faces, embedder, settings)
-    weights = run_training(config, faces, objective, out, device)
-    record = {"kind": kind, "weights": str(weights), "faces": len(faces), "total_kimg": config.total_kimg}
-    emit(record, as_json, f"{weights}  {config.total_kimg:g} kimg of {len(faces)} faces")
-
-
-@generate.command()
+@click.command()
 @click.argument("photos", nargs=-1, metavar="[PHOTO...]")
 @click.option("--name", help="Name of the person on PHOTO...")
 @click.option("--from", "folder", type=path_type, help="Instead: a folder with one sub-folder a person.")
@@ -184,7 +100,7 @@ def faces(
     outcome.leave()
 
 
-@generate.command()
+@click.command()
 @click.option("--count", default=10, show_default=True, type=click.IntRange(min=1), help="People.")
 @click.option("--photos", default=5, show_default=True, type=click.IntRange(min=1), help="Photos a person.")
 @click.option("--out", type=path_type, required=True, help="Folder for the photos and manifest.jsonl.")
@@ -239,93 +155,6 @@ def people(
     outcome.leave()
 
 
-@click.command()
-@click.argument("photos", nargs=-1, required=True, metavar="PHOTO...")
-@click.option("--out", type=path_type, required=True, help="Folder for the repaired photos (PNG).")
-@click.option("--mask", type=path_type, help="Picture of the photo's size, white where pixels are missing.")
-@click.option("--weights", default="bundled", show_default=True, help="bundled, a file or run directory.")
-@aligned_option
-@device_option
-@json_option
-def repair(
-    photos: tuple[str, ...],
-    out: Path,
-    mask: Path | None,
-    weights: str,
-    aligned: bool,
-    device: str,
-    as_json: bool,
-) -> None:
-    """Repair the faces on damaged photos: holes, noise, blur, low resolution.
-
-    What is filled in is a plausible guess, never evidence of what was there. With --mask only the
-    missing pixels change.
-
-    \b
-    Example:
-      recog repair old.jpg --out repaired
-      recog repair crop.png --aligned --mask hole.png --out repaired
-    """
-    from generative.grids import png
-    from generative.repair import Repairer
-    from recog import images
-    from recog.checkpoints import write_atomically
-    from recog.errors import DataError, FaceError, ImageError
-
-    repairer = Repairer.load(weights, device)
-    detector = None if aligned else _detector(device)
-    missing = images.read(mask).mean(axis=2) > 127 if mask else None
-    outcome = Outcome()
-    originals = expanded(photos)
-    names = _free_names(out, originals)
-    for photo in originals:
-        try:
-            image = images.read(photo)
-            found = [] if detector is None else detector.detect(image)
-            if detector is not None and not found:
-                outcome.fail(photo, "no face found; if it is an aligned crop, pass --aligned")
-                continue
-            repaired = _repaired(repairer, image, found, missing)
-        except (ImageError, FaceError, DataError) as error:
-            outcome.fail(photo, str(error))
-            continue
-        target = names(photo)
-        write_atomically(target, png(repaired))
-        outcome.done += 1
-        emit({"photo": str(photo), "repaired": str(target), "faces": len(found) or 1}, as_json, str(target))
-    outcome.leave()
-
-
-def _repaired(
-    repairer: Repairer, image: NDArray[np.uint8], found: list[Face], missing: NDArray[np.bool_] | None
-) -> NDArray[np.uint8]:
-    if found:
-        return repairer.repair_photo(image, found, missing)
-    crop: NDArray[np.uint8] = repairer.repair(image[None], None if missing is None else missing[None])[0]
-    return crop
-
-
-def _free_names(out: Path, originals: list[Path]) -> Any:
-    """Photo -> a file in `out` that is none of the originals, nor given to an earlier photo of this call."""
-    taken = {photo.resolve() for photo in originals}
-
-    def name(photo: Path) -> Path:
-        target, number = out / f"{photo.stem}.png", 1
-        while target.resolve() in taken:
-            number += 1
-            target = out / f"{photo.stem}-{number}.png"
-        taken.add(target.resolve())
-        return target
-
-    return name
-
-
-def _detector(device: str) -> Any:
-    from recog.detection import Detector
-
-    return Detector(device)
-
-
 def _load(model: str, generator: str, device: str) -> tuple[Embedder, Synthesizer]:
     from generative.synthesis import Synthesizer
     from recog.embedding import Embedder
@@ -341,7 +170,7 @@ def _vectors(
     from recog.alignment import AlignedCrops
     from recog.faces import FaceReader
 
-    reader = FaceReader(AlignedCrops() if aligned else _detector(device), embedder)
+    reader = FaceReader(AlignedCrops() if aligned else load_detector(device), embedder)
     found = reader.embed(paths, largest=True)
     for photo, why in found.failed:
         outcome.fail(photo, why)

@@ -1,0 +1,27 @@
+"""`recog generate` and `recog repair`; each command is imported when it runs."""
+
+from __future__ import annotations
+
+import click
+
+from recog.cli.lazy import Command, LazyGroup
+
+COMMANDS = {
+    "Commands": {
+        "train": Command(
+            "generative.cli.train:train", "Train a generator or a repairer on a folder of crops."
+        ),
+        "faces": Command("generative.cli.faces:faces", "Make new photos of people known from a few."),
+        "people": Command("generative.cli.faces:people", "Make photos of people who do not exist."),
+    }
+}
+
+
+@click.group(cls=LazyGroup, sections=COMMANDS)
+def generate() -> None:
+    """Train generators, and make faces with them.
+
+    \b
+    Example:
+      recog generate people --count 10 --photos 5 --out cast
+    """

@@ -1,0 +1,81 @@
+"""`recog generate train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from generative.cli.options import path_type, seed_option
+from recog.cli.options import device_option, emit, json_option
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(["gan", "vae", "repairer"]))
+@click.option("--data", type=path_type, required=True, help="Aligned crops, one sub-folder an identity.")
+@click.option("--out", type=path_type, required=True, help="Run directory; the same call resumes it.")
+@click.option("--roles", type=path_type, help="CSV identity,role; with --role.")
+@click.option("--role", help="Train on the identities of this role only.")
+@click.option("--attributes", type=path_type, help="CSV with CelebA's attributes; without it there are none.")
+@click.option(
+    "--model",
+    help="The embedder that conditions (gan, vae) or guides (repairer: optional) [default: bundled].",
+)
+@click.option("--total-kimg", type=float, help="Length of the run, thousands of faces seen.")
+@click.option("--batch-size", type=int, help="Faces a step.")
+@click.option("--image-size", type=int, help="Side of the faces, px.")
+@click.option("--learning-rate", type=float)
+@click.option("--snapshot-kimg", type=float, help="Between saved states and sample grids.")
+@click.option("--r1-gamma", type=float, help="gan: weight of the R1 penalty.")
+@click.option("--identity-weight", type=float, help="Weight of the identity term; 0 switches it off.")
+@click.option("--identity-every", type=int, help="Steps between uses of the identity term, which is slow.")
+@seed_option
+@device_option
+@json_option
+def train(
+    kind: str,
+    data: Path,
+    out: Path,
+    roles: Path | None,
+    role: str | None,
+    attributes: Path | None,
+    model: str | None,
+    r1_gamma: float | None,
+    identity_weight: float | None,
+    identity_every: int | None,
+    device: str,
+    as_json: bool,
+    **changes: Any,
+) -> None:
+    """Train a generator (gan, vae) or a repairer on a folder of aligned crops.
+
+    \b
+    Example:
+      recog generate train gan --data crops/ --out runs/gan --total-kimg 300
+      recog generate train repairer --data crops/ --out runs/repairer
+    """
+    import logging
+
+    from generative import presets
+    from generative.data import open_faces
+    from generative.training import train as run_training
+    from recog.embedding import Embedder
+
+    if (roles is None) != (role is None):
+        raise click.UsageError("--roles and --role go together.")
+    if r1_gamma is not None and kind != "gan":
+        raise click.UsageError("--r1-gamma belongs to gan.")
+    logging.getLogger("generative").setLevel(logging.INFO)  # hours of silence help nobody
+    config = presets.pace(kind, **changes)
+    guided = kind != "repairer" or model is not None
+    embedder = Embedder.load(model or "bundled", device) if guided else None
+    conditions = None if kind == "repairer" else embedder
+    faces = open_faces(
+        data, size=config.image_size, embedder=conditions, roles=roles, role=role or "", attributes=attributes
+    )
+    settings = {"r1_gamma": r1_gamma, "identity_weight": identity_weight, "identity_every": identity_every}
+    objective = presets.objective(kind, config, faces, embedder, settings)
+    weights = run_training(config, faces, objective, out, device)
+    record = {"kind": kind, "weights": str(weights), "faces": len(faces), "total_kimg": config.total_kimg}
+    emit(record, as_json, f"{weights}  {config.total_kimg:g} kimg of {len(faces)} faces")
