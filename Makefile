@@ -39,6 +39,7 @@ bench: $(STAMP)
 	$(call verify,)
 	test ! -f $(YARDSTICK) || { $(call verify,--model $(YARDSTICK) --name "yardstick: external MobileFaceNet"); }
 	$(BIN)/recog bench identify --images $(DATA)/lfw/images --out $(RESULTS)
+	$(BIN)/recog bench identify --images $(DATA)/lfw/images --commands --out $(RESULTS)
 	$(BIN)/recog bench augment --data $(CELEBA)/train --roles $(CELEBA)/roles.csv --report $(CELEBA)/val \
 		--photos-folder $(DATA)/lfw/images --pairs $(DATA)/lfw/pairs.txt \
 		--landmarks $(DATA)/lfw/landmarks.txt --out $(RESULTS)

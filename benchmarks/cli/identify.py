@@ -22,10 +22,15 @@ from recog.cli.options import device_option, json_option
 @click.option("--fmr", default=0.001, show_default=True, help="Wanted rate of strangers verified.")
 @click.option("--seed", default=0, show_default=True, help="Of the split.")
 @click.option("--model", default="bundled", show_default=True, help="Name or weights file of an embedder.")
+@click.option(
+    "--commands", is_flag=True, help="Call recog enroll, calibrate and query instead of the Python API."
+)
 @out_option
 @device_option
 @json_option
-def identify(images: Path, model: str, out: Path, device: str, as_json: bool, **numbers: float) -> None:
+def identify(
+    images: Path, model: str, commands: bool, out: Path, device: str, as_json: bool, **numbers: float
+) -> None:
     """Enroll people, search other photos of them and of strangers.
 
     Thresholds come from one half of the people; all errors are counted on the other half.
@@ -33,7 +38,9 @@ def identify(images: Path, model: str, out: Path, device: str, as_json: bool, **
     \b
     Example:
       recog bench identify --images lfw/images --people 100
+      recog bench identify --images lfw/images --people 100 --commands
     """
+    from benchmarks import commands as shell
     from benchmarks import rows
     from benchmarks.identification import IdentifyPlan
     from benchmarks.identification import identify as measure
@@ -41,6 +48,8 @@ def identify(images: Path, model: str, out: Path, device: str, as_json: bool, **
     from recog.embedding import Embedder
 
     plan = IdentifyPlan(**numbers)  # type: ignore[arg-type]  # click has checked them
-    embedder = Embedder.load(model, device=device)
-    measured = measure(images, plan, embedder, Detector(device), device=device)
+    if commands:
+        measured = shell.identify(images, plan, model=model, device=device)
+    else:
+        measured = measure(images, plan, Embedder.load(model, device=device), Detector(device), device=device)
     print_rows(rows.append_all(out, measured), as_json)

@@ -1,13 +1,17 @@
 """Through the real Recognizer, with people who are colours and a detector that needs no network."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
+from benchmarks import commands
 from benchmarks.identification import IdentifyPlan, identify, split
 from recog.alignment import TEMPLATE
+from recog.cli import main
 from recog.errors import ConfigError, DataError
 from recog.photos import of_people
 from recog.types import Face
@@ -85,3 +89,25 @@ def test_errors_are_counted_on_the_other_half(folder: Path) -> None:
 def test_impossible_numbers_are_refused() -> None:
     with pytest.raises(ConfigError, match="enroll_photos is 0"):
         IdentifyPlan(enroll_photos=0)
+
+
+def test_the_command_line_gives_the_same_answers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recog.embedding.Embedder.load", lambda name, device="auto": Embeds())
+    monkeypatch.setattr("recog.detection.Detector", lambda device="auto": WholePhoto())
+
+    def call(arguments: Sequence[str], stdin: str) -> tuple[int, str, str]:
+        result = CliRunner().invoke(main, list(arguments), input=stdin)
+        return result.exit_code, result.stdout, result.stderr
+
+    found = {row.metric: row for row in commands.identify(folder, PLAN, device="cpu", call=call)}
+    expected = {row.metric: row for row in identify(folder, PLAN, Embeds(), WholePhoto(), device="cpu")}
+    assert found["rank-1"].value == expected["rank-1"].value
+    assert found["FNIR (enrolled missed)"].n == expected["FNIR (enrolled missed)"].n
+    assert found["FNIR (enrolled missed)"].details["count"] >= 4  # the black probes
+    assert found["FPIR (strangers matched)"].n == 20
+    assert found["failure to enroll"].value == 0.0
+
+
+def test_a_command_that_fails_is_told(folder: Path) -> None:
+    with pytest.raises(DataError, match="recog enroll ended with code 4: no disk"):
+        commands.identify(folder, PLAN, call=lambda arguments, stdin: (4, "", "no disk"))

@@ -1,0 +1,165 @@
+"""`recog bench identify --commands`: the same question, asked as a person at a command line would.
+
+    recog enroll --from FOLDER     calibrates nothing yet: the 100 people of the test half
+    recog calibrate FOLDER         thresholds at this gallery's size, on everybody of the other half
+    recog query -                  other photos of the enrolled, then strangers
+
+Each command is a process of its own; what is counted is what it printed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks import stats
+from benchmarks.identification import Half, IdentifyPlan, split
+from benchmarks.photos import subject
+from benchmarks.rows import Row, origin
+from recog import images
+from recog.errors import DataError
+from recog.photos import of_people
+
+logger = logging.getLogger(__name__)
+
+# arguments, standard input -> exit code, standard output, standard error
+Call = Callable[[Sequence[str], str], tuple[int, str, str]]
+Record = dict[str, Any]
+NOTHING_DONE = 4
+
+
+def in_a_process(arguments: Sequence[str], stdin: str) -> tuple[int, str, str]:
+    """Run `recog` as the shell would; its warnings and failures stay readable."""
+    done = subprocess.run(
+        [sys.executable, "-m", "recog", *arguments], input=stdin, capture_output=True, text=True
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def identify(
+    folder: Path,
+    plan: IdentifyPlan,
+    *,
+    model: str = "bundled",
+    device: str = "auto",
+    call: Call = in_a_process,
+) -> list[Row]:
+    """Enroll, calibrate and query through the command line; errors are counted on the test half.
+
+    Args:
+        folder: original photos, one sub-folder a person.
+        call: runs one command.
+    Raises: DataError: too few people (see `split`), or a command could not do anything.
+    """
+    started = time.perf_counter()
+    other, tested = split(of_people(folder), plan)
+    with tempfile.TemporaryDirectory() as scratch:
+        place = Path(scratch)
+        shell = Shell(call, ["--gallery", str(place / "people.gallery"), "--json"])
+        on = ["--device", device]
+        enrolled = _linked(place / "enrolled", tested.enrolled)
+        added = shell("enroll", "--from", enrolled, "--largest", "--model", model, *on)
+        others = _linked(place / "others", _everybody(other))
+        thresholds = shell("calibrate", others, "--fpir", plan.fpir, "--fmr", plan.fmr, *on)
+        mated = shell("query", "-", "-k", 1, *on, stdin=[photo for _, photo in tested.probes])
+        strangers = shell("query", "-", "-k", 1, *on, stdin=tested.strangers)
+        digest = shell("info")[0]["digest"]
+    protocol = (
+        f"open set through the command line: {plan.people} people x {plan.enroll_photos} photos enrolled; "
+        f"calibrated on the other half for FPIR {plan.fpir:g}"
+    )
+    source = origin("identify", protocol, folder.name, {"plan": asdict(plan), "model": digest}, device)
+    threshold = next(t["threshold"] for t in thresholds if t["purpose"] == "query")
+    seconds = time.perf_counter() - started
+    return [
+        source.row(
+            arm="recog enroll, calibrate, query",
+            metric=metric,
+            value=count / n,
+            ci95=stats.proportion_interval(count, n),
+            n=n,
+            seed=plan.seed,
+            model=digest,
+            seconds=seconds,
+            details={"count": count, "threshold": threshold},
+        )
+        for metric, count, n in _errors(tested, added, mated, strangers)
+    ]
+
+
+class Shell:
+    """Calls commands with the options they share, and reads their JSON."""
+
+    def __init__(self, call: Call, options: list[str]) -> None:
+        self.call, self.options = call, options
+
+    def __call__(self, *arguments: object, stdin: Iterable[Path] = ()) -> list[Record]:
+        """The objects that a command printed.
+
+        Raises: DataError: it could not do anything, or printed nothing.
+        """
+        words = [str(argument) for argument in arguments] + self.options
+        logger.info("recog %s", " ".join(words))
+        code, out, err = self.call(words, "".join(f"{os.fspath(path)}\n" for path in stdin))
+        if code >= NOTHING_DONE or not out.strip():
+            raise DataError(f"recog {words[0]} ended with code {code}: {err.strip() or 'it printed nothing'}")
+        return [json.loads(line) for line in out.splitlines()]
+
+
+def _errors(
+    tested: Half, added: list[Record], mated: list[Record], strangers: list[Record]
+) -> list[tuple[str, int, int]]:
+    """(metric, count, of how many)."""
+    answers = _of_subjects(mated)
+    found = [(name, answers.get(str(photo))) for name, photo in tested.probes]
+    right = sum(a is not None and a["identity"] == name for name, a in found)
+    first = sum(a is not None and a["candidates"][0]["identity"] == name for name, a in found)
+    matched = sum(a["status"] == "match" for a in _of_subjects(strangers).values())
+    failed = sum(len(person["failed"]) for person in added)
+    photos = sum(len(several) for several in tested.enrolled.values())
+    return [
+        ("FPIR (strangers matched)", matched, len(tested.strangers)),
+        ("FNIR (enrolled missed)", len(found) - right, len(found)),
+        ("rank-1", first, len(found)),
+        ("failure to enroll", failed, photos),
+    ]
+
+
+def _of_subjects(answers: list[Record]) -> dict[str, Record]:
+    """The answer for the person each photo is of; photos without a face have none."""
+    seen: dict[str, list[Record]] = {}
+    for answer in answers:
+        if answer["box"] is not None:
+            seen.setdefault(answer["photo"], []).append(answer)
+    return {
+        photo: several[subject([a["box"] for a in several], images.read(photo).shape)]
+        if len(several) > 1
+        else several[0]
+        for photo, several in seen.items()
+    }
+
+
+def _everybody(half: Half) -> Mapping[str, list[Path]]:
+    people = {name: list(photos) for name, photos in half.enrolled.items()}
+    for name, photo in half.probes:
+        people[name].append(photo)
+    return people | {photo.parent.name: [photo] for photo in half.strangers}
+
+
+def _linked(target: Path, people: Mapping[str, list[Path]]) -> Path:
+    """A folder with one sub-folder a person, of links to the photos."""
+    for name, photos in people.items():
+        home = target / name
+        home.mkdir(parents=True)
+        for photo in photos:
+            (home / photo.name).symlink_to(photo.resolve())
+    return target
