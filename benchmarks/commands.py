@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import stats
-from benchmarks.identification import Half, IdentifyPlan, split
+from benchmarks.identification import CALIBRATED, Half, IdentifyPlan, split
 from benchmarks.photos import subject
-from benchmarks.rows import Row, origin
+from benchmarks.rows import Row, label, origin
 from recog import images
 from recog.errors import DataError
 from recog.photos import of_people
@@ -72,23 +72,25 @@ def identify(
         thresholds = shell("calibrate", others, "--fpir", plan.fpir, "--fmr", plan.fmr, *on)
         mated = shell("query", "-", "-k", 1, *on, stdin=[photo for _, photo in tested.probes])
         strangers = shell("query", "-", "-k", 1, *on, stdin=tested.strangers)
-        digest = shell("info")[0]["digest"]
+        used = shell("info")[0]
     protocol = (
         f"open set through the command line: {plan.people} people x {plan.enroll_photos} photos enrolled; "
         f"calibrated on the other half for FPIR {plan.fpir:g}"
     )
-    source = origin("identify", protocol, folder.name, {"plan": asdict(plan), "model": digest}, device)
+    source = origin(
+        "identify", protocol, label(folder), {"plan": asdict(plan), "model": used["digest"]}, device
+    )
     threshold = next(t["threshold"] for t in thresholds if t["purpose"] == "query")
     seconds = time.perf_counter() - started
     return [
         source.row(
-            arm="recog enroll, calibrate, query",
+            arm=f"{used['model']}, {CALIBRATED}",
             metric=metric,
             value=count / n,
             ci95=stats.proportion_interval(count, n),
             n=n,
             seed=plan.seed,
-            model=digest,
+            model=used["digest"],
             seconds=seconds,
             details={"count": count, "threshold": threshold},
         )

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from benchmarks import photos
 from benchmarks.pairs import Pairs, all_pairs, random_folds, read_pairs
 from benchmarks.photos import Embeds, Finder
+from benchmarks.rows import label
 from recog.training.data import CropSet
 
 NO_FACE = -1.0  # the lowest cosine: never a match
@@ -88,7 +89,7 @@ def of_pairs(
         crops, found = photos.from_crops(folder, pairs.photos, size)
     drawn = "as listed" if pairs.folds is not None else "drawn at random, seed 0"
     count = len(np.unique(pairs.folds)) if pairs.folds is not None else 10
-    return Exam(f"{folder.name}, {pairs_file.name}", f"{count} folds {drawn}; {how}", crops, found, pairs)
+    return Exam(f"{label(folder)}, {pairs_file.name}", f"{count} folds {drawn}; {how}", crops, found, pairs)
 
 
 def of_crops(crops: CropSet, data: str, *, most_non_mated: int = MOST_NON_MATED, seed: int = 0) -> Exam:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from benchmarks import stats
 from benchmarks.photos import subject
-from benchmarks.rows import Row, origin
+from benchmarks.rows import Row, label, origin
 from recog import calibration, images
 from recog.errors import ConfigError, DataError, FaceError, GalleryError, ImageError
 from recog.faces import DetectorLike, EmbedderLike
@@ -30,6 +30,7 @@ from recog.recognizer import Recognizer
 
 logger = logging.getLogger(__name__)
 NO_FACE = -1.0
+CALIBRATED = "calibrated on other people"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,18 +130,18 @@ def identify(
     tuned, tested = (_measure(half, embedder, detector) for half in halves)
     query = calibration.threshold_for_new(tuned.strangers.best, plan.fpir)
     verify = calibration.for_verify(tuned.vectors, tuned.owners, plan.fmr, folder.name, plan.seed).threshold
-    arms = {"calibrated on other people": (query, verify), **_card_arm(embedder, plan, tested)}
+    arms = {CALIBRATED: (query, verify), **_card_arm(embedder, plan, tested)}
     protocol = (
         f"open set: {plan.people} people x {plan.enroll_photos} photos enrolled, MTCNN; thresholds for FPIR "
         f"{plan.fpir:g} and FMR {plan.fmr:g} from the other half"
     )
     source = origin(
-        "identify", protocol, folder.name, {"plan": asdict(plan), "model": embedder.digest}, device
+        "identify", protocol, label(folder), {"plan": asdict(plan), "model": embedder.digest}, device
     )
     seconds = time.perf_counter() - started
     return [
         source.row(
-            arm=arm,
+            arm=f"{embedder.name}, {arm}",
             metric=metric,
             value=count / n,
             ci95=stats.proportion_interval(count, n),

@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmarks.augmentation import Material, Synthesise
 from benchmarks.exams import Exam, of_crops, of_pairs
+from benchmarks.rows import label
 from generative.synthesis import Person, Synthesizer
 from recog.detection import Detector
 from recog.embedding import Embedder
@@ -133,5 +134,5 @@ def _require_disjoint(user: CropSet, exams: Sequence[Exam]) -> None:
 
 
 def name_of(folder: Path, roles: Path | None, role: str) -> str:
-    """What reports call a folder of crops."""
-    return f"{folder.parent.name}/{folder.name}" + (f" ({role})" if roles else "")
+    """What reports call a folder of crops, or the people in it who have a role."""
+    return label(folder) + (f" ({role})" if roles else "")

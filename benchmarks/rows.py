@@ -89,6 +89,12 @@ def origin(bench: str, protocol: str, data: str, plan: Mapping[str, Any], device
     )
 
 
+def label(folder: Path) -> str:
+    """What rows call a folder of photos: its name and its parent's, for example lfw/images."""
+    place = folder.resolve()
+    return f"{place.parent.name}/{place.name}".lstrip("/")
+
+
 def plan_hash(plan: Mapping[str, Any]) -> str:
     """Twelve hex digits that change when any decision of the plan does."""
     return hashlib.sha256(json.dumps(plan, sort_keys=True, default=str).encode()).hexdigest()[:12]

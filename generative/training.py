@@ -17,7 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 from generative.data import Batch, FaceData
 from generative.grids import save_grid
 from recog import checkpoints
-from recog.device import autocast, resolve
+from recog.device import autocast, keep_freed_memory, resolve
 from recog.errors import ConfigError, TrainingDiverged
 from recog.training.runs import RunDirectory, pack
 
@@ -128,6 +128,7 @@ def train(
     Raises: TrainingDiverged: a loss or gradient is not finite; ConfigError: the folder holds another run.
     """
     place = resolve(device)
+    keep_freed_memory()
     run = RunDirectory(run_dir)
     run.write_config(
         {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 from typing import Any
 
 import torch
@@ -10,6 +11,8 @@ import torch
 from recog.errors import ConfigError, DeviceUnavailable
 
 CHOICES = ("auto", "cpu", "cuda", "mps")
+# glibc's mallopt(3)
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 
 
 def resolve(device: str = "auto") -> torch.device:
@@ -44,3 +47,17 @@ def autocast(device: torch.device, enabled: bool = True) -> contextlib.AbstractC
     if enabled and has_fast_bf16(device):
         return torch.autocast(device.type, torch.bfloat16)
     return contextlib.nullcontext()
+
+
+def keep_freed_memory() -> bool:
+    """Let this process keep what training frees, for the next step; returns whether it could (glibc only).
+
+    A step on the CPU frees and asks again for blocks of tens of MB. glibc gives such blocks back to the
+    system and maps them anew each time, and the kernel clears every page.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):
+        return False
+    settings = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: -1, M_TOP_PAD: 256 << 20}
+    return all(mallopt(name, value) for name, value in settings.items())

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from recog import checkpoints
-from recog.device import autocast, resolve
+from recog.device import autocast, keep_freed_memory, resolve
 from recog.embedding import KIND, Embedder
 from recog.errors import CheckpointError, ConfigError, TrainingDiverged
 from recog.models import create_network, fitted
@@ -45,6 +45,7 @@ def train(
     holds other settings; DataError.
     """
     place = resolve(device)
+    keep_freed_memory()
     run = RunDirectory(run_dir) if run_dir is not None else None
     batches = Batches(config, crops, synthetic)
     torch.manual_seed(config.seed)

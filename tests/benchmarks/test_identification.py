@@ -70,20 +70,20 @@ def test_errors_are_counted_on_the_other_half(folder: Path) -> None:
     found = identify(folder, PLAN, Embeds(), WholePhoto(), device="cpu")
     by_name = {(row.arm, row.metric): row for row in found}
     arms = {arm for arm, _ in by_name}
-    assert arms == {"calibrated on other people", "model card"}
-    missed = by_name["calibrated on other people", "FNIR (enrolled missed)"]
+    assert arms == {"colour, calibrated on other people", "colour, model card"}
+    missed = by_name["colour, calibrated on other people", "FNIR (enrolled missed)"]
     assert missed.n == 8  # two probes of each of four people
     assert missed.details["count"] >= 4  # the black probes are misses, not skipped
-    assert by_name["calibrated on other people", "rank-1"].value <= 0.5
-    strangers = by_name["calibrated on other people", "FPIR (strangers matched)"]
+    assert by_name["colour, calibrated on other people", "rank-1"].value <= 0.5
+    strangers = by_name["colour, calibrated on other people", "FPIR (strangers matched)"]
     assert strangers.n == 20
     assert strangers.ci95 is not None
     assert strangers.ci95[0] <= strangers.value <= strangers.ci95[1]
     assert (
-        by_name["model card", "FPIR (strangers matched)"].details["threshold"] == 0.99
+        by_name["colour, model card", "FPIR (strangers matched)"].details["threshold"] == 0.99
     )  # card at 8 templates
-    assert by_name["model card", "FMR (strangers verified)"].details["threshold"] == 0.9
-    assert by_name["model card", "failure to enroll"].value == 0.0
+    assert by_name["colour, model card", "FMR (strangers verified)"].details["threshold"] == 0.9
+    assert by_name["colour, model card", "failure to enroll"].value == 0.0
 
 
 def test_impossible_numbers_are_refused() -> None:
