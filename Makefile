@@ -46,7 +46,9 @@ bench: $(STAMP)
 	$(BIN)/recog bench report --results $(RESULTS) --out $(RESULTS)
 
 weights: $(STAMP)
-	$(BIN)/recog train $(CELEBA)/train $(FIT) --size 64 --kimg 800 --out runs/embedder
+	$(BIN)/recog train $(CELEBA)/train $(FIT) --size 64 --kimg 800 --out runs/small
+	$(BIN)/recog train $(CELEBA)/train $(FIT) --size 112 --kimg 850 --batch-size 192 --learning-rate 0.002 \
+		--start runs/small/final.safetensors --out runs/embedder
 	$(BIN)/recog models pack runs/embedder --out recog/weights/recog-s.safetensors --name recog-s \
 		--strangers $(CELEBA)/train --roles $(CELEBA)/roles.csv --role tune
 	$(BIN)/recog generate train gan --data $(CELEBA)/train $(FIT) --attributes $(CELEBA)/manifest.csv \

@@ -45,7 +45,7 @@ CARDS = (
         "bundled",
         "non-commercial research (trained on CelebA crops)",
         128,
-        64,
+        112,
         "trained from scratch here; figures in recog/weights/recog-s.md",
     ),
     ModelCard(
