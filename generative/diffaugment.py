@@ -6,16 +6,27 @@ eighth of the side, and a cut-out of half the side, each random per face. Gradie
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 SHIFT = 1 / 8  # of the side, at most
 CUT = 1 / 2  # of the side
+POLICY = ("colour", "translation", "cutout")
 
 
-def diff_augment(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Augment faces (B, 3, S, S); same shape, differentiable in the images."""
-    return cut_out(translated(recoloured(images, rng), rng), rng)
+def diff_augment(images: Tensor, rng: torch.Generator, policy: Sequence[str] = POLICY) -> Tensor:
+    """Augment faces (B, 3, S, S); same shape, differentiable in the images.
+
+    Args:
+        policy: some of POLICY. All of it keeps a long run on few faces from memorising; in a short run,
+            which sees each face a few times only, it mostly hides from the discriminator what is wrong.
+    """
+    steps = {"colour": recoloured, "translation": translated, "cutout": cut_out}
+    for name in policy:
+        images = steps[name](images, rng)
+    return images
 
 
 def recoloured(images: Tensor, rng: torch.Generator) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from generative import damage, losses
 from generative.data import Batch, FaceData, condition
-from generative.diffaugment import diff_augment
+from generative.diffaugment import POLICY, diff_augment
 from generative.models.gan import DISCRIMINATOR_WIDTHS, GENERATOR_WIDTHS, Discriminator, Generator
 from generative.models.repairer import WIDTHS, UNet
 from generative.models.vae import CODE_SIZE, DECODER_WIDTHS, ENCODER_WIDTHS, VAE
@@ -38,12 +38,17 @@ class GanSettings:
     discriminator_widths: tuple[int, ...] = DISCRIMINATOR_WIDTHS
     r1_gamma: float = 0.5  # weight of R1
     r1_every: int = 16  # steps (lazy regularisation: the weight makes up for it)
-    augment: bool = True  # DiffAugment
+    augment: tuple[str, ...] = POLICY  # DiffAugment: which of its parts
     conditioning_ramp: float = 0.2  # share of the run in which the condition fades in (arXiv:2201.06578)
     attribute_dropout: float = 0.2  # share of attributes hidden, so that 0 means "any"
     identity_weight: float = 0.5  # of the identity window; 0 switches it off
     identity_every: int = 4  # steps
     identity_quantile: float = 0.25  # of real same-identity cosines: where the window begins
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.augment) - set(POLICY))
+        if unknown:
+            raise ConfigError(f"augment names {unknown[0]!r}; give some of {', '.join(POLICY)}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +190,7 @@ class GanObjective:
         return loss, {"identity_cosine": similarity.mean(), "identity_window": window}
 
     def _seen(self, images: Tensor, moment: Moment) -> Tensor:
-        return diff_augment(images, moment.rng) if self.settings.augment else images
+        return diff_augment(images, moment.rng, self.settings.augment)
 
     def _ramp(self, moment: Moment) -> float:
         span = self.settings.conditioning_ramp

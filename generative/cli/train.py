@@ -28,6 +28,10 @@ from recog.cli.options import device_option, emit, json_option
 @click.option("--learning-rate", type=float)
 @click.option("--snapshot-kimg", type=float, help="Between saved states and sample grids.")
 @click.option("--r1-gamma", type=float, help="gan: weight of the R1 penalty.")
+@click.option(
+    "--augment",
+    help="gan: parts of DiffAugment, separated by commas, or none [default: colour,translation,cutout].",
+)
 @click.option("--identity-weight", type=float, help="Weight of the identity term; 0 switches it off.")
 @click.option("--identity-every", type=int, help="Steps between uses of the identity term, which is slow.")
 @seed_option
@@ -42,6 +46,7 @@ def train(
     attributes: Path | None,
     model: str | None,
     r1_gamma: float | None,
+    augment: str | None,
     identity_weight: float | None,
     identity_every: int | None,
     device: str,
@@ -64,8 +69,8 @@ def train(
 
     if (roles is None) != (role is None):
         raise click.UsageError("--roles and --role go together.")
-    if r1_gamma is not None and kind != "gan":
-        raise click.UsageError("--r1-gamma belongs to gan.")
+    if kind != "gan" and (r1_gamma is not None or augment is not None):
+        raise click.UsageError("--r1-gamma and --augment belong to gan.")
     logging.getLogger("generative").setLevel(logging.INFO)  # hours of silence help nobody
     config = presets.pace(kind, **changes)
     guided = kind != "repairer" or model is not None
@@ -74,7 +79,12 @@ def train(
     faces = open_faces(
         data, size=config.image_size, embedder=conditions, roles=roles, role=role or "", attributes=attributes
     )
-    settings = {"r1_gamma": r1_gamma, "identity_weight": identity_weight, "identity_every": identity_every}
+    settings = {
+        "r1_gamma": r1_gamma,
+        "augment": None if augment is None else tuple(p for p in augment.split(",") if p != "none"),
+        "identity_weight": identity_weight,
+        "identity_every": identity_every,
+    }
     objective = presets.objective(kind, config, faces, embedder, settings)
     weights = run_training(config, faces, objective, out, device)
     record = {"kind": kind, "weights": str(weights), "faces": len(faces), "total_kimg": config.total_kimg}

@@ -15,7 +15,7 @@ from recog.errors import ConfigError
 
 STEM = 4  # px, side of the smallest map
 GENERATOR_WIDTHS = (192, 192, 128, 64, 32)  # channels at 4, 8, 16, ... px
-DISCRIMINATOR_WIDTHS = (32, 64, 128, 192)  # channels at half, quarter, ... of the side
+DISCRIMINATOR_WIDTHS = (64, 128, 256, 256)  # channels at half, quarter, ... of the side
 
 
 def doublings(image_size: int) -> int:

@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from generative.diffaugment import cut_out, diff_augment, recoloured, translated
+from generative.objectives import GanSettings
+from recog.errors import ConfigError
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -17,6 +19,14 @@ def test_shape_is_kept_and_gradients_reach_every_face() -> None:
     augmented.square().sum().backward()
     assert images.grad is not None
     assert (images.grad.abs().sum(dim=(1, 2, 3)) > 0).all()
+
+
+def test_the_policy_chooses_the_parts() -> None:
+    images = torch.randn(4, 3, 16, 16)
+    assert torch.equal(diff_augment(images, rng(), ()), images)
+    assert torch.equal(diff_augment(images, rng(), ("cutout",)), cut_out(images, rng()))
+    with pytest.raises(ConfigError, match="'blur'"):
+        GanSettings(augment=("blur",))
 
 
 def test_the_same_seed_augments_alike() -> None:
