@@ -52,9 +52,10 @@ weights: $(STAMP)
 	$(BIN)/recog models pack runs/embedder --out recog/weights/recog-s.safetensors --name recog-s \
 		--strangers $(CELEBA)/train --roles $(CELEBA)/roles.csv --role tune
 	$(BIN)/recog generate train gan --data $(CELEBA)/train $(FIT) --attributes $(CELEBA)/manifest.csv \
-		--total-kimg 130 --snapshot-kimg 10 --out runs/gan
+		--batch-size 32 --learning-rate 0.0003 --r1-gamma 0.05 --augment translation --identity-every 16 \
+		--total-kimg 240 --snapshot-kimg 20 --out runs/gan
 	$(BIN)/recog generate train vae --data $(CELEBA)/train $(FIT) --attributes $(CELEBA)/manifest.csv \
-		--total-kimg 50 --snapshot-kimg 10 --out runs/vae
+		--identity-every 16 --total-kimg 50 --snapshot-kimg 25 --out runs/vae
 	$(BIN)/recog generate train repairer --data $(CELEBA)/train $(FIT) --image-size 64 --identity-weight 0 \
 		--learning-rate 0.002 --total-kimg 100 --snapshot-kimg 20 --out runs/repairer
 	for kind in gan vae repairer; do cp runs/$$kind/final.safetensors generative/weights/$$kind.safetensors; done
