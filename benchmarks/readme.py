@@ -8,7 +8,7 @@ from benchmarks import rows
 from benchmarks.report import build
 from benchmarks.summaries import Section, Table
 
-SHOWN = 2  # tables a bench
+SHOWN = 3  # tables a bench
 
 
 def figures(results: Path | str) -> str:
