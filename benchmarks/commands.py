@@ -1,6 +1,6 @@
 """`recog bench identify --commands`: the same question, asked as a person at a command line would.
 
-    recog enroll --from FOLDER     calibrates nothing yet: the 100 people of the test half
+    recog enroll --from FOLDER     the people of the test half
     recog calibrate FOLDER         thresholds at this gallery's size, on everybody of the other half
     recog query -                  other photos of the enrolled, then strangers
 
@@ -21,8 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks import stats
-from benchmarks.identification import CALIBRATED, Half, IdentifyPlan, split
+from benchmarks.identification import CALIBRATED, Half, IdentifyPlan, count_row, split
 from benchmarks.photos import subject
 from benchmarks.rows import Row, label, origin
 from recog import images
@@ -83,16 +82,16 @@ def identify(
     threshold = next(t["threshold"] for t in thresholds if t["purpose"] == "query")
     seconds = time.perf_counter() - started
     return [
-        source.row(
+        count_row(
+            source,
+            count,
+            n,
             arm=f"{used['model']}, {CALIBRATED}",
             metric=metric,
-            value=count / n,
-            ci95=stats.proportion_interval(count, n),
-            n=n,
             seed=plan.seed,
             model=used["digest"],
             seconds=seconds,
-            details={"count": count, "threshold": threshold},
+            details={"threshold": threshold},
         )
         for metric, count, n in _errors(tested, added, mated, strangers)
     ]

@@ -14,13 +14,14 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import stats
 from benchmarks.photos import subject
-from benchmarks.rows import Row, label, origin
+from benchmarks.rows import Origin, Row, label, origin
 from recog import calibration, images
 from recog.errors import ConfigError, DataError, FaceError, GalleryError, ImageError
 from recog.faces import DetectorLike, EmbedderLike
@@ -140,20 +141,31 @@ def identify(
     )
     seconds = time.perf_counter() - started
     return [
-        source.row(
+        count_row(
+            source,
+            count,
+            n,
             arm=f"{embedder.name}, {arm}",
             metric=metric,
-            value=count / n,
-            ci95=stats.proportion_interval(count, n),
-            n=n,
             seed=plan.seed,
             model=embedder.digest,
             seconds=seconds,
-            details={"count": count, "threshold": threshold, "templates": tested.templates},
+            details={"threshold": threshold, "templates": tested.templates},
         )
         for arm, thresholds in arms.items()
         for metric, count, n, threshold in _errors(tested, *thresholds)
     ]
+
+
+def count_row(source: Origin, count: int, n: int, *, details: Mapping[str, Any], **more: Any) -> Row:
+    """A row of a share: `count` of `n`, with the exact interval; `more` are other fields of Row."""
+    return source.row(
+        value=count / n,
+        ci95=stats.proportion_interval(count, n),
+        n=n,
+        details={"count": count, **details},
+        **more,
+    )
 
 
 def _half(
