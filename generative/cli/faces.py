@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,14 @@ candidates_option = click.option(
 )
 
 
+def synthesis_options(command: Callable[..., None]) -> Callable[..., None]:
+    """What faces and people share: with which models, how chosen, and what comes out."""
+    shared = (candidates_option, generator_option, embedder_option, seed_option, device_option, grid_option)
+    for option in reversed((*shared, json_option)):
+        command = option(command)
+    return command
+
+
 @click.command()
 @click.argument("photos", nargs=-1, metavar="[PHOTO...]")
 @click.option("--name", help="Name of the person on PHOTO...")
@@ -51,13 +59,7 @@ candidates_option = click.option(
 )
 @click.option("--out", type=path_type, required=True, help="Folder for the photos and manifest.jsonl.")
 @aligned_option
-@candidates_option
-@generator_option
-@embedder_option
-@seed_option
-@device_option
-@grid_option
-@json_option
+@synthesis_options
 def faces(
     photos: tuple[str, ...],
     name: str | None,
@@ -112,13 +114,7 @@ def faces(
 @click.option(
     "--max-similarity", default=0.35, show_default=True, help="No two people are more alike (cosine)."
 )
-@candidates_option
-@generator_option
-@embedder_option
-@seed_option
-@device_option
-@grid_option
-@json_option
+@synthesis_options
 def people(
     count: int,
     photos: int,
