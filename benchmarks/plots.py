@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ matplotlib.use("Agg")
 COLOURS = ("#4c72b0", "#dd8452", "#55a868", "#c44e52", "#8172b3", "#937860")
 DPI = 100
 MOST_ACROSS = 3  # panels
+TITLE_CHARACTERS = 90  # a line
 
 
 def intervals(rows: Sequence[Row], title: str) -> bytes:
@@ -36,7 +38,7 @@ def intervals(rows: Sequence[Row], title: str) -> bytes:
         axis.set_yticks(range(len(chosen)), [_short(row.arm) for row in reversed(chosen)])
         axis.set_ylim(-0.6, len(chosen) - 0.4)
         axis.set_xlabel(f"{metric}, %")
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(_wrapped(title), fontsize=10)
     return _png(figure)
 
 
@@ -58,7 +60,7 @@ def arms(rows: Sequence[Row], metric: str, title: str) -> bytes:
         axes[1].set_xticks(range(len(others)), [arm.replace("+", "+\n") for arm in others], fontsize=8)
         axes[1].set_xlim(-0.5, len(others) - 0.5)
         axes[1].set_ylabel(f"difference from {CLASSIC}, points")
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(_wrapped(title), fontsize=10)
     return _png(figure)
 
 
@@ -90,3 +92,8 @@ def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})  # no version: the same bytes everywhere
     return buffer.getvalue()
+
+
+def _wrapped(title: str) -> str:
+    """A title in lines that fit the picture's width."""
+    return textwrap.fill(title, TITLE_CHARACTERS)
