@@ -316,10 +316,11 @@ def _load_embedder(
     model: str | Path | None, stored: Model | None, device: str
 ) -> tuple[EmbedderLike, str | None]:
     """The embedder, and the name under which the gallery can find it again."""
-    from recog.embedding import BUNDLED, Embedder
+    from recog.embedders import load_embedder
+    from recog.embedding import BUNDLED
 
     wanted = str(model) if model is not None else stored.name if stored else "bundled"
-    embedder = Embedder.load(wanted, device=device)
+    embedder = load_embedder(wanted, device)
     if wanted in BUNDLED:
         return embedder, None
     prefix = "local-dir:" if wanted.startswith("local-dir:") else ""

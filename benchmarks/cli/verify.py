@@ -70,8 +70,8 @@ def verify(
         raise click.UsageError("--roles and --role go together, and with --all-pairs.")
 
     from benchmarks import rows
-    from benchmarks.models import load_embedder
     from benchmarks.verification import verify as measure
+    from recog.embedders import load_embedder
 
     embedder = load_embedder(model, device, mean=onnx_mean, scale=onnx_scale, bgr=onnx_bgr)
     size = embedder.image_size

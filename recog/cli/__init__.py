@@ -27,6 +27,7 @@ COMMANDS = {
     },
     "Training and synthesis": {
         "train": Command("recog.cli.training:train", "Train an embedder on a folder of crops."),
+        "distill": Command("recog.cli.distillation:distill", "Teach a small embedder by a larger one."),
         "generate": Command("generative.cli:generate", "Train generators and make faces."),
         "repair": Command("generative.cli.repair:repair", "Repair damaged photos of faces."),
     },

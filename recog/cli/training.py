@@ -77,6 +77,7 @@ def train(
     from recog.cli.options import emit
     from recog.training import TrainConfig, open_crops
     from recog.training import train as run_training
+    from recog.training.processes import is_main_process
 
     if synthetic_share is not None and synthetic is None:
         raise click.UsageError("--synthetic-share needs --synthetic.")
@@ -97,7 +98,8 @@ def train(
     made = open_crops(synthetic, size=size) if synthetic else None
     embedder = run_training(config, crops, run_dir=out, synthetic=made, device=device, start=start)
     result = {"weights": str(out / "final.safetensors"), "model": embedder.digest, "steps": config.steps}
-    emit(result, as_json, text=f"{result['weights']}  {embedder.digest[:12]}  {config.steps} steps")
+    if is_main_process():
+        emit(result, as_json, text=f"{result['weights']}  {embedder.digest[:12]}  {config.steps} steps")
 
 
 def chosen_crops(folder: Path, size: int, roles: Path | None, role: str | None) -> CropSet:

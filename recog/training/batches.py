@@ -1,9 +1,12 @@
 """Which crops make up which step: a pure function of configuration, seed and step number.
 
-Nothing else is needed to resume a run exactly or to pair two runs step by step.
+Nothing else is needed to resume a run exactly, to pair two runs step by step, or to divide a step among
+processes.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,56 +14,100 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from recog.errors import DataError
+from recog.errors import ConfigError, DataError
 from recog.training import augment
-from recog.training.config import TrainConfig
+from recog.training.config import RunConfig
 from recog.training.data import CropSet
+from recog.training.processes import Processes
 
 
-class Batches(Dataset[tuple[Tensor, Tensor]]):
-    """Item `step` is (images (B, 3, S, S) uint8, labels (B,) int64); labels index `identities`."""
+class Batch(NamedTuple):
+    """What one step learns from."""
 
-    def __init__(self, config: TrainConfig, real: CropSet, synthetic: CropSet | None = None) -> None:
+    images: Tensor  # (B, 3, S, S) uint8 RGB
+    labels: Tensor  # (B,) int64, index into `Batches.identities`; -1: nobody knows
+    targets: Tensor  # (B, D) float32 unit vectors; (B, 0) without a teacher
+
+
+class Batches(Dataset[Batch]):
+    """Item `step` is this process's part of step `step`."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        real: CropSet,
+        synthetic: CropSet | None = None,
+        *,
+        synthetic_share: float = 0.0,
+        targets: NDArray[np.float32] | None = None,
+        processes: Processes | None = None,
+    ) -> None:
+        """
+        Args:
+            synthetic_share: of each batch, 0..1.
+            targets: (N, D), a row for each crop of `real`; then there is no `synthetic`.
+        Raises: DataError: no synthetic crops though some are asked for; ConfigError: the batch cannot be
+        divided among the processes.
+        """
         self.config = config
-        self.shares = _shares(config, real, synthetic)
+        self.shares = _shares(config.batch_size, real, synthetic, synthetic_share)
         self.identities = tuple(sorted({name for crops, _ in self.shares for name in crops.identities}))
-        code = {name: index for index, name in enumerate(self.identities)}
-        self._codes = [np.array([code[name] for name in crops.identities]) for crops, _ in self.shares]
+        self.processes = processes or Processes.alone()
+        self._codes = [_codes(crops, self.identities) for crops, _ in self.shares]
+        self._targets = targets
         self._augment = augment.build(config.augmentation, config.image_size)
-        if len(self.identities) < 2:
-            raise DataError("Training needs crops of at least two identities.")
+        piece = config.crops_per_draw * self.processes.count
+        if self.processes.count > 1 and config.batch_size % piece:
+            raise ConfigError(
+                f"batch_size is {config.batch_size}; {self.processes.count} processes need a multiple of "
+                f"{piece} (processes x crops_per_draw)."
+            )
 
     def __len__(self) -> int:
         return self.config.steps
 
-    def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
-        images: list[Tensor] = []
+    def __getitem__(self, step: int) -> Batch:
+        crops, labels, targets = self._chosen(step)
+        # photos of one person stand side by side: the order gives them different draws
+        order = np.random.default_rng([self.config.seed, step, 2]).permutation(len(crops))
+        mine = order[self.processes.slice_of(len(order))]
+        return Batch(
+            self._augmented([crops[i] for i in mine], step),
+            torch.from_numpy(labels[mine]),
+            torch.from_numpy(targets[mine]),
+        )
+
+    def _chosen(self, step: int) -> tuple[list[NDArray[np.uint8]], NDArray[np.int64], NDArray[np.float32]]:
+        """Crops, labels and targets of the whole step."""
+        crops: list[NDArray[np.uint8]] = []
         labels: list[NDArray[np.int64]] = []
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.config.seed * 1_000_003 + step)
-            for part, (crops, count) in enumerate(self.shares):
-                chosen = self._choose(crops, count, step, seed=self.config.seed * 2 + part)
-                images += self._augmented(crops.images[chosen])
-                labels.append(self._codes[part][crops.labels[chosen]])
-        return torch.cat(images), torch.from_numpy(np.concatenate(labels))
+        targets = np.zeros((self.config.batch_size, 0), np.float32)
+        for part, (source, count) in enumerate(self.shares):
+            chosen = self._choose(source, count, step, seed=self.config.seed * 2 + part)
+            crops += [source.images[i] for i in chosen]
+            labels.append(self._codes[part][chosen])
+            if self._targets is not None:
+                targets = self._targets[chosen]
+        return crops, np.concatenate(labels), targets
 
     def _choose(self, crops: CropSet, count: int, step: int, *, seed: int) -> NDArray[np.int64]:
         if self.config.photos_per_identity == 1:
             return epoch_order(len(crops), count, step, seed=seed)
         return people_order(crops.labels, count, self.config.photos_per_identity, step, seed=seed)
 
-    def _augmented(self, images: NDArray[np.uint8]) -> list[Tensor]:
+    def _augmented(self, crops: list[NDArray[np.uint8]], step: int) -> Tensor:
         """Draw anew for every few crops: a draw a crop costs as much as the network's own step."""
-        tensor = torch.from_numpy(images).permute(0, 3, 1, 2)
-        order = torch.randperm(
-            len(tensor)
-        )  # photos of one person stand side by side: give them different draws
-        made = torch.cat(
-            [self._augment(group) for group in torch.split(tensor[order], self.config.crops_per_draw)]
-        )
-        return [made[order.argsort()]]
+        tensor = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
+        groups = torch.split(tensor, self.config.crops_per_draw)
+        first = self.processes.index * len(groups)  # of this process among all groups of the step
+        made = []
+        with torch.random.fork_rng(devices=[]):
+            for number, group in enumerate(groups, start=first):
+                torch.manual_seed((self.config.seed * 1_000_003 + step) * 4_099 + number)
+                made.append(self._augment(group))
+        return torch.cat(made)
 
-    def loader(self, first: int) -> DataLoader[tuple[Tensor, Tensor]]:
+    def loader(self, first: int) -> DataLoader[Batch]:
         """Batches from step `first` to the end, prepared ahead by `config.workers` processes."""
         steps = range(first, len(self))
         return DataLoader(self, sampler=steps, batch_size=None, num_workers=self.config.workers)
@@ -96,10 +143,19 @@ def people_order(
     return np.concatenate(chosen)[:count].astype(np.int64)
 
 
-def _shares(config: TrainConfig, real: CropSet, synthetic: CropSet | None) -> list[tuple[CropSet, int]]:
+def _codes(crops: CropSet, identities: tuple[str, ...]) -> NDArray[np.int64]:
+    """(N,) labels of the crops in terms of `identities`; -1 stays -1."""
+    code = {name: index for index, name in enumerate(identities)}
+    known = np.array([*(code[name] for name in crops.identities), -1], np.int64)
+    return known[crops.labels]  # label -1 takes the last
+
+
+def _shares(
+    batch_size: int, real: CropSet, synthetic: CropSet | None, synthetic_share: float
+) -> list[tuple[CropSet, int]]:
     """Each source of crops with its number of crops in a batch."""
-    made = round(config.synthetic_share * config.batch_size)
+    made = round(synthetic_share * batch_size)
     if made and (synthetic is None or not len(synthetic)):
-        raise DataError(f"synthetic_share is {config.synthetic_share}, but there are no synthetic crops.")
-    pairs = [(real, config.batch_size - made), *([(synthetic, made)] if synthetic is not None else [])]
+        raise DataError(f"synthetic_share is {synthetic_share}, but there are no synthetic crops.")
+    pairs = [(real, batch_size - made), *([(synthetic, made)] if synthetic is not None else [])]
     return [(crops, count) for crops, count in pairs if count]

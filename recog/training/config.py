@@ -1,4 +1,4 @@
-"""What one training run of the embedder is."""
+"""What one run of the embedder is: the settings that every run has, and those of each way to teach."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 from recog.errors import ConfigError
 
-AUGMENTATIONS = ("none", "flip", "classic", "strong")
+AUGMENTATIONS = ("none", "flip", "classic", "strong", "damage")
 LOSSES = ("arcface", "cosface")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig:
-    """Settings of `train`; units are in the names.
+class RunConfig:
+    """Settings of any run; units are in the names.
 
     Raises: ConfigError: a value is outside its range.
     """
@@ -24,22 +24,15 @@ class TrainConfig:
     head: str = "gdc"  # gdc: depthwise over the whole map; timm: the backbone's own pooling
     embedding_size: int = 128
     image_size: int = 112  # px
-    loss: str = "cosface"
-    margin: float = 0.2  # CosFace m as a cosine (arXiv:1801.09414); ArcFace m in rad (arXiv:1801.07698)
-    scale: float = 16.0  # s of both
-    margin_start: float = 0.3  # share of the run after which the margin begins to grow from 0 ...
-    margin_full: float = 0.7  # ... and at which it is whole
-    contrastive_weight: float = 1.0  # of a supervised contrastive term (arXiv:2004.11362)
-    temperature: float = 0.07  # of that term
-    batch_size: int = 128  # crops a step
-    photos_per_identity: int = 4  # in a batch; above 1, crops come in groups of one person
+    batch_size: int = 128  # crops a step, over all processes
+    photos_per_identity: int = 1  # in a batch; above 1, crops come in groups of one person
     total_kimg: float = 500.0  # length of the run, thousands of crops seen
     learning_rate: float = 3e-3  # AdamW, at the peak; warm-up, then cosine to 0
     weight_decay: float = 0.05
     warmup: float = 0.05  # share of the run in which the learning rate grows
+    ema_halflife_kimg: float = 0.0  # of the averaged weights that the run ends with; 0: the plain weights
     augmentation: str = "classic"
     crops_per_draw: int = 8  # neighbours in a batch that share one draw of the augmentation
-    synthetic_share: float = 0.0  # of each batch
     seed: int = 0
     bf16: bool = True  # where the device has it natively
     channels_last: bool = True
@@ -47,28 +40,28 @@ class TrainConfig:
     checkpoint_kimg: float = 50.0  # between saved states
 
     def __post_init__(self) -> None:
-        checks = {
-            "loss": self.loss in LOSSES,
+        for name, fine in self._checks().items():
+            if not fine:
+                raise ConfigError(
+                    f"{name} is {getattr(self, name)!r}; see {type(self).__name__} for what is possible."
+                )
+
+    def _checks(self) -> dict[str, bool]:
+        """Whether each setting is in its range."""
+        return {
             "augmentation": self.augmentation in AUGMENTATIONS,
             "head": self.head in ("gdc", "timm"),
-            "synthetic_share": 0 <= self.synthetic_share <= 1,
             "batch_size": self.batch_size >= 2,
             "embedding_size": self.embedding_size >= 2,
             "image_size": self.image_size >= 8,
             "total_kimg": self.total_kimg > 0,
             "learning_rate": self.learning_rate > 0,
-            "margin": 0 <= self.margin < 1.6,
-            "scale": self.scale > 0,
+            "ema_halflife_kimg": self.ema_halflife_kimg >= 0,
             "workers": self.workers >= 0,
             "photos_per_identity": 1 <= self.photos_per_identity <= self.batch_size,
-            "contrastive_weight": self.contrastive_weight == 0 or self.photos_per_identity > 1,
-            "margin_start": 0 <= self.margin_start < max(self.margin_full, 1e-9) <= 1,
             "warmup": 0 <= self.warmup < 1,
             "crops_per_draw": self.crops_per_draw >= 1,
         }
-        for name, fine in checks.items():
-            if not fine:
-                raise ConfigError(f"{name} is {getattr(self, name)!r}; see TrainConfig for what is possible.")
 
     @property
     def steps(self) -> int:
@@ -90,3 +83,53 @@ class TrainConfig:
     def to_json(self) -> dict[str, Any]:
         """All settings, JSON-able."""
         return {**asdict(self), "backbone_options": dict(self.backbone_options)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(RunConfig):
+    """Settings of `train`: people are told apart by a margin loss."""
+
+    photos_per_identity: int = 4
+    loss: str = "cosface"
+    margin: float = 0.2  # CosFace m as a cosine (arXiv:1801.09414); ArcFace m in rad (arXiv:1801.07698)
+    scale: float = 16.0  # s of both
+    margin_start: float = 0.3  # share of the run after which the margin begins to grow from 0 ...
+    margin_full: float = 0.7  # ... and at which it is whole
+    contrastive_weight: float = 1.0  # of a supervised contrastive term (arXiv:2004.11362)
+    temperature: float = 0.07  # of that term
+    synthetic_share: float = 0.0  # of each batch
+
+    def _checks(self) -> dict[str, bool]:
+        return super()._checks() | {
+            "loss": self.loss in LOSSES,
+            "synthetic_share": 0 <= self.synthetic_share <= 1,
+            "margin": 0 <= self.margin < 1.6,
+            "scale": self.scale > 0,
+            "contrastive_weight": self.contrastive_weight == 0 or self.photos_per_identity > 1,
+            "margin_start": 0 <= self.margin_start < max(self.margin_full, 1e-9) <= 1,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillConfig(RunConfig):
+    """Settings of `distill`: the student learns its teachers' embeddings.
+
+    The embedding is as long as the teachers', so `embedding_size` follows from them.
+    """
+
+    learning_rate: float = 2e-3
+    augmentation: str = "damage"
+    cosine_weight: float = 1.0  # of 1 - cosine to the teacher's embedding of the undamaged crop
+    relational_weight: float = 5.0  # of the squared difference of the batch's cosines (arXiv:1904.05068)
+    arcface_weight: float = 0.0  # of ArcFace on labelled crops, its centres the teachers' mean embeddings
+    margin: float = 0.2  # m of that term, in rad (arXiv:1801.07698)
+    scale: float = 32.0  # s of that term
+
+    def _checks(self) -> dict[str, bool]:
+        weights = ("cosine_weight", "relational_weight", "arcface_weight")
+        return super()._checks() | {
+            "margin": 0 <= self.margin < 1.6,
+            "scale": self.scale > 0,
+            **{name: getattr(self, name) >= 0 for name in weights},
+            "cosine_weight": self.cosine_weight >= 0 and any(getattr(self, name) > 0 for name in weights),
+        }

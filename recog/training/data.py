@@ -33,7 +33,7 @@ class CropSet:
     """Crops in memory or memory-mapped, with their identities."""
 
     images: NDArray[np.uint8]  # (N, S, S, 3), RGB
-    labels: NDArray[np.int64]  # (N,), index into identities
+    labels: NDArray[np.int64]  # (N,), index into identities; -1: nobody knows who it is
     identities: tuple[str, ...]
     files: tuple[str, ...]  # (N,) paths relative to the folder, or made-up names
 
@@ -49,10 +49,11 @@ class CropSet:
     def subset(self, indices: NDArray[np.int64] | Sequence[int]) -> CropSet:
         """These crops only, in this order; identities without crops are dropped, labels renumbered."""
         chosen = np.asarray(indices, dtype=np.int64)
-        kept, labels = np.unique(self.labels[chosen], return_inverse=True)
+        labels = self.labels[chosen]
+        kept = np.unique(labels[labels >= 0])
         return CropSet(
             self.images[chosen],
-            labels.astype(np.int64),
+            np.where(labels >= 0, np.searchsorted(kept, labels), -1),
             tuple(self.identities[k] for k in kept),
             tuple(self.files[i] for i in chosen),
         )
@@ -74,7 +75,9 @@ class CropSet:
         """One set of several; identities of the same name become one."""
         names = sorted({name for crops in sets for name in crops.identities})
         code = {name: index for index, name in enumerate(names)}
-        labels = [np.array([code[n] for n in crops.identities], np.int64)[crops.labels] for crops in sets]
+        labels = [
+            np.array([*(code[n] for n in crops.identities), -1], np.int64)[crops.labels] for crops in sets
+        ]  # label -1 takes the last
         return CropSet(
             np.concatenate([crops.images for crops in sets]),
             np.concatenate(labels),
@@ -93,23 +96,26 @@ def open_crops(
     *,
     size: int,
     identities: Sequence[str] | None = None,
+    labelled: bool = True,
     cache_dir: Path | None = None,
 ) -> CropSet:
     """Open `folder` (one sub-folder an identity) as crops of `size` px.
 
     Args:
         identities: only these sub-folders; default all.
+        labelled: False: whatever pictures the folder holds, at any depth, of nobody knows whom.
         cache_dir: where the decoded array is kept; default `cache_folder()`.
     Raises: DataError: no such folder, no crops in it, an identity missing, or a crop that cannot be decoded.
     """
     root = Path(folder)
-    listing = _listing(root)
+    listing = _listing(root, labelled)
     if not listing:
-        raise DataError(
-            f"{folder}: no crops found. Expected FOLDER/<identity>/<image>, as torchvision's ImageFolder."
-        )
+        expected = "FOLDER/<identity>/<image>, as torchvision's ImageFolder" if labelled else "pictures in it"
+        raise DataError(f"{folder}: no crops found. Expected {expected}.")
     names = [name for name, *_ in listing]
     images = _decoded(root, names, listing, size, cache_dir or cache_folder())
+    if not labelled:
+        return CropSet(images, np.full(len(names), -1, np.int64), (), tuple(names))
     labels_of = sorted({name.split("/", 1)[0] for name in names})
     code = {name: index for index, name in enumerate(labels_of)}
     labels = np.array([code[name.split("/", 1)[0]] for name in names], np.int64)
@@ -117,17 +123,16 @@ def open_crops(
     return crops if identities is None else crops.of_identities(identities)
 
 
-def _listing(root: Path) -> list[tuple[str, int, int]]:
+def _listing(root: Path, labelled: bool) -> list[tuple[str, int, int]]:
     """(relative path, size in bytes, time of change in ns) of each crop, sorted by path."""
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder. Give a folder with one sub-folder an identity.")
+        raise DataError(f"{root}: no such folder. Give a folder of crops.")
     found = []
-    for entry in os.scandir(root):
-        if entry.is_dir() and not entry.name.startswith("."):
-            for file in os.scandir(entry.path):
-                if Path(file.name).suffix.lower() in SUFFIXES and not file.name.startswith("."):
-                    about = file.stat()
-                    found.append((f"{entry.name}/{file.name}", about.st_size, about.st_mtime_ns))
+    for file in root.glob("*/*") if labelled else root.rglob("*"):
+        parts = file.relative_to(root).parts
+        if file.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in parts):
+            about = file.stat()
+            found.append(("/".join(parts), about.st_size, about.st_mtime_ns))
     return sorted(found)
 
 

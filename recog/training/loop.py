@@ -1,25 +1,29 @@
-"""The training loop of the embedder."""
+"""The training loop of the embedder: one for every loss."""
 
 from __future__ import annotations
 
 import logging
 import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from recog import checkpoints
 from recog.device import autocast, keep_freed_memory, resolve
 from recog.embedding import KIND, Embedder
-from recog.errors import CheckpointError, ConfigError, TrainingDiverged
+from recog.errors import CheckpointError, ConfigError, DataError, TrainingDiverged
 from recog.models import create_network, fitted
 from recog.progress import progress
 from recog.training.batches import Batches
-from recog.training.config import TrainConfig
+from recog.training.config import RunConfig, TrainConfig
 from recog.training.data import CropSet
-from recog.training.losses import MarginLoss
+from recog.training.losses import Loss, MarginLoss
+from recog.training.processes import Processes
 from recog.training.runs import RunDirectory, pack
 
 logger = logging.getLogger(__name__)
@@ -42,67 +46,102 @@ def train(
         synthetic: made-up crops, `config.synthetic_share` of each batch; identities of the same name are one.
         start: checkpoint to fine-tune instead of random weights; it may be of another image size.
     Raises: TrainingDiverged: the loss became NaN; ConfigError: the run directory
-    holds other settings; DataError.
+    holds other settings; DataError: fewer than two identities.
     """
     place = resolve(device)
-    keep_freed_memory()
-    run = RunDirectory(run_dir) if run_dir is not None else None
-    batches = Batches(config, crops, synthetic)
+    processes = Processes.launched(place)
+    share = config.synthetic_share
+    batches = Batches(config, crops, synthetic, synthetic_share=share, processes=processes)
+    if len(batches.identities) < 2:
+        raise DataError("Training needs crops of at least two identities.")
     torch.manual_seed(config.seed)
-    network = create_network(config.model_config())
-    if start is not None:
-        _initialise(network, start, config)
+    network = initial_network(config, start)
     loss = MarginLoss(config, len(batches.identities))
+    sources = {
+        "crops": len(crops),
+        "data": crops.fingerprint,
+        "synthetic": synthetic.fingerprint if synthetic is not None else None,
+        "start": start_digest(start),
+    }
+    return run(config, network, loss, batches, sources=sources, run_dir=run_dir, place=place)
+
+
+def run(
+    config: RunConfig,
+    network: nn.Module,
+    loss: Loss,
+    batches: Batches,
+    *,
+    sources: Mapping[str, Any],
+    run_dir: Path | str | None,
+    place: torch.device,
+) -> Embedder:
+    """Minimise `loss` over `batches`; under several processes each computes its part of every batch.
+
+    Args:
+        sources: what else decides the result; a run is resumed only with the same settings and sources.
+    Returns: the finished embedder, of the averaged weights where there are some.
+    Raises: TrainingDiverged; ConfigError: the run directory holds other settings.
+    """
+    keep_freed_memory()
+    processes = batches.processes
     layout = torch.channels_last if config.channels_last else torch.contiguous_format
     network.to(place, memory_format=layout)  # type: ignore[call-overload]
     loss.to(place)
     optimizer = _optimizer(config, network, loss)
+    average = _averaged(config, network)
+    modules = {"network": network, "loss": loss, **({"average": average} if average is not None else {})}
+    record = RunDirectory(run_dir) if run_dir is not None else None
     first = 0
-    if run is not None:
-        run.write_config({**config.to_json(), **_sources(crops, synthetic, start)})
-        first = run.resume({"network": network, "loss": loss}, {"adamw": optimizer})
+    if record is not None:
+        if processes.is_main:
+            record.write_config({**config.to_json(), **sources})
+        first = record.resume(modules, {"adamw": optimizer}, rewind=processes.is_main)
+    writer = record if processes.is_main else None
     save_steps = max(1, round(config.checkpoint_kimg * 1000 / config.batch_size))
+    trained = processes.wrap(network)
 
     network.train()
     clock, seen = time.perf_counter(), 0
     loader = batches.loader(first)
-    for step, (images, labels) in enumerate(progress(loader, total=len(loader), desc="train"), start=first):
+    for step, batch in enumerate(progress(loader, total=len(loader), desc="train"), start=first):
         share = step / config.steps
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * schedule(share, config.warmup)
         loss.set_progress(share)
 
-        inputs = (images.to(place).float() / 127.5 - 1).contiguous(
-            memory_format=layout
-        )  # (B, 3, S, S) in [-1, 1]
+        inputs = _prepared(batch.images, place, layout)  # (B, 3, S, S) in [-1, 1]
         with autocast(place, config.bf16):
-            embeddings = network(inputs)
-        value = loss(embeddings.float(), labels.to(place))
+            embeddings = trained(inputs)
+        whole = [processes.gather(part) for part in (embeddings.float(), *_moved(batch[1:], place))]
+        value = loss(*whole)
         optimizer.zero_grad(set_to_none=True)
         value.backward()
         optimizer.step()
+        if average is not None:
+            average.update_parameters(network)
 
-        seen += len(labels)
+        seen += config.batch_size
         if step % LOG_STEPS == LOG_STEPS - 1 or step == config.steps - 1:
-            number = value.item()
-            if not math.isfinite(number):
+            row = {"loss": value.item(), **{name: part.item() for name, part in loss.parts.items()}}
+            if not math.isfinite(row["loss"]):
                 raise TrainingDiverged(
-                    f"loss is {number} at step {step}: lower learning_rate ({config.learning_rate})."
+                    f"loss is {row['loss']} at step {step}: lower learning_rate ({config.learning_rate})."
                 )
-            if run is not None:
-                rate = seen / (time.perf_counter() - clock)
+            if writer is not None:
+                rate = round(seen / (time.perf_counter() - clock), 1)
                 kimg = (step + 1) * config.batch_size / 1000
-                run.append_stats(
-                    {"step": step + 1, "kimg": kimg, "loss": number, "crops_per_s": round(rate, 1)}
-                )
+                writer.append_stats({"step": step + 1, "kimg": kimg, **row, "crops_per_s": rate})
             clock, seen = time.perf_counter(), 0
-        if run is not None and (step + 1) % save_steps == 0:
-            run.save_state(pack({"network": network, "loss": loss}, {"adamw": optimizer}), {"step": step + 1})
+        if writer is not None and (step + 1) % save_steps == 0:
+            writer.save_state(pack(modules, {"adamw": optimizer}), {"step": step + 1})
 
-    embedder = Embedder.of_network(network, config.model_config(), name="trained", device=place)
-    if run is not None:
-        embedder.save(run.final)
-        run.save_state(pack({"network": network, "loss": loss}, {"adamw": optimizer}), {"step": config.steps})
+    final = network if average is None else average.module
+    embedder = Embedder.of_network(final, config.model_config(), name="trained", device=place)
+    if writer is not None:
+        embedder.save(writer.final)
+        writer.save_state(pack(modules, {"adamw": optimizer}), {"step": config.steps})
+    processes.wait()
     return embedder
 
 
@@ -113,27 +152,19 @@ def schedule(share: float, warmup: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (share - warmup) / (1 - warmup)))
 
 
-def _sources(crops: CropSet, synthetic: CropSet | None, start: Path | str | None) -> dict[str, object]:
-    """What the run learns from: resuming it with other data would mix them."""
-    return {
-        "crops": len(crops),
-        "data": crops.fingerprint,
-        "synthetic": synthetic.fingerprint if synthetic is not None else None,
-        "start": checkpoints.load(start, kind=KIND).digest if start is not None else None,
-    }
+def start_digest(start: Path | str | None) -> str | None:
+    """Which weights a run starts from."""
+    return checkpoints.load(start, kind=KIND).digest if start is not None else None
 
 
-def _optimizer(config: TrainConfig, network: nn.Module, loss: nn.Module) -> torch.optim.Optimizer:
-    """AdamW that decays matrices only: decay on norms and biases does harm."""
-    parameters = [*network.parameters(), *loss.parameters()]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate)
+def initial_network(config: RunConfig, start: Path | str | None) -> nn.Module:
+    """The student before the first step: random, or `start`'s weights.
 
-
-def _initialise(network: nn.Module, start: Path | str, config: TrainConfig) -> None:
+    Raises: ConfigError: `start` is of another backbone; CheckpointError: of other settings.
+    """
+    network = create_network(config.model_config())
+    if start is None:
+        return network
     checkpoint = checkpoints.load(start, kind=KIND)
     if checkpoint.config.get("backbone") != config.backbone:
         raise ConfigError(
@@ -147,3 +178,30 @@ def _initialise(network: nn.Module, start: Path | str, config: TrainConfig) -> N
             f"{start} does not fit a network with head {config.head!r} and {config.embedding_size} numbers a "
             f"face: {str(error).splitlines()[-1].strip()} Start from weights of the same settings."
         ) from error
+    return network
+
+
+def _prepared(images: Tensor, place: torch.device, layout: torch.memory_format) -> Tensor:
+    return (images.to(place).float() / 127.5 - 1).contiguous(memory_format=layout)
+
+
+def _moved(parts: tuple[Tensor, ...], place: torch.device) -> list[Tensor]:
+    return [part.to(place) for part in parts]
+
+
+def _averaged(config: RunConfig, network: nn.Module) -> AveragedModel | None:
+    """Exponential moving average of the weights, norms' statistics included."""
+    if not config.ema_halflife_kimg:
+        return None
+    decay = 0.5 ** (config.batch_size / (config.ema_halflife_kimg * 1000))
+    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+
+
+def _optimizer(config: RunConfig, network: nn.Module, loss: nn.Module) -> torch.optim.Optimizer:
+    """AdamW that decays matrices only: decay on norms and biases does harm."""
+    parameters = [p for p in (*network.parameters(), *loss.parameters()) if p.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.learning_rate)

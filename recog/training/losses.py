@@ -1,15 +1,23 @@
-"""Margin losses over identities, from pytorch-metric-learning."""
+"""What a run minimises: a margin loss over identities, or the distance to a teacher.
+
+A loss is an object that the loop calls as loss(embeddings (B, D), labels (B,), targets (B, D)), tells how far
+the run is, and asks for its parts to log them.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import cast
 
+import torch
+import torch.nn.functional as F
 from pytorch_metric_learning.losses import ArcFaceLoss, CosFaceLoss, SupConLoss
 from pytorch_metric_learning.utils.common_functions import TorchInitWrapper
 from torch import Tensor, nn
 
-from recog.training.config import TrainConfig
+from recog.training.config import DistillConfig, TrainConfig
 
 # Only the direction of a class centre counts, so its length sets how far a step of AdamW turns it. The
 # library's default, 1, turns 5,000 centres so slowly that nothing is learned in the first 75,000 crops
@@ -17,7 +25,16 @@ from recog.training.config import TrainConfig
 CENTRE_STD = 0.05
 
 
-class MarginLoss(nn.Module):
+class Loss(nn.Module):
+    """What the loop needs of a loss."""
+
+    parts: Mapping[str, Tensor] = MappingProxyType({})  # of the last call, by name, for the log
+
+    def set_progress(self, progress: float) -> None:
+        """Say which share of the run is over, 0..1."""
+
+
+class MarginLoss(Loss):
     """ArcFace (arXiv:1801.07698) or CosFace (arXiv:1801.09414) with a margin that grows during the run.
 
     With few photos a person the centres learn late; a supervised contrastive term over the batch
@@ -38,14 +55,52 @@ class MarginLoss(nn.Module):
         self.in_degrees = config.loss == "arcface"
 
     def set_progress(self, progress: float) -> None:
-        """Say which share of the run is over, 0..1; the margin follows."""
+        """The margin follows."""
         begin, full = self.config.margin_start, self.config.margin_full
         share = 1.0 if progress >= full else max(0.0, (progress - begin) / (full - begin))
         margin = self.full_margin * share
         self.inner.margin = math.radians(margin) if self.in_degrees else margin
 
-    def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, embeddings: Tensor, labels: Tensor, targets: Tensor | None = None) -> Tensor:
+        del targets  # nobody teaches but the labels
         loss = cast(Tensor, self.inner(embeddings, labels))
         if self.config.contrastive_weight:
             loss = loss + self.config.contrastive_weight * self.contrastive(embeddings, labels)
         return loss
+
+
+class DistillLoss(Loss):
+    """Distance of the student's embeddings to the teacher's, as vectors, as relations and as classes.
+
+    Terms: 1 - cosine to the target; the mean squared difference of the batch's cosines (distance-wise
+    relational distillation, arXiv:1904.05068, with cosines for distances); ArcFace on the labelled crops with
+    the teacher's mean embedding of each person as fixed centre, which gives the labels a say.
+    """
+
+    centres: Tensor  # (C, D)
+
+    def __init__(self, config: DistillConfig, centres: Tensor) -> None:
+        """
+        Args:
+            centres: (C, D) unit vectors, a row for each label.
+        """
+        super().__init__()
+        self.config = config
+        self.register_buffer("centres", centres, persistent=False)
+        self.arcface = ArcFaceLoss(
+            len(centres), centres.shape[1], margin=math.degrees(config.margin), scale=config.scale
+        )
+        self.arcface.W = nn.Parameter(centres.T.clone(), requires_grad=False)
+
+    def forward(self, embeddings: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
+        student = F.normalize(embeddings, dim=1)
+        parts = {"cosine": 1 - (student * targets).sum(1).mean()}
+        if self.config.relational_weight:
+            difference = student @ student.T - targets @ targets.T
+            parts["relational"] = difference.square().sum() / max(len(student) * (len(student) - 1), 1)
+        known = labels >= 0
+        if self.config.arcface_weight and known.any():
+            parts["arcface"] = self.arcface(student[known], labels[known])
+        self.parts = {name: value.detach() for name, value in parts.items()}
+        weighted = [getattr(self.config, f"{name}_weight") * value for name, value in parts.items()]
+        return torch.stack(weighted).sum()

@@ -75,10 +75,16 @@ class RunDirectory:
             ) from error
 
     def resume(
-        self, modules: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer]
+        self,
+        modules: Mapping[str, nn.Module],
+        optimizers: Mapping[str, torch.optim.Optimizer],
+        *,
+        rewind: bool = True,
     ) -> int:
         """Put back what was saved last, if anything, and return the step to go on with.
 
+        Args:
+            rewind: drop the statistics of steps that are done again; one process of several does.
         Raises: CheckpointError.
         """
         saved = self.load_state()
@@ -87,7 +93,8 @@ class RunDirectory:
             unpack(saved[0], modules, optimizers)
             step = int(saved[1]["step"])
             logger.info("going on with %s at step %d", self.path, step)
-        self._forget_stats_after(step)
+        if rewind:
+            self._forget_stats_after(step)
         return step
 
     def _forget_stats_after(self, step: int) -> None:

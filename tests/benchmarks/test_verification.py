@@ -5,10 +5,10 @@ import pytest
 from PIL import Image
 
 from benchmarks import exams, pairs, photos
-from benchmarks.onnx_embedder import OnnxEmbedder
 from benchmarks.verification import marks, verify
 from recog.alignment import TEMPLATE
 from recog.errors import DataError, ModelNotFound, TooFewPairs
+from recog.onnx_embedder import OnnxEmbedder
 from recog.training.data import CropSet
 from recog.types import Face
 from tests.benchmarks.fakes import ColourEmbedder, people_of_colours

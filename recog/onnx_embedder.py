@@ -1,4 +1,4 @@
-"""An ONNX network behind the embedder's interface: a yardstick under the same protocol."""
+"""An ONNX network behind the embedder's interface: a teacher, a yardstick, or a model of one's own."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ class OnnxEmbedder:
         self.name = file.name
         self.mean, self.scale, self.bgr = mean, scale, bgr
         self._session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        self.thresholds: dict[str, float] = {}  # an ONNX file carries no card: calibrate
         self._input = self._session.get_inputs()[0]
         shapes = [tuple(port.shape) for port in (self._input, self._session.get_outputs()[0])]
         image, vector = shapes

@@ -1,0 +1,71 @@
+"""Distillation: a small network learns to answer as its teachers do, from any crops of faces."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from recog.device import resolve
+from recog.embedding import Embedder
+from recog.errors import DataError
+from recog.training import teachers
+from recog.training.batches import Batches
+from recog.training.config import DistillConfig
+from recog.training.data import CropSet
+from recog.training.loop import initial_network, run, start_digest
+from recog.training.losses import DistillLoss
+from recog.training.processes import Processes
+from recog.training.teachers import Teacher
+
+
+def distill(
+    config: DistillConfig,
+    crops: CropSet,
+    taught_by: Sequence[Teacher],
+    *,
+    run_dir: Path | str | None = None,
+    device: str = "auto",
+    start: Path | str | None = None,
+    cache_dir: Path | None = None,
+) -> Embedder:
+    """Teach a student the embeddings that its teachers give `crops`.
+
+    The student sees damaged crops (`config.augmentation`), its teachers saw them whole: it can become better
+    than they are on damaged faces. Crops without labels (-1) teach as well as others; labels count where
+    `config.arcface_weight` is above 0.
+
+    Args:
+        crops: aligned, as large as the largest teacher's input.
+        taught_by: see `teachers.targets` for how several are joined.
+        run_dir: folder of the run; the same call resumes it. None: nothing is written.
+        start: weights to go on from; they may be of another image size.
+        cache_dir: where the teachers' answers are kept; default `recog.training.data.cache_folder()`.
+    Raises: DataError: no crops; ConfigError: the teachers' embeddings are shorter than the student's, or the
+    run directory holds other settings; TrainingDiverged.
+    """
+    if len(crops) < 2:
+        raise DataError(f"{len(crops)} crops are too few to learn from.")
+    place = resolve(device)
+    processes = Processes.launched(place)
+    if not processes.is_main:  # the first one asks the teachers, the others find what they said
+        processes.wait()
+    wanted = teachers.targets(crops, taught_by, size=config.embedding_size, cache_dir=cache_dir)
+    if processes.is_main:
+        processes.wait()
+    middle = teachers.centres(wanted, crops.labels, len(crops.identities))
+    batches = Batches(config, crops, targets=wanted, processes=processes)
+    torch.manual_seed(config.seed)
+    network = initial_network(config, start)
+    loss = DistillLoss(config, torch.from_numpy(middle))
+    sources = {
+        "crops": len(crops),
+        "data": crops.fingerprint,
+        "targets": hashlib.sha256(np.ascontiguousarray(wanted).data).hexdigest()[:24],
+        "teachers": [teacher.digest for teacher in taught_by],
+        "start": start_digest(start),
+    }
+    return run(config, network, loss, batches, sources=sources, run_dir=run_dir, place=place)

@@ -1,0 +1,92 @@
+"""One process, or several under `accelerate launch` that train one network together.
+
+Each process takes its part of every batch. Losses that compare crops with each other see the whole batch:
+`gather` joins the parts, and gradients flow back through it to the process that made them.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from recog.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among those that train together."""
+
+    index: int = 0
+    count: int = 1
+    accelerator: Any = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def alone(cls) -> Processes:
+        """A single process."""
+        return cls()
+
+    @classmethod
+    def launched(cls, device: torch.device) -> Processes:
+        """The processes that `accelerate launch` (or torchrun) started; a single one without it.
+
+        Raises: ConfigError: several were started, and accelerate is not installed.
+        """
+        if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+            return cls.alone()
+        try:
+            from accelerate import Accelerator
+        except ImportError as error:
+            raise ConfigError(
+                "Several processes need accelerate: pip install 'recog[distributed]'."
+            ) from error
+        accelerator = Accelerator(cpu=device.type == "cpu")
+        return cls(accelerator.process_index, accelerator.num_processes, accelerator)
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes the run's files."""
+        return self.index == 0
+
+    def slice_of(self, total: int) -> slice:
+        """This process's part of `total` things; `total` is a multiple of the number of processes."""
+        part = total // self.count
+        return slice(self.index * part, (self.index + 1) * part)
+
+    def wrap(self, network: nn.Module) -> nn.Module:
+        """The network as it is trained: gradients are averaged over the processes."""
+        if self.count == 1:
+            return network
+        return self.accelerator.prepare_model(network)  # type: ignore[no-any-return]
+
+    def gather(self, part: Tensor) -> Tensor:
+        """(B, ...) of all processes from each one's part, in order; gradients flow to this one's part.
+
+        Every process computes the same loss from the whole, so its gradient arrives once from each of them;
+        averaging over the processes (`wrap`) makes that the gradient of the one loss.
+        """
+        if self.count == 1:
+            return part
+        from torch.distributed.nn.functional import all_gather
+
+        return torch.cat(all_gather(part.contiguous()) if part.requires_grad else _plain_gather(part))
+
+    def wait(self) -> None:
+        """Until all processes are here."""
+        if self.count > 1:
+            self.accelerator.wait_for_everyone()
+
+
+def is_main_process() -> bool:
+    """Whether this process speaks for all that were launched together."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _plain_gather(part: Tensor) -> list[Tensor]:
+    parts = [torch.empty_like(part) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, part.contiguous())
+    return parts

@@ -1,0 +1,120 @@
+"""Recipes: a distillation from beginning to end as a TOML file that anyone can run again.
+
+name = "mine"
+teachers = ["teacher.onnx"]            # models by name or file; several are joined
+
+[[data]]                               # folders, relative to the data folder
+folder = "crops"
+roles = "roles.csv"                    # only identities of this role
+role = "fit"
+
+[[data]]
+folder = "pictures"
+labelled = false
+frame = [0.05, 0.1, 0.95, 1.0]         # where these pictures lie on the template
+
+[run]                                  # settings of every stage: see DistillConfig
+backbone = "regnetx_004"
+
+[[stage]]                              # each goes on with the weights of the one before
+image_size = 64
+total_kimg = 1000
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recog.embedders import load_embedder
+from recog.embedding import Embedder
+from recog.errors import ConfigError
+from recog.training.config import DistillConfig
+from recog.training.distillation import distill
+from recog.training.sources import Source, open_all
+
+logger = logging.getLogger(__name__)
+BUNDLED = Path(__file__).parent / "recipes"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is distilled into what, from which data."""
+
+    name: str
+    teachers: tuple[str, ...]
+    sources: tuple[Source, ...]
+    stages: tuple[DistillConfig, ...]
+
+
+def bundled() -> tuple[str, ...]:
+    """The recipes in this package."""
+    return tuple(sorted(path.stem for path in BUNDLED.glob("*.toml")))
+
+
+def read(name: str | Path, data: Path | str) -> Recipe:
+    """A recipe of this package by name, or from a file; its paths are relative to the folder `data`.
+
+    Raises: ConfigError: no such recipe, or something in it is wrong.
+    """
+    path = BUNDLED / f"{name}.toml" if str(name) in bundled() else Path(name)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return _recipe(content, Path(data))
+    except OSError as error:
+        raise ConfigError(
+            f"{name}: no such recipe or file. Recipes here: {', '.join(bundled()) or 'none'}."
+        ) from error
+    except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{path}: not a recipe ({type(error).__name__}: {error}); see recog.training.recipes."
+        ) from error
+
+
+def follow(recipe: Recipe, out: Path | str, *, device: str = "auto") -> Embedder:
+    """Run the stages one after another, each in a folder of its own under `out`; the same call resumes.
+
+    Returns: the last stage's embedder, also written to `out`/final.safetensors.
+    """
+    taught_by = [load_embedder(name, device) for name in recipe.teachers]
+    crops = open_all(recipe.sources, max(teacher.image_size for teacher in taught_by))
+    start: Path | None = None
+    for number, config in enumerate(recipe.stages, start=1):
+        place = Path(out) / f"stage-{number}"
+        logger.info("%s: stage %d of %d", recipe.name, number, len(recipe.stages))
+        embedder = distill(config, crops, taught_by, run_dir=place, device=device, start=start)
+        start = place / "final.safetensors"
+    if start is not None:
+        shutil.copyfile(start, Path(out) / "final.safetensors")
+    return embedder
+
+
+def _recipe(content: Mapping[str, Any], data: Path) -> Recipe:
+    common = content.get("run", {})
+    stages = tuple(DistillConfig(**{**common, **stage}) for stage in content.get("stage", [{}]))
+    teachers = tuple(_placed(name, data) for name in content["teachers"])
+    sources = tuple(_source(entry, data) for entry in content["data"])
+    if not (stages and teachers and sources):
+        raise ConfigError("A recipe needs teachers, data and at least one stage.")
+    return Recipe(content["name"], teachers, sources, stages)
+
+
+def _placed(name: str, data: Path) -> str:
+    """A teacher that is a file lies in the data folder; others go by name."""
+    return str(data / name) if Path(name).suffix in (".onnx", ".safetensors") else name
+
+
+def _source(entry: Mapping[str, Any], data: Path) -> Source:
+    fields = dict(entry)
+    fields["folder"] = data / fields["folder"]
+    if "roles" in fields:
+        fields["roles"] = data / fields["roles"]
+    if "frame" in fields:
+        left, top, right, bottom = fields["frame"]
+        fields["frame"] = (left, top, right, bottom)
+    return Source(**fields)
