@@ -247,8 +247,8 @@ def _card_arm(embedder: EmbedderLike, plan: IdentifyPlan, tested: Measured) -> d
     """The thresholds that an uncalibrated gallery would use, where the model has a card."""
     size = (plan.people, tested.templates)
     try:
-        query = calibration.from_card(embedder.thresholds, "query", plan.fpir, size).threshold
-        verify = calibration.from_card(embedder.thresholds, "verify", plan.fmr, size).threshold
+        query = calibration.from_card(embedder.card, "query", plan.fpir, size).threshold
+        verify = calibration.from_card(embedder.card, "verify", plan.fmr, size).threshold
     except GalleryError as error:
         logger.info("no arm for the model card: %s", error)
         return {}

@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from recog.errors import RecogError
-from recog.types import Answer, Candidate, Enrollment, Face, Verification
+from recog.types import Answer, Candidate, Enrollment, Face, TrackAnswer, Verification
 
 if TYPE_CHECKING:
     from recog.embedding import Embedder
@@ -29,6 +29,7 @@ __all__ = [
     "FaceClassifier",
     "RecogError",
     "Recognizer",
+    "TrackAnswer",
     "Verification",
     "__version__",
 ]

@@ -7,12 +7,14 @@ is the FPIR, which grows with the gallery (terms: ISO/IEC 19795-1).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
+from recog.cards import Card, CardEntry
 from recog.errors import ConfigError, GalleryError, TooFewPairs
 from recog.records import Calibration
 
@@ -22,6 +24,8 @@ RATES = {"verify": FMR, "query": FPIR}
 RESAMPLES = 500
 CONFIDENCE = 0.95
 CARD = "model card"
+KINDS = {"verify": "fmr", "query": "fpir"}
+MOST_FOR_ODDS = 200_000  # non-mated pairs are thinned to about as many
 
 Floats = NDArray[np.floating]
 
@@ -68,10 +72,46 @@ def _require(non_mated: Floats, rate: float) -> None:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class StrangerPairs:
+    """All pairs of photos of different people, and what pairs of one person look like beside them."""
+
+    scores: Floats  # (N,) cosines of different people
+    people: int
+    first: NDArray[np.int64]  # (N,) who is on either photo
+    second: NDArray[np.int64]
+    odds: tuple[float, float] | None  # see `fit_odds`
+
+    @classmethod
+    def of(cls, embeddings: NDArray[np.float32], people: NDArray[np.int64]) -> StrangerPairs:
+        """From (N, D) unit vectors and (N,) who each one is."""
+        names, codes = np.unique(people, return_inverse=True)
+        left, right = np.triu_indices(len(codes), k=1)
+        apart = codes[left] != codes[right]
+        similarity = (embeddings @ embeddings.T)[left, right]
+        odds = fit_odds(similarity[~apart], similarity[apart])
+        return cls(similarity[apart], len(names), codes[left][apart], codes[right][apart], odds)
+
+    def threshold(self, fmr: float, source: str, seed: int = 0) -> Calibration:
+        """The 1:1 threshold for this false-match rate, as a fraction.
+
+        Raises: TooFewPairs.
+        """
+        threshold = threshold_for_new(self.scores, fmr)
+        hits = self.scores >= threshold
+        ends = (self.first, self.second)
+        matched, compared = (_table(ends, flags, self.people) for flags in (hits, np.ones_like(hits)))
+        low, high = _interval(matched, compared, seed)
+        odds = self.odds or (None, None)
+        return Calibration(threshold, fmr, source, low, high, len(self.scores), None, None, *odds)
+
+
 def for_verify(
     embeddings: NDArray[np.float32], people: NDArray[np.int64], fmr: float, source: str, seed: int = 0
 ) -> Calibration:
     """The 1:1 threshold from photos of known people: all pairs of different people.
+
+    Pairs of photos of one person, where there are any, give the probability of a similarity.
 
     Args:
         embeddings: (N, D) unit vectors.
@@ -79,16 +119,7 @@ def for_verify(
         fmr: wanted false-match rate, as a fraction.
     Raises: TooFewPairs.
     """
-    first, second = np.triu_indices(len(people), k=1)
-    apart = people[first] != people[second]
-    first, second = first[apart], second[apart]
-    scores = (embeddings @ embeddings.T)[first, second]
-    threshold = threshold_for_new(scores, fmr)
-    hits = scores >= threshold
-    _, codes = np.unique(people, return_inverse=True)
-    ends = (codes[first], codes[second])
-    low, high = _interval(_table(ends, hits), _table(ends, np.ones_like(hits)), seed)
-    return Calibration(threshold, fmr, source, low, high, len(scores))
+    return StrangerPairs.of(embeddings, people).threshold(fmr, source, seed)
 
 
 def for_query(
@@ -105,44 +136,94 @@ def for_query(
     """
     threshold = threshold_for_new(best, fpir)
     hits = best >= threshold
-    _, codes = np.unique(people, return_inverse=True)
     # A stranger's photos are compared with the gallery, not with other strangers: a table of one column.
-    alone = (codes, np.zeros_like(codes))
-    low, high = _interval(_table(alone, hits)[:, :1], _table(alone, np.ones_like(hits))[:, :1], 0)
+    names, codes = np.unique(people, return_inverse=True)
+    matched = np.bincount(codes, hits.astype(np.float64), len(names)).astype(np.float64)[:, None]
+    compared = np.bincount(codes, minlength=len(names)).astype(np.float64)[:, None]
+    low, high = _interval(matched, compared, 0)
     return Calibration(threshold, fpir, source, low, high, len(best), *enrolled)
 
 
-def from_card(
-    thresholds: Mapping[str, float], purpose: str, rate: float, size: tuple[int, int]
-) -> Calibration:
-    """The model card's threshold for "verify" (keys fmr_RATE) or "query" (fpir_RATE_PEOPLE).
+def fit_odds(mated: Floats, non_mated: Floats) -> tuple[float, float] | None:
+    """The log odds of "one person" as a line over similarity: (slope, intercept).
+
+    Logistic regression (Platt scaling) with both kinds weighted alike, so that the prior odds are even; for
+    prior odds o, add log(o) to the intercept.
+
+    Args:
+        mated, non_mated: cosines of pairs of one person, and of different people.
+    Returns: None where there are no mated pairs, or where similarity does not rise with them.
+    """
+    if not len(mated) or not len(non_mated):
+        return None
+    from sklearn.linear_model import LogisticRegression
+
+    kept = non_mated[:: max(1, len(non_mated) // MOST_FOR_ODDS)]
+    scores = np.concatenate([mated, kept]).astype(np.float64)[:, None]
+    same = np.repeat([True, False], [len(mated), len(kept)])
+    fitted = LogisticRegression(class_weight="balanced", C=1e6).fit(scores, same)
+    slope, intercept = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+    return (slope, intercept) if slope > 0 else None
+
+
+def from_card(card: Card, purpose: str, rate: float, size: tuple[int, int]) -> Calibration:
+    """The model card's threshold for "verify" or "query", read between its rates and gallery sizes.
 
     Args:
         size: (people, templates) enrolled. The card's sizes count one template a person, and every further
-            template is another chance for a stranger, so the card is read at the number of templates.
-    Raises: GalleryError: the card has no threshold for this rate.
+            template is another chance for a stranger, so the card is read at the number of templates; beyond
+            its largest gallery the threshold goes on growing with the logarithm of the size.
+    Raises: GalleryError: the card does not reach to this rate.
     """
-    kind = {"verify": "fmr", "query": "fpir"}[purpose]
-    found = {}
-    for key, value in thresholds.items():
-        name, *numbers = key.split("_")
-        if name == kind and math.isclose(float(numbers[0]), rate):
-            found[int(numbers[1]) if kind == "fpir" else 0] = float(value)
-    if not found:
+    kind = KINDS[purpose]
+    entries = card.of_kind(kind)
+    rates = sorted({entry.rate for entry in entries})
+    if not rates or not rates[0] * (1 - 1e-9) <= rate <= rates[-1] * (1 + 1e-9):
+        reach = f"only for {rates[0]:g} to {rates[-1]:g}" if rates else "none"
         raise GalleryError(
-            f"The model's card has no threshold for {kind.upper()} {rate:g}. Calibrate on a folder of photos "
-            "of people: recog calibrate FOLDER; or pass --threshold."
+            f"The model's card has no threshold for {kind.upper()} {rate:g} ({reach}). Calibrate on a folder "
+            "of photos of people: recog calibrate FOLDER; or pass --threshold."
         )
-    if kind == "fmr":
-        return Calibration(found[0], rate, CARD)
-    wanted = max(size[1], 1)
-    fitting = min((people for people in found if people >= wanted), default=max(found))
-    return Calibration(found[fitting], rate, CARD, people=fitting, templates=fitting)
+    templates = max(size[1], 1) if purpose == "query" else 0
+    levels = [_at_size([e for e in entries if e.rate == level], templates) for level in rates]
+    threshold = float(np.interp(math.log(rate), np.log(rates), levels))
+    low, high = _relative_interval(entries, rate, templates)
+    odds = card.odds if purpose == "verify" and card.odds else (None, None)
+    sized = (None, None) if purpose == "verify" else (templates, templates)
+    return Calibration(threshold, rate, CARD, low, high, card.comparisons, *sized, *odds)
 
 
-def _table(ends: tuple[NDArray[np.int64], NDArray[np.int64]], values: NDArray[np.generic]) -> Floats:
+def _at_size(entries: Sequence[CardEntry], templates: int) -> float:
+    """The threshold of one rate for a gallery of this many templates."""
+    known = sorted((math.log(max(entry.size, 1)), entry.threshold) for entry in entries)
+    places, values = zip(*known, strict=True)
+    wanted = math.log(max(templates, 1))
+    if wanted <= places[-1] or len(places) == 1:
+        return float(np.interp(wanted, places, values))
+    slope = (values[-1] - values[-2]) / (places[-1] - places[-2])
+    return float(values[-1] + max(slope, 0.0) * (wanted - places[-1]))
+
+
+def _relative_interval(
+    entries: Sequence[CardEntry], rate: float, templates: int
+) -> tuple[float | None, float | None]:
+    """The interval of the card's nearest entry, in proportion to the rate."""
+
+    def distance(entry: CardEntry) -> float:
+        sizes = abs(math.log(max(entry.size, 1)) - math.log(max(templates, 1)))
+        return abs(math.log(entry.rate) - math.log(rate)) + sizes
+
+    nearest = min(entries, key=distance)
+    if nearest.interval is None:
+        return None, None
+    low, high = (bound / nearest.rate * rate for bound in nearest.interval)
+    return low, high
+
+
+def _table(
+    ends: tuple[NDArray[np.int64], NDArray[np.int64]], values: NDArray[np.generic], people: int
+) -> Floats:
     """(P, P) sums of values over pairs of people."""
-    people = int(max(ends[0].max(), ends[1].max())) + 1
     flat = np.bincount(ends[0] * people + ends[1], values.astype(np.float64), people**2)
     return flat.astype(np.float64).reshape(people, people)
 

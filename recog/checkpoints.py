@@ -24,7 +24,9 @@ from recog.errors import CheckpointError, ModelNotFound, WriteFailed
 
 FORMAT = 1
 # The description of a model does not change what it computes: it stays out of the digest.
-DESCRIPTIVE = frozenset({"card", "name", "thresholds", "training"})
+DESCRIPTIVE = frozenset(
+    {"card", "name", "thresholds", "intervals", "odds", "comparisons", "mirror", "training"}
+)
 
 
 @dataclass(frozen=True)

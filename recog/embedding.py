@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from recog import checkpoints
+from recog.cards import Card
+from recog.catalogue import FACENET, HUB, LOCAL, bundled_path, named_models
 from recog.device import resolve
 from recog.errors import DataError, ModelNotFound
-from recog.models import FACENET, HUB_PREFIXES, bundled_path, create_network, named_models, pretrained_network
+from recog.models import create_network, pretrained_network
 
 KIND = "embedder"
 BATCH = 32  # crops a forward pass in `embed`: larger gains nothing on a CPU and costs memory
@@ -53,7 +55,7 @@ class Embedder:
         """
         place = resolve(device)
         text = str(name)
-        if text.startswith((FACENET, *HUB_PREFIXES)):
+        if text.startswith((FACENET, HUB, LOCAL)):
             network, config = pretrained_network(text)
             architecture = getattr(network, "pretrained_cfg", {}).get("architecture") or text
             digest = _digest(network, {**config, "backbone": architecture})  # wherever the folder lies
@@ -73,9 +75,9 @@ class Embedder:
         return cls(network, config, digest=_digest(network, config), name=name, device=device)
 
     @property
-    def thresholds(self) -> dict[str, float]:
-        """The model card's cosine thresholds, for galleries that are not calibrated."""
-        return dict(self.config.get("thresholds") or {})
+    def card(self) -> Card:
+        """What is known of strangers under this model, for galleries that are not calibrated."""
+        return Card.of_config(self.config)
 
     def save(self, path: Path | str, *, dtype: torch.dtype | None = None) -> str:
         """Write a checkpoint that `load` reads; returns the digest of what was stored."""

@@ -8,9 +8,11 @@
     ├── ImageError             a photo cannot be read
     ├── FaceError
     │   ├── NoFaceFound        detection found nothing to work with
-    │   └── SeveralFaces       one face was needed and there were more
+    │   ├── SeveralFaces       one face was needed and there were more
+    │   └── PoorQuality        the face is worse than was asked for
     ├── ModelError
     │   ├── ModelNotFound      no model of this name, or its weights are not here
+    │   │   └── FetchFailed    they could not be downloaded, or are not what they should be
     │   ├── ModelMismatch      two models whose embeddings cannot be compared
     │   └── CheckpointError    a weights file is damaged or of another kind
     ├── GalleryError           the gallery file cannot be used
@@ -67,6 +69,10 @@ class NoFaceFound(FaceError):
     """Detection found no face."""
 
 
+class PoorQuality(FaceError):
+    """The face scores less than the quality that was asked for."""
+
+
 class SeveralFaces(FaceError):
     """One face was needed and the photo shows more."""
 
@@ -77,6 +83,10 @@ class ModelError(RecogError):
 
 class ModelNotFound(ModelError):
     """No model of this name, or its weights are not on this machine."""
+
+
+class FetchFailed(ModelNotFound):
+    """Weights could not be downloaded, or what came has another digest than it should have."""
 
 
 class ModelMismatch(ModelError):

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from recog import images, quality
 from recog.alignment import align
+from recog.cards import Card
 from recog.errors import FaceError, ImageError, NoFaceFound, SeveralFaces
 from recog.images import Source
+from recog.quality import Quality
 from recog.types import Box, Face
 
 Crops = NDArray[np.uint8]  # (B, S, S, 3), RGB
@@ -38,8 +40,8 @@ class EmbedderLike(Protocol):
     @property
     def image_size(self) -> int: ...
     @property
-    def thresholds(self) -> dict[str, float]: ...
-    def embed(self, crops: Crops, /) -> NDArray[np.float32]: ...
+    def card(self) -> Card: ...
+    def embed(self, crops: Crops, /, flip: bool = True) -> NDArray[np.float32]: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +49,7 @@ class Seen:
     """The faces of one photo."""
 
     faces: tuple[Face, ...]
-    qualities: tuple[float, ...]  # 0..1
+    qualities: tuple[Quality, ...]
     embeddings: NDArray[np.float32]  # (B, D) unit vectors
 
 
@@ -94,13 +96,17 @@ class FaceReader:
             crops = np.zeros((len(faces), size, size, 3), np.uint8)
             for i, face in enumerate(faces):
                 crops[i] = align(image, face.landmarks, size)
-            qualities = tuple(quality.score(face, crop) for face, crop in zip(faces, crops, strict=True))
+            as_taken = crops
             if self._repair is not None and len(crops):
                 crops = self._repair(crops)
-            return Seen(tuple(faces), qualities, self._embedder.embed(crops))
+            vectors, mirrored = both_ways(self._embedder, crops)
+            usual = self._embedder.card.mirror
+            found = zip(faces, as_taken, mirrored.tolist(), strict=True)
+            marks = tuple(quality.of_face(face, crop, cosine, usual) for face, crop, cosine in found)
+            return Seen(tuple(faces), marks, vectors)
 
-    def only_face(self, photo: Source, largest: bool) -> tuple[float, NDArray[np.float32]]:
-        """Quality (0..1) and vector (D,) of the only face of a photo.
+    def only_face(self, photo: Source, largest: bool) -> tuple[Quality, NDArray[np.float32]]:
+        """Quality and vector (D,) of the only face of a photo.
 
         Args:
             largest: of several faces take the largest.
@@ -138,6 +144,17 @@ class FaceReader:
             np.array([row[3] for row in rows], np.float32).reshape(-1, self._embedder.embedding_size),
             tuple(failed),
         )
+
+
+def both_ways(embedder: EmbedderLike, crops: Crops) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Embed crops and their mirror images, at the price of `embed` with flip.
+
+    Returns: (B, D) unit vectors, both images averaged, and (B,) the cosine between the two.
+    """
+    one, other = embedder.embed(crops, flip=False), embedder.embed(crops[:, :, ::-1], flip=False)
+    joined = one + other
+    length = np.maximum(np.linalg.norm(joined, axis=1, keepdims=True), 1e-12)
+    return (joined / length).astype(np.float32), (one * other).sum(axis=1)
 
 
 def reason(error: Exception, photo: Source) -> str:

@@ -219,7 +219,7 @@ class Gallery:
         """Store a threshold for "verify" or "query"."""
         query = (
             f"INSERT OR REPLACE INTO calibration ({CALIBRATION}, purpose, digest) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            f"VALUES ({', '.join('?' * (len(fields(Calibration)) + 2))})"
         )
         self._rows(query, *astuple(calibration), purpose, digest)
 

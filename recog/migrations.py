@@ -40,4 +40,9 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             digest TEXT NOT NULL            -- of the model that gave the scores
         )""",
     ),
+    (
+        # P(same person | similarity) = 1 / (1 + exp(-(slope * similarity + intercept))), at even odds
+        "ALTER TABLE calibration ADD COLUMN slope REAL",
+        "ALTER TABLE calibration ADD COLUMN intercept REAL",
+    ),
 )

@@ -10,8 +10,6 @@ A name is one of
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import timm
@@ -19,78 +17,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from recog import fetching
+from recog.catalogue import FACENET, HUB, LOCAL, named_models
 from recog.errors import ConfigError, ModelNotFound
 
-WEIGHTS = Path(__file__).parent / "weights"
-FACENET = "facenet-pytorch:"
-HUB_PREFIXES = ("hf-hub:", "local-dir:")
 HEADS = ("timm", "gdc")
-
-
-@dataclass(frozen=True, slots=True)
-class ModelCard:
-    """What is known of a named model before it is loaded."""
-
-    name: str
-    source: str
-    licence: str
-    embedding_size: int
-    image_size: int  # px, square
-    note: str
-
-
-CARDS = (
-    ModelCard(
-        "recog-s",
-        "bundled",
-        "non-commercial research (trained on CelebA crops)",
-        128,
-        112,
-        "trained from scratch here; figures in recog/weights/recog-s.md",
-    ),
-    ModelCard(
-        "facenet-pytorch:vggface2",
-        "facenet-pytorch release files (download)",
-        "MIT code; VGGFace2 is non-commercial research",
-        512,
-        160,
-        "InceptionResnetV1, published LFW 99.65 %",
-    ),
-    ModelCard(
-        "facenet-pytorch:casia-webface",
-        "facenet-pytorch release files (download)",
-        "MIT code; CASIA-WebFace is non-commercial research",
-        512,
-        160,
-        "InceptionResnetV1, published LFW 99.05 %",
-    ),
-    ModelCard(
-        "hf-hub:gaunernst/convnext_atto.cosface_ms1mv3",
-        "Hugging Face hub (download)",
-        "MS1MV3 is non-commercial research",
-        512,
-        112,
-        "published LFW 99.68 %",
-    ),
-    ModelCard(
-        "hf-hub:gaunernst/vit_tiny_patch8_112.cosface_ms1mv3",
-        "Hugging Face hub (download)",
-        "MS1MV3 is non-commercial research",
-        512,
-        112,
-        "published LFW 99.77 %",
-    ),
-)
-
-
-def named_models() -> dict[str, ModelCard]:
-    """The models that can be asked for by name."""
-    return {card.name: card for card in CARDS}
-
-
-def bundled_path(name: str = "recog-s") -> Path:
-    """Where the package keeps the weights of a bundled model."""
-    return WEIGHTS / f"{name}.safetensors"
 
 
 class DepthwiseHead(nn.Module):
@@ -167,12 +98,14 @@ def create_network(config: Mapping[str, Any]) -> nn.Module:
 def pretrained_network(name: str) -> tuple[nn.Module, dict[str, Any]]:
     """A network whose weights come with its name, and the configuration that describes it.
 
-    Raises: ModelNotFound: the weights cannot be had (offline, no such folder).
+    What `recog models list` names is fetched if it is not here; what is here is loaded without a network.
+
+    Raises: ModelNotFound: the weights cannot be had (offline, no such folder); WriteFailed.
     """
     if name.startswith(FACENET):
         config = {"backbone": name, "embedding_size": 512, "image_size": 160, "mean": 0.5, "std": 128 / 255}
         return _facenet(name.removeprefix(FACENET)), config
-    network = _timm(name, pretrained=True)
+    network = _timm(_present(name), pretrained=True)
     described = network.pretrained_cfg
     config = {
         "backbone": name,
@@ -182,6 +115,21 @@ def pretrained_network(name: str) -> tuple[nn.Module, dict[str, Any]]:
         "std": list(described.get("std", (0.5, 0.5, 0.5))),
     }
     return network, config
+
+
+def _present(name: str) -> str:
+    """What timm should load: of a hub model that is here its folder, for then timm does not ask the hub."""
+    if not name.startswith(HUB):
+        return name
+    _fetch_if_named(name)
+    folder = fetching.hub_folder(name)
+    return f"{LOCAL}{folder}" if folder else name
+
+
+def _fetch_if_named(name: str) -> None:
+    card = named_models().get(name)
+    if card and not fetching.located(card):
+        fetching.fetch(name)
 
 
 def _timm(name: str, *, pretrained: bool = False, **options: Any) -> Any:
@@ -202,12 +150,13 @@ def _timm(name: str, *, pretrained: bool = False, **options: Any) -> Any:
 def _facenet(weights: str | None) -> nn.Module:
     from facenet_pytorch import InceptionResnetV1
 
+    _fetch_if_named(f"{FACENET}{weights}")
     try:
         network: nn.Module = InceptionResnetV1(pretrained=weights)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # no such name; or torch's and the unpickler's own, for a damaged file
         raise ModelNotFound(
             f"{FACENET}{weights}: weights cannot be loaded ({_first_line(error)}). Names are vggface2 and "
-            "casia-webface; they are fetched once and need a network connection for that."
+            f"casia-webface; `recog models fetch {FACENET}{weights}` fetches them and checks what is here."
         ) from error
     return network
 

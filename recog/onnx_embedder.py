@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from recog.cards import Card
 from recog.errors import ConfigError, DataError, ModelNotFound
 
 
@@ -41,7 +42,7 @@ class OnnxEmbedder:
         self.name = file.name
         self.mean, self.scale, self.bgr = mean, scale, bgr
         self._session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-        self.thresholds: dict[str, float] = {}  # an ONNX file carries no card: calibrate
+        self.card = Card()  # an ONNX file says nothing of strangers: calibrate
         self._input = self._session.get_inputs()[0]
         shapes = [tuple(port.shape) for port in (self._input, self._session.get_outputs()[0])]
         image, vector = shapes

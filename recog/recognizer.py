@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recog import calibration, images, photos
-from recog.errors import DataError, FaceError, ImageError
+from recog.errors import DataError, FaceError, GalleryError, ImageError, PoorQuality
 from recog.faces import Crops, DetectorLike, EmbedderLike, Embeddings, FaceReader, reason, several
 from recog.gallery import Gallery
 from recog.images import Source
 from recog.index import SearchIndex
+from recog.quality import POOR, Quality
 from recog.records import Calibration, Model, Person, Template, spelled
-from recog.types import Answer, Candidate, Enrollment, Face, Verification
+from recog.types import Answer, Candidate, Enrollment, Face, TrackAnswer, Verification, verdict
+
+if TYPE_CHECKING:
+    from recog.video import VideoSource
 
 logger = logging.getLogger(__name__)
 
@@ -103,12 +108,22 @@ class Recognizer:
 
     # ---------------------------------------------------------------- people
 
-    def enroll(self, name: str, photos: Source | Iterable[Source], *, largest: bool = False) -> Enrollment:
+    def enroll(
+        self,
+        name: str,
+        photos: Source | Iterable[Source],
+        *,
+        largest: bool = False,
+        min_quality: float = 0.0,
+    ) -> Enrollment:
         """Add photos of a person; all that can be used, or an account of why not.
+
+        Poor photos (`recog.quality.POOR`) are taken with a warning.
 
         Args:
             photos: paths, bytes or arrays, each showing one face.
             largest: of several faces take the largest instead of failing the photo.
+            min_quality: photos whose face scores less (0..1, see `recog.quality`) fail.
         Returns: how many templates were added, how many photos were there already, and which failed and why
             (look at `failed`: unusable photos do not raise).
         Raises: ConfigError: not a name; ModelMismatch; GalleryError.
@@ -123,7 +138,7 @@ class Recognizer:
                     known += 1
                 else:
                     self._warn_of_other_names(name, photo, digest)
-                    templates.append(self._template(photo, digest, largest))
+                    templates.append(self._template(photo, digest, largest, min_quality))
             except (ImageError, FaceError) as error:
                 failed.append((images.name_of(photo), reason(error, photo)))
         added = self.gallery.add(name, templates, self._model)
@@ -163,7 +178,25 @@ class Recognizer:
             return [Answer(name, "no_face", threshold=limit)]
         found = self._index.search(seen.embeddings, k)
         parts = zip(seen.faces, seen.qualities, found, strict=True)
-        return [_answer(name, face, mark, tuple(candidates), limit) for face, mark, candidates in parts]
+        return [_answer(name, face, mark, candidates, limit) for face, mark, candidates in parts]
+
+    def query_video(
+        self, source: VideoSource, k: int = 5, *, threshold: float | None = None, fps: float = 5.0
+    ) -> Iterator[TrackAnswer]:
+        """Who is on this video? One answer a track (a face followed by overlap), when the track ends.
+
+        A video that cannot be read or shows no face gives one answer of status "error" or "no_face".
+
+        Args:
+            source: a video file, or the number of a camera.
+            k, threshold: as in `query`; a track is compared by the mean of its best faces.
+            fps: frames a second that are looked at.
+        Raises: GalleryError: as in `query`; ConfigError, with the first answer: k < 1, or fps is not above 0.
+        """
+        from recog import watch  # with scipy: what photos do not need
+
+        limit = self.threshold("query").threshold if threshold is None else threshold
+        return watch.answers(source, self.faces, lambda probes: self._index.search(probes, k), limit, fps)
 
     def verify(
         self, first: Source, second: Source, *, threshold: float | None = None, largest: bool = False
@@ -175,7 +208,17 @@ class Recognizer:
         limit = self.threshold("verify").threshold if threshold is None else threshold
         a, b = (self.faces.only_face(photo, largest)[1] for photo in (first, second))
         similarity = float(a @ b)
-        return Verification(similarity >= limit, similarity, limit)
+        return Verification(similarity >= limit, similarity, limit, self.probability(similarity))
+
+    def probability(self, similarity: float) -> float | None:
+        """Probability (0..1) that two faces this alike are one person, at even prior odds.
+
+        None: neither the gallery's calibration nor the model's card says.
+        """
+        try:
+            return self.threshold("verify").probability(similarity)
+        except GalleryError:
+            return None
 
     def embed(self, photos: Source | Iterable[Source], *, largest: bool = False) -> Embeddings:
         """The vectors of all faces on these photos; with `largest`, of one face a photo."""
@@ -192,7 +235,7 @@ class Recognizer:
         stored = self.gallery.calibration(purpose, self.embedder.digest)
         if stored is None or stored.source == calibration.CARD:  # the card is read at the present size
             rate = stored.rate if stored else calibration.RATES[purpose]
-            stored = calibration.from_card(self.embedder.thresholds, purpose, rate, size)
+            stored = calibration.from_card(self.embedder.card, purpose, rate, size)
         if stored.templates and size[1] > GROWTH_WORTH_A_WARNING * stored.templates:
             self._warn_of_growth(stored.templates, size[1])
         return stored
@@ -215,7 +258,7 @@ class Recognizer:
         Raises: DataError: no usable photos; TooFewPairs: too few for these rates; GalleryError: no such card.
         """
         if folder is None:
-            size, card = self._size(), self.embedder.thresholds
+            size, card = self._size(), self.embedder.card
             found = {
                 "verify": calibration.from_card(card, "verify", fmr, size),
                 "query": calibration.from_card(card, "query", fpir, size),
@@ -291,25 +334,23 @@ class Recognizer:
         counts = [person.templates for person in self.list()]
         return len(counts), sum(counts)
 
-    def _template(self, photo: Source, digest: str, largest: bool) -> Template:
+    def _template(self, photo: Source, digest: str, largest: bool, min_quality: float) -> Template:
         mark, embedding = self.faces.only_face(photo, largest)
-        return Template(embedding, digest, round(mark, 4), "repaired" if self.faces.repairs else "photo")
+        name, score = images.name_of(photo), mark.score
+        part, value = mark.weakest
+        if score < min_quality:
+            raise PoorQuality(
+                f"{name}: quality {score:.2f} is under {min_quality:g}, weakest in {part} ({value:.2f}). "
+                "Use a larger, sharper, frontal photo, or a lower --min-quality."
+            )
+        if score < POOR:
+            logger.warning("%s: poor quality %.2f, weakest in %s (%.2f)", name, score, part, value)
+        return Template(embedding, digest, round(score, 4), "repaired" if self.faces.repairs else "photo")
 
 
-def _answer(name: str | None, face: Face, mark: float, found: tuple[Candidate, ...], limit: float) -> Answer:
-    best = found[0] if found else None
-    matched = best is not None and best.similarity >= limit
-    return Answer(
-        photo=name,
-        status="match" if matched else "unknown",
-        box=face.box,
-        confidence=face.confidence,
-        quality=mark,
-        identity=best.identity if best and matched else None,
-        similarity=best.similarity if best else None,
-        threshold=limit,
-        candidates=found,
-    )
+def _answer(name: str | None, face: Face, mark: Quality, found: list[Candidate], limit: float) -> Answer:
+    judged = verdict(found, limit)
+    return Answer(photo=name, box=face.box, confidence=face.confidence, quality=mark.score, **judged)
 
 
 def _load_embedder(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +60,17 @@ class Calibration:
     comparisons: int | None = None  # non-mated comparisons
     people: int | None = None  # enrolled then
     templates: int | None = None
+    slope: float | None = None  # of the log odds of one person, per unit of cosine ("verify")
+    intercept: float | None = None
+
+    def probability(self, similarity: float) -> float | None:
+        """Probability (0..1) that two faces this alike are one person, where both were as likely before.
+
+        None: nothing was fitted. Prior odds other than even shift it: see `recog.calibration.fit_odds`.
+        """
+        if self.slope is None or self.intercept is None:
+            return None
+        return 1 / (1 + math.exp(-(self.slope * similarity + self.intercept)))
 
     def to_json(self) -> dict[str, Any]:
         """The object that `recog calibrate --json` prints, less its purpose."""

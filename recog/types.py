@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 if TYPE_CHECKING:  # `recog --help` reads this module: numpy would be a third of its time
     import numpy as np
@@ -68,16 +69,74 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class TrackAnswer(Answer):
+    """What the gallery says of one face followed through a video, or of a video without any.
+
+    `photo` is the video's name; box, confidence and quality are of the track's best sighting.
+    """
+
+    start: float | None = None  # seconds of the first sighting
+    end: float | None = None  # seconds of the last
+    best: float | None = None  # seconds of the one with the highest quality
+    sightings: int = 0  # in how many of the frames that were looked at
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `recog query --video --json` prints."""
+        times = {"start": self.start, "end": self.end, "best": self.best}
+        answer = Answer.to_json(self)  # not super(): slots make a second class
+        return {
+            "video": answer.pop("photo"),
+            **{name: None if time is None else round(time, 3) for name, time in times.items()},
+            "sightings": self.sightings,
+            **answer,
+        }
+
+
+class Verdict(TypedDict):
+    """The part of an answer that follows from the candidates and the threshold."""
+
+    status: Status
+    identity: str | None
+    similarity: float | None
+    threshold: float
+    candidates: tuple[Candidate, ...]
+
+
+def verdict(found: Sequence[Candidate], limit: float) -> Verdict:
+    """Match or unknown.
+
+    Args:
+        found: best first; may be empty.
+        limit: cosine from which the best is a match.
+    """
+    best = found[0] if found else None
+    matched = best is not None and best.similarity >= limit
+    return {
+        "status": "match" if matched else "unknown",
+        "identity": best.identity if best and matched else None,
+        "similarity": best.similarity if best else None,
+        "threshold": limit,
+        "candidates": tuple(found),
+    }
+
+
+@dataclass(frozen=True, slots=True)
 class Verification:
     """Whether two photos show one person."""
 
     same: bool
     similarity: float  # cosine, -1..1
     threshold: float  # cosine
+    probability: float | None = None  # that they are one person, 0..1, at even prior odds; None: unknown
 
     def to_json(self) -> dict[str, Any]:
         """The object that `recog verify --json` prints."""
-        return {"same": self.same, "similarity": self.similarity, "threshold": self.threshold}
+        return {
+            "same": self.same,
+            "similarity": self.similarity,
+            "threshold": self.threshold,
+            "probability": self.probability,
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from recog.alignment import template
+from recog.cards import Card
 from recog.gallery import Gallery
 from recog.recognizer import Recognizer
 from recog.types import Face
@@ -29,6 +30,10 @@ class ColourEmbedder:
         self.embedding_size = 2
         self.image_size = 16
         self.thresholds = {"fmr_1e-3": 0.9, "fpir_1e-2_100": 0.95}
+
+    @property
+    def card(self) -> Card:
+        return Card.of_config({"thresholds": self.thresholds})
 
     def embed(self, crops: NDArray[np.uint8], flip: bool = True) -> NDArray[np.float32]:
         colours = crops[..., :2].mean(axis=(1, 2)) + 1e-6

@@ -22,6 +22,10 @@ OWNERS = {
     "faiss": ("recog.index",),
     "facenet_pytorch": ("recog.detection", "recog.models"),
     "timm": ("recog.models", "recog.training."),
+    "accelerate": ("recog.training.processes",),
+    "huggingface_hub": ("recog.fetching",),
+    "requests": ("recog.fetching",),
+    "onnxruntime": ("recog.onnx_embedder", "benchmarks.timing"),
     "click": ("recog.cli.", "generative.cli.", "benchmarks.cli."),
 }
 

@@ -13,9 +13,9 @@ from PIL import Image
 
 from recog import images
 from recog.alignment import TEMPLATE, align, similarity
+from recog.catalogue import bundled_path
 from recog.cli import main
 from recog.detection import Detector
-from recog.models import bundled_path
 from recog.recognizer import Recognizer
 
 DATA = Path(__file__).parent.parent.parent / "shared" / "data"

@@ -11,7 +11,10 @@ COMMANDS = {
     "Benchmarks": {
         "verify": Command("benchmarks.cli.verify:verify", "Same person or not, on a list of pairs."),
         "identify": Command("benchmarks.cli.identify:identify", "Who is it, and refuse strangers."),
+        "openset": Command("benchmarks.cli.openset:openset", "Misses and false alarms by gallery size."),
+        "quality": Command("benchmarks.cli.quality:quality", "Does refusing poor photos lower misses?"),
         "augment": Command("benchmarks.cli.augment:augment", "What synthetic faces do to recognition."),
+        "backbones": Command("benchmarks.cli.backbones:backbones", "Which backbone learns most in short."),
         "report": Command("benchmarks.cli.report:report", "Render measured rows as tables and plots."),
     }
 }

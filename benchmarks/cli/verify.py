@@ -13,6 +13,8 @@ from recog.cli.options import device_option, json_option
 if TYPE_CHECKING:
     from benchmarks.exams import Exam
 
+DAMAGES = ("lowres8", "occlusion30", "motion15")  # see benchmarks.damages
+
 
 @click.command()
 @click.option("--images", type=path_type, required=True, help="Folder of photos, one sub-folder a person.")
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 @click.option("--aligned", is_flag=True, help="The photos are aligned crops already.")
 @roles_option
 @click.option("--role", help="With --all-pairs: only people of this role.")
+@click.option("--damage", type=click.Choice(DAMAGES), help="Damage aligned crops before they are embedded.")
 @click.option("--model", default="bundled", show_default=True, help="Name, weights file, or .onnx file.")
 @click.option("--onnx-mean", default=127.5, show_default=True, help="ONNX: subtracted from pixels 0..255.")
 @click.option("--onnx-scale", default=128.0, show_default=True, help="ONNX: what the rest is divided by.")
@@ -37,6 +40,7 @@ def verify(
     all_pairs: bool,
     landmarks: Path | None,
     aligned: bool,
+    damage: str | None,
     roles: Path | None,
     role: str | None,
     model: str,
@@ -66,10 +70,13 @@ def verify(
         raise click.UsageError("--all-pairs takes aligned crops: leave out --landmarks.")
     if aligned and landmarks is not None:
         raise click.UsageError("Aligned crops need no --landmarks.")
+    if damage is not None and not (aligned or all_pairs):
+        raise click.UsageError("--damage is for aligned crops: pass --aligned or --all-pairs.")
     if (roles is None) != (role is None) or (roles is not None and not all_pairs):
         raise click.UsageError("--roles and --role go together, and with --all-pairs.")
 
     from benchmarks import rows
+    from benchmarks.damages import damaged
     from benchmarks.verification import verify as measure
     from recog.embedders import load_embedder
 
@@ -80,6 +87,8 @@ def verify(
         if pairs is None
         else _listed(images, pairs, size, landmarks, aligned, device)
     )
+    if damage is not None:
+        exam = damaged(exam, damage)
     measured = measure(exam, embedder, arm=name, resamples=resamples, device=device)
     print_rows(rows.append_all(out, measured), as_json)
 

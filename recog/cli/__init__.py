@@ -23,7 +23,7 @@ COMMANDS = {
         "calibrate": Command("recog.cli.calibrate:calibrate", "Set the thresholds of a gallery."),
         "info": Command("recog.cli.system:info", "Describe a gallery."),
         "doctor": Command("recog.cli.system:doctor", "Check the installation and a gallery."),
-        "models": Command("recog.cli.models:models", "List and describe the models."),
+        "models": Command("recog.cli.models:models", "List, describe and fetch the models."),
     },
     "Training and synthesis": {
         "train": Command("recog.cli.training:train", "Train an embedder on a folder of crops."),

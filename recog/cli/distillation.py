@@ -55,6 +55,7 @@ from recog.cli.options import device_option, emit, json_option
 @click.pass_context
 def distill(
     context: click.Context,
+    /,
     folders: tuple[Path, ...],
     out: Path,
     recipe: str | None,

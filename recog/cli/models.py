@@ -12,7 +12,7 @@ from recog.cli.options import emit, json_option
 
 @click.group()
 def models() -> None:
-    """List and describe the models.
+    """List, describe and fetch the models.
 
     \b
     Example:
@@ -29,30 +29,68 @@ def list_models(as_json: bool) -> None:
     Example:
       recog models list --json
     """
-    from recog.models import named_models
+    from recog.catalogue import named_models
+    from recog.fetching import located
 
     for card in named_models().values():
-        emit(asdict(card), as_json, f"{card.name}  {card.embedding_size}-d  {card.licence}")
+        here = bool(located(card))
+        text = (
+            f"{card.image_size} px  {card.embedding_size}-d  {'here' if here else 'to fetch'}  {card.licence}"
+        )
+        emit({**asdict(card), "here": here}, as_json, f"{card.name}  {text}")
 
 
 @models.command()
 @click.argument("name")
 @json_option
 def show(name: str, as_json: bool) -> None:
-    """Show a model's source, licence and sizes.
+    """Show a model's source, licence, sizes and published figures.
 
     \b
     Example:
       recog models show recog-s
     """
-    from recog.errors import ModelNotFound
-    from recog.models import named_models
+    from recog.catalogue import card_named
+    from recog.fetching import located
 
-    cards = named_models()
-    card = cards.get("recog-s" if name == "bundled" else name)
-    if card is None:
-        raise ModelNotFound(f"{name!r}: no model of this name. Known: {', '.join(cards)}.")
-    emit(asdict(card), as_json, "\n".join(f"{key}: {value}" for key, value in asdict(card).items()))
+    card = card_named(name)
+    files = [str(path) for path in located(card)]
+    record = {**asdict(card), "here": bool(files), "files": files}
+    emit(record, as_json, "\n".join(f"{key}: {_plain(value)}" for key, value in record.items()))
+
+
+def _plain(value: object) -> object:
+    """A value of a card as people read it."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {entry:.2f}" for key, entry in value.items()) or "-"
+    if isinstance(value, list):
+        return ", ".join(value) or "-"
+    return value
+
+
+@models.command()
+@click.argument("name")
+@json_option
+def fetch(name: str, as_json: bool) -> None:
+    """Download a model, check its digest, and say where it lies.
+
+    A download that was interrupted goes on where it stopped. Loading needs no network afterwards.
+
+    \b
+    Example:
+      recog models fetch hf-hub:gaunernst/convnext_atto.cosface_ms1mv3
+    """
+    from recog.catalogue import card_named
+    from recog.fetching import fetch as fetch_model
+
+    card = card_named(name)
+    fetched = fetch_model(card.name)
+    record = {"name": card.name, "files": [str(path) for path in fetched.files], "sha256": fetched.sha256}
+    if card.source == "bundled":
+        click.echo(f"{card.name} comes with the package: nothing to fetch.", err=True)
+    elif not fetched.confirmed:
+        click.echo("No digest is known for these weights: compare the SHA-256 with one you trust.", err=True)
+    emit(record, as_json, "\n".join([*record["files"], f"sha256 {fetched.sha256}"]))
 
 
 @models.command()
@@ -80,5 +118,5 @@ def pack(
 
     size = Embedder.load(run, device="cpu").image_size
     embedder = write(run, out, name, chosen_crops(strangers, size, roles, role))
-    result = {"weights": str(out), "model": embedder.digest, "thresholds": embedder.thresholds}
-    emit(result, as_json, f"{out}  {embedder.digest[:12]}  {embedder.thresholds}")
+    result = {"weights": str(out), "model": embedder.digest, **embedder.card.to_config()}
+    emit(result, as_json, f"{out}  {embedder.digest[:12]}  {len(embedder.card.entries)} thresholds")

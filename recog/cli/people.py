@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,6 @@ from recog.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from recog.recognizer import Recognizer
     from recog.types import Enrollment
 
 
@@ -35,6 +33,13 @@ if TYPE_CHECKING:
     help="Enroll everyone in FOLDER: one sub-folder a person.",
 )
 @largest_option
+@click.option(
+    "--min-quality",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Refuse photos whose face scores less, 0..1.",
+)
 @gallery_option
 @model_option
 @device_option
@@ -44,6 +49,7 @@ def enroll(
     photos: tuple[str, ...],
     folder: Path | None,
     largest: bool,
+    min_quality: float,
     gallery: Path,
     model: str | None,
     device: str,
@@ -52,7 +58,7 @@ def enroll(
     """Add photos of a person to the gallery.
 
     PHOTO is a file, a folder, or - for paths on standard input. Each photo must show one face. A photo that
-    is enrolled already is skipped, so the same call can be repeated.
+    is enrolled already is skipped, so the same call can be repeated. Poor photos are named on standard error.
 
     \b
     Example:
@@ -73,9 +79,14 @@ def enroll(
     with Recognizer.open(gallery, model, device) as recognizer:
         for person, files in progress(people.items(), total=len(people), desc="enroll"):
             try:
-                _enroll(recognizer, person, files, largest, as_json, outcome)
+                result = recognizer.enroll(person, files, largest=largest, min_quality=min_quality)
             except ConfigError as error:  # a folder that bears no name must not stop the others
                 outcome.fail(person, str(error))
+                continue
+            outcome.done += result.added + result.skipped
+            for photo, why in result.failed:
+                outcome.fail(photo, why)
+            emit(result.to_json(), as_json, _summary(result))
     outcome.leave()
 
 
@@ -91,16 +102,6 @@ def people_of(folder: Path) -> dict[str, list[Path]]:
     if not people:
         raise DataError(f"{folder}: has no sub-folders. Put each person's photos in one that bears the name.")
     return people
-
-
-def _enroll(
-    recognizer: Recognizer, person: str, files: Iterable[Path], largest: bool, as_json: bool, outcome: Outcome
-) -> None:
-    result = recognizer.enroll(person, files, largest=largest)
-    outcome.done += result.added + result.skipped
-    for photo, why in result.failed:
-        outcome.fail(photo, why)
-    emit(result.to_json(), as_json, _summary(result))
 
 
 def _summary(result: Enrollment) -> str:

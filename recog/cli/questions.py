@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,16 +18,27 @@ from recog.cli.options import (
     json_option,
     largest_option,
     model_option,
-    photos_argument,
     threshold_option,
 )
 
 if TYPE_CHECKING:
+    from recog.recognizer import Recognizer
     from recog.types import Answer
 
 
 @click.command()
-@photos_argument
+@click.argument("photos", nargs=-1, metavar="[PHOTO]...")
+@click.option("--video", metavar="FILE", help="A video file instead of photos.")
+@click.option(
+    "--camera", metavar="N", type=click.IntRange(0), help="A camera instead of photos; 0 is the first."
+)
+@click.option(
+    "--fps",
+    default=5.0,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="Frames a second to look at, of a video or camera.",
+)
 @click.option("-k", default=5, show_default=True, type=click.IntRange(1), help="Candidates in each answer.")
 @threshold_option
 @gallery_option
@@ -36,6 +47,9 @@ if TYPE_CHECKING:
 @json_option
 def query(
     photos: tuple[str, ...],
+    video: str | None,
+    camera: int | None,
+    fps: float,
     k: int,
     threshold: float | None,
     gallery: Path,
@@ -45,46 +59,72 @@ def query(
 ) -> None:
     """Name each face on photos.
 
-    PHOTO is a file, a folder, or - for paths on standard input. Exit code 1 when no face matched anyone.
+    PHOTO is a file, a folder, or - for paths on standard input. Of a video or a camera, each face is followed
+    and named once, when it has gone; Ctrl-C ends a camera. Exit code 1 when no face matched anyone.
 
     \b
     Example:
       recog query party.jpg
       find photos -name '*.jpg' | recog query --json -
+      recog query --video door.mp4
+      recog query --camera 0 --json
     """
-    paths = expanded(photos)
+    source = video if camera is None else camera
+    if [bool(photos), video is not None, camera is not None].count(True) != 1:
+        raise click.UsageError("Give PHOTO..., --video FILE or --camera N: one of the three.")
+    paths = expanded(photos) if source is None else []
 
-    from recog.progress import progress
     from recog.recognizer import Recognizer
 
     outcome, matches = Outcome(), 0
     with Recognizer.open(gallery, model, device, create=False) as recognizer:
-        for photo in progress(paths, total=len(paths), desc="query"):
-            answers = recognizer.query(photo, k, threshold=threshold)
-            matches += sum(answer.status == "match" for answer in answers)
-            _report(answers, as_json, outcome)
+        answers: Iterable[Answer] = (
+            _on_photos(recognizer, paths, k, threshold)
+            if source is None
+            else recognizer.query_video(source, k, threshold=threshold, fps=fps)
+        )
+        for answer in answers:
+            matches += answer.status == "match"
+            _report(answer, as_json, outcome)
     outcome.leave(no=matches == 0)
 
 
-def _report(answers: Iterable[Answer], as_json: bool, outcome: Outcome) -> None:
-    for answer in answers:
-        if answer.status in ("error", "no_face"):
-            outcome.fail(answer.photo, answer.error or "no face found")
-            if as_json:
-                emit(answer.to_json(), True, "")
-        else:
-            outcome.done += 1
-            emit(answer.to_json(), as_json, _sentence(answer))
+def _on_photos(
+    recognizer: Recognizer, paths: list[Path], k: int, threshold: float | None
+) -> Iterator[Answer]:
+    from recog.progress import progress
+
+    for photo in progress(paths, total=len(paths), desc="query"):
+        yield from recognizer.query(photo, k, threshold=threshold)
+
+
+def _report(answer: Answer, as_json: bool, outcome: Outcome) -> None:
+    if answer.status in ("error", "no_face"):
+        outcome.fail(answer.photo, answer.error or "no face found")
+        if as_json:
+            emit(answer.to_json(), True, "")
+    else:
+        outcome.done += 1
+        emit(answer.to_json(), as_json, _sentence(answer))
 
 
 def _sentence(answer: Answer) -> str:
     x1, y1, x2, y2 = answer.box or (0, 0, 0, 0)
-    place = f"{answer.photo} [{x1:.0f} {y1:.0f} {x2:.0f} {y2:.0f}]"
+    place = f"{answer.photo}{_times(answer)} [{x1:.0f} {y1:.0f} {x2:.0f} {y2:.0f}]"
     if answer.similarity is None:
         return f"{place}: unknown (nobody is enrolled)"
     best = answer.candidates[0].identity
     name = answer.identity if answer.status == "match" else f"unknown, nearest {best}"
     return f"{place}: {name} (similarity {answer.similarity:.3f}, threshold {answer.threshold:.3f})"
+
+
+def _times(answer: Answer) -> str:
+    """Of a track: from when to when, and how often."""
+    from recog.types import TrackAnswer
+
+    if not isinstance(answer, TrackAnswer):
+        return ""
+    return f" {answer.start:.1f}-{answer.end:.1f} s, seen {answer.sightings} times,"
 
 
 @click.command()
@@ -120,7 +160,8 @@ def verify(
     with Recognizer.open(gallery if gallery.exists() else None, model, device) as recognizer:
         result = recognizer.verify(photo_a, photo_b, threshold=threshold, largest=largest)
     text = "same person" if result.same else "not the same person"
-    text += f" (similarity {result.similarity:.3f}, threshold {result.threshold:.3f})"
+    text += f" (similarity {result.similarity:.3f}, threshold {result.threshold:.3f}"
+    text += ")" if result.probability is None else f", probability {result.probability:.3f} at even odds)"
     emit(result.to_json(), as_json, text)
     if not result.same:
         click.get_current_context().exit(NO)

@@ -95,12 +95,13 @@ class SideLight(v2.Transform):  # type: ignore[misc]
         place = torch.linspace(-1, 1, inpt.shape[-1])
         along = place[None] * math.cos(params["angle"]) + place[:, None] * math.sin(params["angle"])
         gain = 1 + params["depth"] * along  # (S, S)
-        return (inpt.float() * gain).clamp(0, 255).round().to(inpt.dtype)
+        return cast(Tensor, (inpt.float() * gain).clamp(0, 255).round().to(inpt.dtype))
 
 
 def _through_jpeg(picture: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
     _, coded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1], np.uint8)
+    decoded = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
+    return decoded[..., ::-1]
 
 
 def line_kernel(reach: int, angle: float) -> Tensor:

@@ -194,7 +194,8 @@ def _averaged(config: RunConfig, network: nn.Module) -> AveragedModel | None:
     if not config.ema_halflife_kimg:
         return None
     decay = 0.5 ** (config.batch_size / (config.ema_halflife_kimg * 1000))
-    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    return AveragedModel(network, multi_avg_fn=average, use_buffers=True)
 
 
 def _optimizer(config: RunConfig, network: nn.Module, loss: nn.Module) -> torch.optim.Optimizer:

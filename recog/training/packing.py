@@ -9,16 +9,22 @@ import torch
 from numpy.typing import NDArray
 
 from recog import calibration, checkpoints
+from recog.cards import Card, CardEntry
 from recog.embedding import KIND, Embedder
 from recog.errors import DataError
+from recog.faces import both_ways
+from recog.records import Calibration
 from recog.training.data import CropSet
 
-GALLERY_SIZES = (10, 30, 100, 300)  # people, one template each
+FEWEST = 14  # people
+FMRS = (0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4)
+FPIRS = (0.1, 0.03, 0.01, 3e-3, 1e-3)
+GALLERY_SIZES = (1, 3, 10, 30, 100, 300)  # people, one template each
 DRAWS = 20  # random galleries a size
 
 
 def pack(run: Path | str, out: Path | str, name: str, strangers: CropSet, seed: int = 0) -> Embedder:
-    """Write `run`'s weights to `out` in float16, with thresholds measured on `strangers`.
+    """Write `run`'s weights to `out` in float16, with a card measured on `strangers`.
 
     Args:
         run: run directory or weights file.
@@ -28,46 +34,69 @@ def pack(run: Path | str, out: Path | str, name: str, strangers: CropSet, seed: 
     """
     trained = Embedder.load(run, device="cpu")
     tensors = {key: _rounded(value) for key, value in trained.network.state_dict().items()}
-    trained.network.load_state_dict(tensors)  # thresholds belong to the weights that are shipped
-    thresholds = card_thresholds(trained.embed(np.asarray(strangers.images)), strangers.labels, seed)
-    config = {**trained.config, "name": name, "thresholds": thresholds}
+    trained.network.load_state_dict(tensors)  # the card belongs to the weights that are shipped
+    card = measured_card(*both_ways(trained, np.asarray(strangers.images)), strangers.labels, seed)
+    config = {**trained.config, "name": name, **card.to_config()}
     checkpoints.save(out, kind=KIND, config=config, tensors=tensors, dtype=torch.float16)
     return Embedder.load(out, device="cpu")
 
 
-def card_thresholds(
-    embeddings: NDArray[np.float32], people: NDArray[np.int64], seed: int = 0
-) -> dict[str, float]:
-    """Cosine thresholds for FMR 1e-3 and, by gallery size, for FPIR 1e-2.
+def measured_card(
+    embeddings: NDArray[np.float32],
+    mirrored: NDArray[np.float32],
+    people: NDArray[np.int64],
+    seed: int = 0,
+) -> Card:
+    """Impostor statistics: thresholds by FMR and, by gallery size, by FPIR, with intervals; and the odds.
 
     Args:
         embeddings: (N, D) unit vectors of people the model does not know.
+        mirrored: (N,) cosine between each face and its mirror image.
         people: (N,) who each one is.
-    Returns: keys "fmr_0.001" and "fpir_0.01_PEOPLE".
+    Raises: DataError: fewer than 14 people; TooFewPairs: too few for the most lenient rate.
     """
-    verify = calibration.for_verify(embeddings, people, calibration.FMR, "card", seed)
-    found = {f"fmr_{calibration.FMR:g}": verify.threshold}
-    rng = np.random.default_rng(seed)
-    for size in GALLERY_SIZES:
-        if 2 * size > len(np.unique(people)) * 1.5:
-            continue
-        best = np.concatenate([_strangers_best(embeddings, people, size, rng) for _ in range(DRAWS)])
-        threshold = calibration.threshold_for_new(best, calibration.FPIR)
-        found[f"fpir_{calibration.FPIR:g}_{size}"] = threshold
-    if len(found) == 1:
-        raise DataError(f"{len(np.unique(people))} people are too few to set thresholds; give at least 14.")
-    return {key: round(value, 4) for key, value in found.items()}
+    known = len(np.unique(people))
+    if known < FEWEST:
+        raise DataError(f"{known} people are too few to set thresholds; give at least {FEWEST}.")
+    pairs = calibration.StrangerPairs.of(embeddings, people)
+    fmr = [
+        CardEntry("fmr", found.rate, 0, found.threshold, _interval(found))
+        for found in (pairs.threshold(rate, "card", seed) for rate in FMRS if rate * len(pairs.scores) >= 1)
+    ]
+    sizes = [size for size in GALLERY_SIZES if size <= 0.75 * known]
+    fpir = [entry for size in sizes for entry in _of_size(embeddings, people, size, seed)]
+    worst, median = np.quantile(mirrored, [0.01, 0.5])
+    return Card((*fmr, *fpir), pairs.odds, len(pairs.scores), (float(worst), float(median)))
+
+
+def _of_size(
+    embeddings: NDArray[np.float32], people: NDArray[np.int64], size: int, seed: int
+) -> list[CardEntry]:
+    """Thresholds by FPIR for random galleries of `size` people with one template each."""
+    rng = np.random.default_rng([seed, size])
+    draws = [_strangers_best(embeddings, people, size, rng) for _ in range(DRAWS)]
+    best, owners = (np.concatenate(parts) for parts in zip(*draws, strict=True))
+    entries = []
+    for rate in FPIRS:
+        if rate * len(best) >= 1:
+            found = calibration.for_query(best, owners, rate, "card", (size, size))
+            entries.append(CardEntry("fpir", rate, size, found.threshold, _interval(found)))
+    return entries
 
 
 def _strangers_best(
     embeddings: NDArray[np.float32], people: NDArray[np.int64], size: int, rng: np.random.Generator
-) -> NDArray[np.float32]:
-    """Best cosine of each stranger's photo to a random gallery of `size` people with one template each."""
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Best cosine of each stranger's photo to a random gallery, and whose photo it is."""
     enrolled = rng.choice(np.unique(people), size, replace=False)
     templates = [rng.choice(np.flatnonzero(people == person)) for person in enrolled]
     strangers = ~np.isin(people, enrolled)
     best: NDArray[np.float32] = (embeddings[strangers] @ embeddings[templates].T).max(axis=1)
-    return best
+    return best, people[strangers]
+
+
+def _interval(found: Calibration) -> tuple[float, float] | None:
+    return None if found.low is None or found.high is None else (found.low, found.high)
 
 
 def _rounded(tensor: torch.Tensor) -> torch.Tensor:

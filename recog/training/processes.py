@@ -73,7 +73,9 @@ class Processes:
             return part
         from torch.distributed.nn.functional import all_gather
 
-        return torch.cat(all_gather(part.contiguous()) if part.requires_grad else _plain_gather(part))
+        if not part.requires_grad:
+            return torch.cat(_plain_gather(part))
+        return torch.cat(all_gather(part.contiguous()))  # type: ignore[no-untyped-call]
 
     def wait(self) -> None:
         """Until all processes are here."""

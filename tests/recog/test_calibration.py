@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from recog import calibration
+from recog.cards import Card
 from recog.errors import ConfigError, GalleryError, TooFewPairs
 
 RNG = np.random.default_rng(0)
@@ -82,13 +83,50 @@ def test_no_hit_at_all_still_has_an_upper_bound() -> None:
     assert found.high == pytest.approx(1 - 0.025 ** (1 / 100), rel=1e-6)
 
 
-CARD = {"fmr_1e-3": 0.3, "fmr_1e-2": 0.2, "fpir_1e-2_100": 0.4, "fpir_1e-2_1000": 0.5}
+THRESHOLDS = {"fmr_1e-3": 0.3, "fmr_1e-2": 0.2, "fpir_1e-2_100": 0.4, "fpir_1e-2_1000": 0.5}
+CARD = Card.of_config({"thresholds": THRESHOLDS, "intervals": {"fmr_1e-3": [5e-4, 2e-3]}, "odds": [10, -3]})
+
+
+def test_the_card_is_read_between_its_rates() -> None:
+    for rate, threshold in {1e-3: 0.3, 1e-2: 0.2, 10**-2.5: 0.25}.items():
+        assert calibration.from_card(CARD, "verify", rate, (0, 0)).threshold == pytest.approx(threshold)
+    found = calibration.from_card(CARD, "verify", 1.5e-3, (0, 0))
+    assert (found.low, found.high) == pytest.approx((7.5e-4, 3e-3))  # of the nearest entry, in proportion
+    assert found.probability(0.3) == pytest.approx(0.5)
+    for rate in (5e-4, 0.02):
+        with pytest.raises(GalleryError, match=r"only for 0\.001 to 0\.01"):
+            calibration.from_card(CARD, "verify", rate, (0, 0))
+    with pytest.raises(GalleryError, match="FPIR"):
+        calibration.from_card(CARD, "query", 1e-3, (1, 1))
+    with pytest.raises(GalleryError, match="none"):
+        calibration.from_card(Card(), "query", 1e-3, (1, 1))
 
 
 def test_the_card_is_read_at_the_gallerys_size() -> None:
-    assert calibration.from_card(CARD, "verify", 1e-3, (0, 0)).threshold == 0.3
-    for templates, threshold in {0: 0.4, 100: 0.4, 101: 0.5, 1000: 0.5}.items():
-        assert calibration.from_card(CARD, "query", 1e-2, (50, templates)).threshold == threshold
-    assert calibration.from_card(CARD, "query", 1e-2, (50, 5000)).templates == 1000  # the largest there is
-    with pytest.raises(GalleryError, match="FPIR"):
-        calibration.from_card(CARD, "query", 1e-3, (1, 1))
+    sizes = {0: 0.4, 100: 0.4, 316: 0.45, 1000: 0.5, 10000: 0.6}  # beyond the largest it goes on growing
+    for templates, threshold in sizes.items():
+        found = calibration.from_card(CARD, "query", 1e-2, (50, templates))
+        assert found.threshold == pytest.approx(threshold, abs=1e-3)
+        assert found.templates == max(templates, 1)
+        assert found.probability(0.3) is None
+
+
+def test_odds_are_those_of_the_scores() -> None:
+    """Two normal distributions of equal spread: the log odds are exactly a line, known in closed form."""
+    rng = np.random.default_rng(0)
+    mated, non_mated = rng.normal(0.6, 0.2, 40_000), rng.normal(0.1, 0.2, 60_000)
+    found = calibration.fit_odds(mated, non_mated)
+    assert found is not None
+    assert found == pytest.approx(((0.6 - 0.1) / 0.04, -(0.6**2 - 0.1**2) / 0.08), rel=0.03)
+    assert calibration.fit_odds(mated[:0], non_mated) is None
+    assert calibration.fit_odds(non_mated, mated) is None  # a model that is wrong more often than right
+
+
+def test_a_folder_with_several_photos_a_person_gives_the_odds() -> None:
+    vectors, people = strangers(30, 3, 0.2)
+    found = calibration.for_verify(vectors, people, 0.01, "folder")
+    assert found.slope is not None
+    assert found.slope > 0
+    assert (found.probability(1.0) or 0) > 0.9 > 0.1 > (found.probability(-1.0) or 0)
+    alone = calibration.for_verify(*strangers(60, 1, 0.2), 0.05, "folder")
+    assert alone.probability(0.5) is None

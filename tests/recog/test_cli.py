@@ -161,6 +161,7 @@ def test_verify_answers_yes_or_no(call: Call, photo: Photo, gallery_path: Path) 
         "same": True,
         "similarity": pytest.approx(np.cos(np.radians(10)), abs=0.01),
         "threshold": 0.9,
+        "probability": None,
     }
     (other,) = objects(call("verify", a, c, "--json", code=1))
     assert not other["same"]

@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recog import quality
-from recog.alignment import template
 from recog.detection import Detector
 from recog.types import Face
 
@@ -83,19 +81,3 @@ def test_unsure_faces_are_dropped(detector: Detector, stub: OneFace, monkeypatch
     monkeypatch.setattr(detector, "min_confidence", 0.995)
     stub.answers = [True, True]
     assert detector.detect(np.zeros((100, 100, 3), np.uint8)) == []
-
-
-def test_quality_falls_with_each_defect() -> None:
-    rng = np.random.default_rng(0)
-    sharp, flat = rng.integers(0, 255, (112, 112, 3), dtype=np.uint8), np.full((112, 112, 3), 127, np.uint8)
-    good = Face((0, 0, 112, 112), template().astype(np.float32), 1.0)
-    turned = template()
-    turned[2, 0] = turned[0, 0]  # the nose under the left eye
-    small = Face(good.box, good.landmarks / 4, 1.0)
-    assert quality.score(good, sharp) > 0.95
-    assert quality.score(good, flat) == 0
-    assert quality.score(Face(good.box, turned.astype(np.float32), 1.0), sharp) < 0.5
-    assert quality.score(small, sharp) < quality.score(good, sharp)
-    assert quality.score(Face(good.box, good.landmarks, 0.5), sharp) == pytest.approx(
-        quality.score(good, sharp) * 0.5**0.25
-    )

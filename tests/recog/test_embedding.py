@@ -85,30 +85,37 @@ def test_preprocessing_is_part_of_the_digest(embedder: Embedder) -> None:
     assert np.abs(other.embed(CROPS) - embedder.embed(CROPS)).max() > 1e-4
 
 
-def test_face_model_of_a_local_folder(tmp_path: Path) -> None:
-    options = {
-        "num_classes": 16,
-        "img_size": 32,
-        "patch_size": 8,
-        "embed_dim": 24,
-        "depth": 1,
-        "num_heads": 2,
-    }
-    network = timm.create_model("vit_tiny_patch16_224", **options)
-    save_file(network.state_dict(), tmp_path / "model.safetensors")
+SMALL_VIT = {"num_classes": 16, "img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 1, "num_heads": 2}
+
+
+@pytest.mark.parametrize(
+    ("architecture", "options", "side"),
+    [("vit_tiny_patch16_224", SMALL_VIT, 32), ("convnext_atto", {"num_classes": 512, "patch_size": 2}, 112)],
+)
+def test_face_model_of_a_local_folder(
+    tmp_path: Path, architecture: str, options: dict[str, Any], side: int
+) -> None:
+    size = options["num_classes"]
+    folder = tmp_path / "model"
+    folder.mkdir()
+    network = timm.create_model(architecture, **options)
+    save_file(network.state_dict(), folder / "model.safetensors")
+    described = {"input_size": [3, side, side], "mean": [0.5] * 3, "std": [0.5] * 3, "num_classes": size}
     config = {
-        "architecture": "vit_tiny_patch16_224",
-        "num_classes": 16,
+        "architecture": architecture,
+        "num_classes": size,
+        "num_features": network.num_features,
         "model_args": options,
-        "pretrained_cfg": {"input_size": [3, 32, 32], "mean": [0.5] * 3, "std": [0.5] * 3, "num_classes": 16},
+        "pretrained_cfg": described,
     }
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    loaded = Embedder.load(f"local-dir:{tmp_path}", device="cpu")
-    assert (loaded.embedding_size, loaded.image_size) == (16, 32)
-    images = torch.from_numpy(CROPS).permute(0, 3, 1, 2).float() / 127.5 - 1
+    (folder / "config.json").write_text(json.dumps(config))
+    loaded = Embedder.load(f"local-dir:{folder}", device="cpu")
+    assert (loaded.embedding_size, loaded.image_size) == (size, side)
+    crops = np.random.default_rng(0).integers(0, 256, (2, side, side, 3), dtype=np.uint8)
+    images = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 127.5 - 1
     expected = torch.nn.functional.normalize(network.eval()(images), dim=1).detach().numpy()
-    assert loaded.embed(CROPS, flip=False) == pytest.approx(expected, abs=1e-5)
-    moved = tmp_path.rename(tmp_path.with_name("moved"))
+    assert loaded.embed(crops, flip=False) == pytest.approx(expected, abs=1e-5)
+    moved = folder.rename(tmp_path / "moved")
     assert Embedder.load(f"local-dir:{moved}", device="cpu").digest == loaded.digest
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from recog.cards import Card
 from recog.embedding import Embedder
 from recog.errors import RecogError
 from recog.training import CropSet
-from recog.training.packing import card_thresholds, pack
+from recog.training.packing import measured_card, pack
 from tests.recog.test_embedding import embedder  # noqa: F401
 
 
@@ -24,16 +26,32 @@ def people_on_a_sphere(people: int, photos: int, size: int = 16) -> tuple[np.nda
 
 def test_thresholds_keep_their_rates() -> None:
     vectors, people = people_on_a_sphere(60, 4)
-    card = card_thresholds(vectors, people)
-    assert set(card) == {"fmr_0.001", "fpir_0.01_10", "fpir_0.01_30"}
+    card = measured_card(vectors, np.full(len(people), 0.9), people)
+    thresholds = card.to_config()["thresholds"]
+    assert {"fmr_0.1", "fmr_0.001", "fmr_0.0001", "fpir_0.01_10", "fpir_0.03_30"} <= set(thresholds)
     scores = (vectors @ vectors.T)[people[:, None] != people[None]]
-    assert np.mean(scores >= card["fmr_0.001"]) == pytest.approx(1e-3, rel=0.1)
-    assert card["fpir_0.01_10"] < card["fpir_0.01_30"]  # more people, more chances for a stranger
+    assert np.mean(scores >= thresholds["fmr_0.001"]) == pytest.approx(1e-3, rel=0.1)
+    assert thresholds["fpir_0.03_10"] < thresholds["fpir_0.03_30"]  # more people, more chances
+    for entry in card.entries:
+        assert entry.interval is not None
+        assert entry.interval[0] <= entry.rate * 1.1
+        assert entry.interval[1] >= entry.rate * 0.9
+
+
+def test_a_card_survives_its_file() -> None:
+    vectors, people = people_on_a_sphere(40, 3)
+    card = measured_card(vectors, np.linspace(0.5, 0.9, len(people)), people)
+    again = Card.of_config(json.loads(json.dumps(card.to_config())))
+    assert again.to_config() == card.to_config()
+    assert again.odds == pytest.approx(card.odds, abs=1e-3)
+    assert again.mirror == pytest.approx((0.504, 0.7), abs=1e-3)
+    assert [e.size for e in again.entries] == [e.size for e in card.entries]
 
 
 def test_too_few_strangers_are_refused() -> None:
+    vectors, people = people_on_a_sphere(4, 2)
     with pytest.raises(RecogError):
-        card_thresholds(*people_on_a_sphere(4, 2))
+        measured_card(vectors, np.ones(len(people)), people)
 
 
 def test_packed_model_is_half_precision_and_says_so(embedder: Embedder, tmp_path: Path) -> None:  # noqa: F811
@@ -48,7 +66,7 @@ def test_packed_model_is_half_precision_and_says_so(embedder: Embedder, tmp_path
     packed = pack(tmp_path, tmp_path / "out.safetensors", "mine", crops)
     assert packed.name == "mine"
     assert packed.digest != embedder.digest
-    assert packed.thresholds.keys() == {"fmr_0.001", "fpir_0.01_10", "fpir_0.01_30"}
+    assert {(entry.kind, entry.size) for entry in packed.card.entries} >= {("fmr", 0), ("fpir", 30)}
     assert (tmp_path / "out.safetensors").stat().st_size < 0.7 * (
         tmp_path / "final.safetensors"
     ).stat().st_size

@@ -1,0 +1,100 @@
+"""`recog bench backbones`: which backbone learns most from a teacher in the same short time?
+
+Every candidate is distilled with the same crops, steps and settings, judged on people it did not learn from,
+exported to ONNX and timed in turn with the others.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.exams import Exam
+from benchmarks.rows import Origin, Row, origin
+from benchmarks.timing import in_turn, takes
+from benchmarks.verification import marks
+from recog import onnx_export
+from recog.embedding import Embedder
+from recog.progress import progress
+from recog.training import CropSet, DistillConfig, distill
+from recog.training.teachers import Teacher
+
+TIMED = ((1, 1), (1, 2), (32, 1), (32, 2))  # (faces at once, threads)
+
+
+def backbones(
+    names: Sequence[str],
+    config: DistillConfig,
+    crops: CropSet,
+    teachers: Sequence[Teacher],
+    exam: Exam,
+    *,
+    yardstick: Path | None = None,
+    runs: Path | None = None,
+    rounds: int = 60,
+    device: str = "auto",
+) -> list[Row]:
+    """Measure each backbone.
+
+    Args:
+        names: timm backbones.
+        config: of the short distillation; its backbone is replaced.
+        exam: of people who are not in `crops`.
+        yardstick: an ONNX model that is timed with them.
+        runs: folder of the runs, a sub-folder each: an interrupted call goes on; default none is kept.
+    Raises: as `distill`.
+    """
+    what = {"config": config.to_json(), "teachers": [t.digest for t in teachers], "exam": exam.digest()}
+    lesson = f"{config.total_kimg:g} thousand crops of distillation at {config.image_size} px"
+    protocol = f"{lesson}; {exam.protocol}"
+    source = origin("backbones", protocol, exam.data, {**what, "data": crops.fingerprint}, device)
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        files = {"yardstick": yardstick} if yardstick is not None else {}
+        for name in progress(names, total=len(names), desc="backbones"):
+            started = time.perf_counter()
+            student = distill(
+                replace(config, backbone=name),
+                crops,
+                teachers,
+                run_dir=None if runs is None else runs / name,
+                device=device,
+            )
+            rows += _judged(source, name, student, exam, time.perf_counter() - started)
+            files[name] = onnx_export.export(student, Path(scratch) / f"{name}.onnx")
+        rows += _timed(source, files, rounds)
+    return rows
+
+
+def _judged(source: Origin, name: str, student: Embedder, exam: Exam, seconds: float) -> list[Row]:
+    count = sum(p.numel() for p in student.network.parameters()) / 1e6
+    measured = {**marks(exam, student), "parameters, millions": (count, 1)}
+    return [
+        source.row(arm=name, metric=metric, value=value, n=n, seed=0, model=student.digest, seconds=seconds)
+        for metric, (value, n) in measured.items()
+    ]
+
+
+def _timed(source: Origin, files: dict[str, Path], rounds: int) -> list[Row]:
+    rows = []
+    for batch, threads in TIMED:
+        fitting = {name: file for name, file in files.items() if takes(file, batch)}
+        started = time.perf_counter()
+        timed = in_turn(fitting, batch=batch, threads=threads, rounds=max(10, rounds // batch))
+        for name, found in timed.items():
+            low, high = found.interval()
+            rows.append(
+                source.row(
+                    arm=name,
+                    metric=f"ms a face, {batch} at once, {threads} thread{'s' if threads > 1 else ''}",
+                    value=1000 * found.median,
+                    ci95=(1000 * low, 1000 * high),
+                    n=len(found.seconds),
+                    seed=0,
+                    seconds=time.perf_counter() - started,
+                )
+            )
+    return rows

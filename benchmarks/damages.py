@@ -1,0 +1,71 @@
+"""Crops damaged in fixed ways, to see how much of recognition survives."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from benchmarks.exams import Exam
+from generative import damage
+from recog.errors import ConfigError
+from recog.training.augment import line_kernel
+
+CHUNK = 256  # crops damaged at once
+OCCLUDED = 0.30  # share of the crop's area
+MOTION = 0.134  # of the crop's side: 15 px of 112
+
+
+def lowres8(images: Tensor, rng: torch.Generator) -> Tensor:
+    """An eighth of the side, and enlarged again."""
+    return damage.lowres(images, 8.0, rng)[0]
+
+
+def occlusion30(images: Tensor, rng: torch.Generator) -> Tensor:
+    """A grey square over 30 % of the crop at a random place."""
+    return damage.hole(images, math.sqrt(OCCLUDED), rng)[0]
+
+
+def motion15(images: Tensor, rng: torch.Generator) -> Tensor:
+    """Smeared along a line of 15 px (of 112) in a random direction."""
+    reach = max(1, round(MOTION * images.shape[-1] / 2))
+    padded = F.pad(images, [reach] * 4, mode="replicate")
+    angles = (torch.rand(len(images), generator=rng) * math.pi).tolist()
+    kernels = [line_kernel(reach, angle).expand(3, 1, -1, -1) for angle in angles]
+    blurred = [F.conv2d(face[None], kernel, groups=3) for face, kernel in zip(padded, kernels, strict=True)]
+    return torch.cat(blurred)
+
+
+NAMED: dict[str, tuple[str, Callable[[Tensor, torch.Generator], Tensor]]] = {
+    "lowres8": ("8x down", lowres8),
+    "occlusion30": ("30 % covered", occlusion30),
+    "motion15": ("motion blur of 15 px of 112", motion15),
+}
+
+
+def damaged(exam: Exam, name: str, seed: int = 0) -> Exam:
+    """The same exam with all of its crops damaged; the same seed gives the same damage.
+
+    Raises: ConfigError: no damage of this name.
+    """
+    if name not in NAMED:
+        raise ConfigError(f"damage is {name!r}; give one of {', '.join(NAMED)}.")
+    words, operation = NAMED[name]
+    rng = torch.Generator().manual_seed(seed)
+    parts = [exam.crops[at : at + CHUNK] for at in range(0, len(exam.crops), CHUNK)]
+    crops = np.concatenate([_applied(operation, np.asarray(part), rng) for part in parts])
+    return replace(exam, crops=crops, protocol=f"{exam.protocol}; damaged: {words}")
+
+
+def _applied(
+    operation: Callable[[Tensor, torch.Generator], Tensor], crops: NDArray[np.uint8], rng: torch.Generator
+) -> NDArray[np.uint8]:
+    images = torch.from_numpy(np.array(crops)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    made = operation(images, rng)
+    return ((made.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()

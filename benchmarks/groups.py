@@ -1,0 +1,69 @@
+"""Folders -> the three groups of people that `benchmarks.open_set` works with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import photos
+from benchmarks.materials import name_of, with_role
+from benchmarks.open_set import Group, Groups, OpenSetPlan
+from benchmarks.photos import Embeds, Finder
+from benchmarks.rows import label
+from recog.errors import DataError
+from recog.photos import of_people
+
+
+def of_crops(folders: Sequence[tuple[Path, str | None]], roles: Path | None, embedder: Embeds) -> Groups:
+    """Three folders of aligned crops, each with the role of its people or None for all of them.
+
+    Raises: DataError: a folder cannot be used, or somebody is in two groups.
+    """
+    groups, names, titles = [], [], []
+    for folder, role in folders:
+        table = roles if role is not None else None
+        crops = with_role(folder, table, role or "", embedder.image_size)
+        groups.append(Group(embedder.embed(np.asarray(crops.images)), crops.labels))
+        names.append({(str(folder.resolve()), name) for name in crops.identities})
+        titles.append(name_of(folder, table, role or ""))
+    if any(names[i] & names[j] for i, j in ((0, 1), (0, 2), (1, 2))):
+        raise DataError("Somebody is in two of the groups: enrolled people and strangers must be different.")
+    data = f"{titles[0]} enrolled, {titles[1]} calibrating, {titles[2]} counted"
+    enrolled, others, strangers = groups
+    return Groups(enrolled, others, strangers, data, "aligned crops")
+
+
+def of_photos(folder: Path, plan: OpenSetPlan, embedder: Embeds, detector: Finder) -> Groups:
+    """One folder of photos: people with enough photos are enrolled, the others divided into two halves.
+
+    Photos without a face are left out of this benchmark; `recog bench verify` counts them.
+
+    Raises: DataError: too few people.
+    """
+    people = of_people(folder)
+    needed = plan.photos + 1
+    able = [name for name in sorted(people) if len(people[name]) >= needed]
+    rng = np.random.default_rng(plan.seed)
+    enrolled = {able[k] for k in rng.permutation(len(able))[: max(plan.sizes)]}
+    rest = [name for name in sorted(people) if name not in enrolled]
+    others = {rest[k] for k in rng.permutation(len(rest))[: len(rest) // 2]}
+    kinds = [enrolled, others, set(rest) - others]
+    if min(len(kind) for kind in kinds) < 2:
+        raise DataError(f"{folder}: {len(people)} people are too few for a gallery of {max(plan.sizes)}.")
+    chosen = [{name: people[name] for name in sorted(kind)} for kind in kinds]
+    first, second, third = (_group(folder, some, embedder, detector, plan) for some in chosen)
+    return Groups(first, second, third, label(folder), "MTCNN, largest central face")
+
+
+def _group(
+    folder: Path, people: dict[str, list[Path]], embedder: Embeds, detector: Finder, plan: OpenSetPlan
+) -> Group:
+    """The faces of at most as many photos a person as the plan can use."""
+    most = plan.photos + plan.probes
+    chosen = [(code, path) for code, paths in enumerate(people.values()) for path in paths[:most]]
+    names = [str(path.relative_to(folder)) for _, path in chosen]
+    crops, found = photos.from_photos(folder, names, embedder.image_size, detector)
+    labels = np.array([code for code, _ in chosen], np.int64)
+    return Group(embedder.embed(crops[found]), labels[found])

@@ -1,0 +1,250 @@
+"""`recog bench openset`: how misses and false alarms grow with the gallery.
+
+Three groups of people who share nobody: some are enrolled, strangers of one group set the thresholds,
+strangers of the other are counted. For each size of gallery many random galleries are drawn; a threshold is
+set for each of them as `recog calibrate FOLDER` does, and by the model's card as without calibration.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import stats
+from benchmarks.photos import Embeds
+from benchmarks.rows import Row, origin
+from recog import calibration
+from recog.cards import Card
+from recog.errors import ConfigError, DataError, GalleryError
+from recog.progress import progress
+
+RANKS = (1, 5, 10)
+Vectors = NDArray[np.float32]
+Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenSetPlan:
+    """What is drawn.
+
+    Raises: ConfigError: a number is under 1, or a rate outside 0..1.
+    """
+
+    sizes: tuple[int, ...] = (10, 30, 100, 300, 1000)  # people enrolled
+    photos: int = 1  # templates of each
+    probes: int = 3  # other photos searched of each, at most
+    draws: int = 20  # random galleries a size
+    fpirs: tuple[float, ...] = (0.01, 0.1)
+    fmr: float = calibration.FMR
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        counts = (*self.sizes, self.photos, self.probes, self.draws)
+        if min(counts) < 1 or not self.sizes:
+            raise ConfigError(f"sizes, photos, probes and draws are {counts}; give at least 1.")
+        if not all(0 < rate < 1 for rate in (*self.fpirs, self.fmr)):
+            raise ConfigError(f"rates are {(*self.fpirs, self.fmr)}; give fractions between 0 and 1.")
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Faces of some people."""
+
+    vectors: Vectors  # (N, D) unit vectors
+    people: Labels  # (N,) who each one is
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """Three groups of people who share nobody."""
+
+    enrolled: Group  # galleries are drawn from these
+    others: Group  # strangers that set thresholds
+    strangers: Group  # strangers that are counted
+    data: str  # what reports call them
+    how: str  # how the faces were prepared
+
+
+class Tally:
+    """Sums a person of what was counted and how often it could have been."""
+
+    def __init__(self) -> None:
+        self.people: list[Labels] = []
+        self.values: list[NDArray[np.float64]] = []
+
+    def add(self, people: Labels, flags: NDArray[np.bool_]) -> None:
+        """One search each."""
+        self.people.append(people)
+        self.values.append(flags.astype(np.float64))
+
+    def rate(self, resamples: int = 1000) -> tuple[float, stats.Interval, int]:
+        """(share, 95 % interval by a bootstrap over people, number of searches)."""
+        _, codes = np.unique(np.concatenate(self.people), return_inverse=True)
+        values = np.concatenate(self.values)
+        hits, counts = np.bincount(codes, values), np.bincount(codes).astype(np.float64)
+
+        def share(drawn: NDArray[np.integer]) -> NDArray[np.float64]:
+            return np.array([hits[drawn].sum() / counts[drawn].sum()])
+
+        count = int(hits.sum())
+        exact = stats.proportion_interval(count, len(values))
+        low, high = stats.bootstrap(share, len(hits), resamples=resamples)[0]
+        if count in (0, len(values)):  # no spread to resample
+            low, high = exact
+        return count / len(values), (low, high), len(values)
+
+
+def open_set(
+    groups: Groups,
+    plan: OpenSetPlan,
+    embedder: Embeds,
+    card: Card,
+    device: str = "auto",
+    *,
+    arm: str | None = None,
+) -> list[Row]:
+    """Measure one embedder at each size of gallery.
+
+    Args:
+        card: the model's impostor statistics; an empty one gives no rows for it.
+        arm: what reports call the model; default its name.
+    Raises: DataError: fewer people than the largest gallery needs; TooFewPairs: too few strangers.
+    """
+    started = time.perf_counter()
+    able = _able(groups.enrolled, plan.photos)
+    if len(able) < max(plan.sizes):
+        raise DataError(
+            f"{len(able)} people have over {plan.photos} photos; a gallery of {max(plan.sizes)} needs more. "
+            "Ask for smaller --sizes or fewer --photos."
+        )
+    protocol = (
+        f"open set by gallery size: {plan.photos} template(s) a person, {plan.draws} random galleries "
+        f"a size; {groups.how}"
+    )
+    digest = {"plan": asdict(plan), "model": embedder.digest, "faces": len(groups.enrolled.people)}
+    source = origin("identify", protocol, groups.data, digest, device)
+    rows = []
+    tallies = {("any size", *key): tally for key, tally in _verify(groups, plan, card).items()}
+    for size in progress(plan.sizes, total=len(plan.sizes), desc="galleries"):
+        found = _at_size(groups, able, size, plan, card)
+        tallies |= {(f"{size:,} people", metric): tally for metric, tally in found.items()}
+    seconds = time.perf_counter() - started
+    for (size_name, metric), tally in tallies.items():
+        value, ci95, n = tally.rate()
+        rows.append(
+            source.row(
+                arm=f"{arm or embedder.name}, {size_name}",
+                metric=metric,
+                value=value,
+                ci95=ci95,
+                n=n,
+                seed=plan.seed,
+                model=embedder.digest,
+                seconds=seconds,
+            )
+        )
+    return rows
+
+
+def _verify(groups: Groups, plan: OpenSetPlan, card: Card) -> dict[tuple[str], Tally]:
+    """False matches of pairs of strangers at thresholds set on other strangers."""
+    pairs = calibration.StrangerPairs.of(groups.strangers.vectors, groups.strangers.people)
+    other = groups.others
+    ours = calibration.for_verify(other.vectors, other.people, plan.fmr, "others").threshold
+    wanted = {f"FMR, {plan.fmr:.1%} wanted": ours}
+    limit = _by_card(card, "verify", plan.fmr, 0)
+    if limit is not None:
+        wanted[f"FMR by the card, {plan.fmr:.1%} wanted"] = limit
+    tallies = {}
+    for name, threshold in wanted.items():
+        tallies[(name,)] = tally = Tally()
+        tally.add(pairs.first, pairs.scores >= threshold)
+    return tallies
+
+
+def _at_size(groups: Groups, able: Labels, size: int, plan: OpenSetPlan, card: Card) -> dict[str, Tally]:
+    tallies: dict[str, Tally] = {}
+
+    def count(name: str, people: Labels, flags: NDArray[np.bool_]) -> None:
+        tallies.setdefault(name, Tally()).add(people, flags)
+
+    for draw in range(plan.draws):
+        rng = np.random.default_rng([plan.seed, size, draw])
+        _count_draw(groups, rng.choice(able, size, replace=False), rng, plan, card, count)
+    return tallies
+
+
+def _count_draw(
+    groups: Groups,
+    chosen: Labels,
+    rng: np.random.Generator,
+    plan: OpenSetPlan,
+    card: Card,
+    count: Callable[[str, Labels, NDArray[np.bool_]], None],
+) -> None:
+    """One random gallery: its thresholds, its false alarms, its misses."""
+    templates, probes = _split(groups.enrolled, chosen, rng, plan)
+    gallery, owners = groups.enrolled.vectors[templates], groups.enrolled.people[templates]
+    best, truth_rank = _search(groups.enrolled, probes, gallery, owners)
+    people = groups.enrolled.people[probes]
+    calibrating = (groups.others.vectors @ gallery.T).max(axis=1)
+    counted = (groups.strangers.vectors @ gallery.T).max(axis=1)
+    right = truth_rank == 0
+    for rate in plan.fpirs:
+        wanted = f"{rate:.0%} wanted"
+        threshold = calibration.threshold_for_new(calibrating, rate)
+        count(f"FPIR, {wanted}", groups.strangers.people, counted >= threshold)
+        count(f"FNIR, {wanted}", people, ~(right & (best >= threshold)))
+        exact = calibration.threshold_at_rate(counted, rate)
+        count(f"FNIR at FPIR {rate:.0%}", people, ~(right & (best >= exact)))
+        limit = _by_card(card, "query", rate, len(templates))
+        if limit is not None:
+            count(f"FPIR by the card, {wanted}", groups.strangers.people, counted >= limit)
+    for rank in RANKS:
+        if rank <= len(chosen):
+            count(f"rank-{rank}", people, truth_rank < rank)
+
+
+def _search(
+    group: Group, probes: Labels, gallery: Vectors, owners: Labels
+) -> tuple[NDArray[np.float64], Labels]:
+    """Best score of each probe, and how many other people score above its own."""
+    similarity = group.vectors[probes] @ gallery.T  # (P, T)
+    names, columns = np.unique(owners, return_inverse=True)
+    by_person = np.full((len(probes), len(names)), -np.inf)
+    for column, person in enumerate(columns):
+        np.maximum(by_person[:, person], similarity[:, column], out=by_person[:, person])
+    own = by_person[np.arange(len(probes)), np.searchsorted(names, group.people[probes])]
+    ahead: Labels = (by_person > own[:, None]).sum(axis=1)
+    return by_person.max(axis=1), ahead
+
+
+def _split(
+    group: Group, chosen: Labels, rng: np.random.Generator, plan: OpenSetPlan
+) -> tuple[Labels, Labels]:
+    """(indices of templates, indices of probes) of the people chosen."""
+    order = rng.permutation(len(group.people))
+    templates, probes = [], []
+    by_person = {int(person): order[group.people[order] == person] for person in chosen}
+    for found in by_person.values():
+        templates.append(found[: plan.photos])
+        probes.append(found[plan.photos : plan.photos + plan.probes])
+    return np.concatenate(templates), np.concatenate(probes)
+
+
+def _able(group: Group, photos: int) -> Labels:
+    """People with a photo to search after so many are enrolled."""
+    people, counts = np.unique(group.people, return_counts=True)
+    able: Labels = people[counts > photos]
+    return able
+
+
+def _by_card(card: Card, purpose: str, rate: float, templates: int) -> float | None:
+    try:
+        return calibration.from_card(card, purpose, rate, (templates, templates)).threshold
+    except GalleryError:
+        return None

@@ -1,0 +1,146 @@
+"""`recog bench quality`: does refusing the worst photos lower the miss rate? Error against discard.
+
+All pairs of photos of one person that a list names are compared at the threshold that keeps a false-match
+rate on the list's other pairs. Then the pairs with the worst photo are discarded, share by share
+(error-versus-discard characteristic; Grother and Tabassi, PAMI 29(4), 2007). The threshold stays.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import stats
+from benchmarks.exams import compare
+from benchmarks.pairs import Pairs, read_pairs
+from benchmarks.photos import subject
+from benchmarks.rows import Row, label, origin
+from recog import images
+from recog.calibration import threshold_at_rate
+from recog.errors import FaceError, ImageError
+from recog.faces import DetectorLike, EmbedderLike, FaceReader
+from recog.progress import progress
+from recog.quality import WEIGHTS, Quality
+
+DISCARDED = (0.0, 0.05, 0.1, 0.2, 0.3)
+FMR = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Graded:
+    """Photos with their vectors and qualities."""
+
+    vectors: NDArray[np.float32]  # (P, D)
+    found: NDArray[np.bool_]  # (P,)
+    qualities: Sequence[Quality | None]  # (P,); None where there is no face
+
+
+def grade(folder: Path, photos: Sequence[str], embedder: EmbedderLike, detector: DetectorLike) -> Graded:
+    """The subject of each photo, as `enroll` would see it."""
+    reader = FaceReader(detector, embedder)
+    vectors = np.zeros((len(photos), embedder.embedding_size), np.float32)
+    qualities: list[Quality | None] = [None] * len(photos)
+    for place, photo in enumerate(progress(photos, total=len(photos), desc="faces")):
+        try:
+            image = images.read(folder / photo)
+            seen = reader.see(image)
+        except (ImageError, FaceError):
+            continue
+        if seen.faces:
+            chosen = subject([face.box for face in seen.faces], image.shape)
+            vectors[place], qualities[place] = seen.embeddings[chosen], seen.qualities[chosen]
+    return Graded(vectors, np.array([mark is not None for mark in qualities]), qualities)
+
+
+def quality(
+    folder: Path,
+    pairs_file: Path,
+    embedder: EmbedderLike,
+    detector: DetectorLike,
+    *,
+    device: str = "auto",
+    resamples: int = 1000,
+) -> list[Row]:
+    """Miss rates with the worst photos discarded, by the score and by each of its parts.
+
+    Returns: rows "FNMR", one for each share discarded, and for the score "FNMR lowered by discarding 10 %".
+    """
+    started = time.perf_counter()
+    pairs = read_pairs(pairs_file, folder)
+    graded = grade(folder, pairs.photos, embedder, detector)
+    scores = compare(graded.vectors, graded.found, pairs)
+    threshold = threshold_at_rate(scores[~pairs.mated], FMR)
+    missed = (scores < threshold)[pairs.mated]
+    marks = {name: _of_pairs(graded, name, pairs) for name in ("score", *WEIGHTS)}
+    source = origin(
+        "quality",
+        f"error against discard at FMR {FMR:g}; MTCNN, largest central face",
+        f"{label(folder)}, {pairs_file.name}",
+        {"model": embedder.digest, "shares": DISCARDED, "weights": WEIGHTS},
+        device,
+    )
+    measured = [
+        (name, f"FNMR, worst {share:.0%} discarded", *_curve_point(missed, mark, share))
+        for name, mark in marks.items()
+        for share in DISCARDED
+    ]
+    measured.append(
+        ("score", "FNMR lowered by discarding the worst 10%", *_gain(missed, marks["score"], resamples))
+    )
+    seconds = time.perf_counter() - started
+    return [
+        source.row(
+            arm=f"{embedder.name}, by {name}",
+            metric=metric,
+            value=value,
+            ci95=ci95,
+            n=n,
+            model=embedder.digest,
+            seconds=seconds,
+            details={"threshold": threshold},
+        )
+        for name, metric, value, ci95, n in measured
+    ]
+
+
+def kept(mark: NDArray[np.float64], share: float) -> NDArray[np.bool_]:
+    """(N,) True for what stays when `share` of the lowest marks is discarded."""
+    order = np.argsort(mark, kind="stable")
+    stays = np.ones(len(mark), np.bool_)
+    stays[order[: round(share * len(mark))]] = False
+    return stays
+
+
+def _of_pairs(graded: Graded, part: str, pairs: Pairs) -> NDArray[np.float64]:
+    """The worse photo's mark of each mated pair; 0 without a face."""
+    values = [{**asdict(q), "score": q.score}[part] if q is not None else 0.0 for q in graded.qualities]
+    marks = np.array(values)
+    worse: NDArray[np.float64] = np.minimum(marks[pairs.left], marks[pairs.right])[pairs.mated]
+    return worse
+
+
+def _curve_point(
+    missed: NDArray[np.bool_], mark: NDArray[np.float64], share: float
+) -> tuple[float, stats.Interval, int]:
+    stays = kept(mark, share)
+    count, n = int(missed[stays].sum()), int(stays.sum())
+    return count / n, stats.proportion_interval(count, n), n
+
+
+def _gain(
+    missed: NDArray[np.bool_], mark: NDArray[np.float64], resamples: int
+) -> tuple[float, stats.Interval, int]:
+    """How much lower the miss rate is without the worst tenth, with a bootstrap interval over pairs."""
+
+    def lowered(drawn: NDArray[np.integer]) -> NDArray[np.float64]:
+        some, marks = missed[drawn], mark[drawn]
+        return np.array([some.mean() - some[kept(marks, 0.1)].mean()])
+
+    everything = np.arange(len(missed))
+    interval = stats.bootstrap(lowered, len(missed), resamples=resamples)[0]
+    return float(lowered(everything)[0]), interval, len(missed)

@@ -1,0 +1,91 @@
+"""How long ONNX models take, measured in turn so that all of them meet the same machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import stats
+from recog.errors import ConfigError, DataError
+
+WARM_UP = 3  # rounds that are not counted
+
+
+@dataclass(frozen=True, eq=False)
+class Timed:
+    """Times of one model."""
+
+    seconds: NDArray[np.float64]  # (R,) per face, one a round
+
+    @property
+    def median(self) -> float:
+        """Seconds a face."""
+        return float(np.median(self.seconds))
+
+    def interval(self) -> stats.Interval:
+        """95 % interval of the median (bootstrap over rounds)."""
+
+        def median(drawn: NDArray[np.integer]) -> NDArray[np.float64]:
+            return np.array([np.median(self.seconds[drawn])])
+
+        return stats.bootstrap(median, len(self.seconds), resamples=500)[0]
+
+    def ratio(self, other: Timed) -> tuple[float, stats.Interval]:
+        """Median of this over that of another, round by round, with its 95 % interval."""
+        ratios = self.seconds / other.seconds
+
+        def median(drawn: NDArray[np.integer]) -> NDArray[np.float64]:
+            return np.array([np.median(ratios[drawn])])
+
+        return float(np.median(ratios)), stats.bootstrap(median, len(ratios), resamples=500)[0]
+
+
+def in_turn(files: Mapping[str, Path], *, batch: int, threads: int, rounds: int = 60) -> dict[str, Timed]:
+    """Seconds a face of each model through onnxruntime on the CPU.
+
+    Args:
+        files: ONNX files with one input (B, 3, S, S) of free batch size, or of batch size `batch`.
+        batch: faces a call.
+        threads: of one call.
+    Raises: ConfigError: onnxruntime is missing; DataError: a model does not take this batch.
+    """
+    sessions = {name: _session(file, threads) for name, file in files.items()}
+    images = {name: _input(session, batch, name) for name, session in sessions.items()}
+    taken: dict[str, list[float]] = {name: [] for name in files}
+    for number in range(WARM_UP + rounds):
+        for name, session in sessions.items():
+            begun = time.perf_counter()
+            session.run(None, images[name])
+            if number >= WARM_UP:
+                taken[name].append((time.perf_counter() - begun) / batch)
+    return {name: Timed(np.array(seconds)) for name, seconds in taken.items()}
+
+
+def takes(file: Path, batch: int) -> bool:
+    """Whether a model's batch size is free or just this."""
+    size = _session(file, 1).get_inputs()[0].shape[0]
+    return not isinstance(size, int) or size == batch
+
+
+def _session(file: Path, threads: int) -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ConfigError("Timing ONNX models needs onnxruntime: pip install 'recog[onnx]'.") from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+
+
+def _input(session: Any, batch: int, name: str) -> dict[str, NDArray[np.float32]]:
+    port = session.get_inputs()[0]
+    if isinstance(port.shape[0], int) and port.shape[0] != batch:
+        raise DataError(f"{name}: takes {port.shape[0]} faces at once, not {batch}.")
+    shape = (batch, *(int(side) for side in port.shape[1:]))
+    return {port.name: np.random.default_rng(0).normal(size=shape).astype(np.float32)}

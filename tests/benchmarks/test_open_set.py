@@ -1,0 +1,108 @@
+"""Open-set rates by gallery size, on people who are points on a sphere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.groups import of_crops, of_photos
+from benchmarks.open_set import Group, Groups, OpenSetPlan, Tally, open_set
+from benchmarks.rows import Row
+from recog.cards import Card
+from recog.errors import ConfigError, DataError
+from recog.training.packing import measured_card
+from tests.benchmarks.fakes import ColourEmbedder
+from tests.benchmarks.test_identification import WholePhoto, folder
+
+__all__ = ["folder"]
+
+PLAN = OpenSetPlan(sizes=(5, 40), draws=10, fpirs=(0.05, 0.2), fmr=0.01)
+
+
+def people_on_a_sphere(people: int, photos: int, spread: float, seed: int) -> Group:
+    rng = np.random.default_rng(seed)
+    centres = np.repeat(rng.normal(size=(people, 12)), photos, axis=0)
+    vectors = centres + spread * rng.normal(size=centres.shape)
+    unit = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return Group(unit, np.repeat(np.arange(people), photos))
+
+
+def groups(spread: float = 0.3) -> Groups:
+    parts = [people_on_a_sphere(people, 4, spread, seed) for seed, people in enumerate((60, 150, 150))]
+    return Groups(*parts, "sphere", "made up")
+
+
+def by_metric(rows: list[Row], size: str) -> dict[str, Row]:
+    return {row.metric: row for row in rows if row.arm.endswith(size)}
+
+
+def test_rates_hold_on_other_strangers_at_every_size() -> None:
+    rows = open_set(groups(), PLAN, ColourEmbedder(), Card())
+    for size in ("5 people", "40 people"):
+        found = by_metric(rows, f", {size}")
+        assert found["FPIR, 5% wanted"].value == pytest.approx(0.05, abs=0.03)
+        assert found["FPIR, 20% wanted"].value == pytest.approx(0.2, abs=0.06)
+        assert found["FNIR at FPIR 20%"].value <= found["FNIR at FPIR 5%"].value
+    small, large = by_metric(rows, ", 5 people"), by_metric(rows, ", 40 people")
+    assert small["FNIR at FPIR 5%"].value < large["FNIR at FPIR 5%"].value  # more people, more confusion
+    assert small["rank-1"].value >= large["rank-1"].value
+    assert large["rank-1"].value <= large["rank-5"].value <= large["rank-10"].value
+    assert "rank-10" not in small
+    assert by_metric(rows, "any size")["FMR, 1.0% wanted"].value == pytest.approx(0.01, abs=0.005)
+
+
+def test_people_without_spread_are_always_found() -> None:
+    rows = by_metric(open_set(groups(0.0), PLAN, ColourEmbedder(), Card()), ", 40 people")
+    assert rows["rank-1"].value == 1.0
+    assert rows["FNIR, 20% wanted"].value == 0.0
+    assert rows["FNIR, 20% wanted"].ci95 is not None
+
+
+def test_the_card_is_measured_beside_calibration() -> None:
+    parts = groups()
+    mirrored = np.ones(len(parts.others.people), np.float32)
+    card = measured_card(parts.others.vectors, mirrored, parts.others.people)
+    plan = OpenSetPlan(sizes=(30,), draws=10, fpirs=(0.1,), fmr=0.01)
+    rows = open_set(parts, plan, ColourEmbedder(), card)
+    assert by_metric(rows, ", 30 people")["FPIR by the card, 10% wanted"].value == pytest.approx(
+        0.1, abs=0.05
+    )
+    assert by_metric(rows, "any size")["FMR by the card, 1.0% wanted"].value == pytest.approx(0.01, abs=0.005)
+
+
+def test_a_tally_is_a_share_with_an_interval_over_people() -> None:
+    tally = Tally()
+    tally.add(np.array([0, 0, 1, 1]), np.array([True, False, True, True]))
+    tally.add(np.array([2, 2]), np.array([False, False]))
+    value, (low, high), n = tally.rate(resamples=200)
+    assert (value, n) == (0.5, 6)
+    assert low < 0.5 < high
+
+
+def test_too_few_people_are_refused() -> None:
+    with pytest.raises(DataError, match="60 people have over 1 photos"):
+        open_set(groups(), OpenSetPlan(sizes=(61,)), ColourEmbedder(), Card())
+    with pytest.raises(ConfigError, match="at least 1"):
+        OpenSetPlan(draws=0)
+    with pytest.raises(ConfigError, match="fractions"):
+        OpenSetPlan(fmr=2.0)
+
+
+def test_photos_are_divided_among_groups_that_share_nobody(folder: Path) -> None:
+    plan = OpenSetPlan(sizes=(4,), photos=2, probes=1)
+    found = of_photos(folder, plan, ColourEmbedder(), WholePhoto())
+    assert len(np.unique(found.enrolled.people)) == 4
+    assert len(found.enrolled.people) == 12
+    assert len(np.unique(found.others.people)) == len(np.unique(found.strangers.people)) == 22
+
+
+def test_crops_of_one_person_in_two_groups_are_refused(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "crops" / name).mkdir(parents=True)
+        Image.new("RGB", (16, 16)).save(tmp_path / "crops" / name / "0.png")
+    same = [(tmp_path / "crops", None)] * 3
+    with pytest.raises(DataError, match="two of the groups"):
+        of_crops(same, None, ColourEmbedder())
