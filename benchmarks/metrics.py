@@ -81,6 +81,14 @@ def tar_at_fmr(scores: Floats, mated: Bools, fmr: float) -> float:
     return Ranking(scores, mated).tar_at_fmr(fmr)
 
 
+def roc_points(scores: Floats, mated: Bools, count: int = 25) -> list[list[float]]:
+    """[FMR, TAR] at FMRs evenly spaced in the logarithm, as far down as the non-mated pairs show them."""
+    ranking = Ranking(scores, mated)
+    lowest = max(1e-5, 1 / max(int((~mated).sum()), 1))
+    fmrs = np.geomspace(lowest, 1.0, count)
+    return [[float(f"{fmr:.3g}"), round(ranking.tar_at_fmr(float(fmr)), 5)] for fmr in fmrs]
+
+
 def fnmr_at_fmr(scores: Floats, mated: Bools, fmr: float) -> float:
     """Share of mated pairs rejected, 0..1, when at most `fmr` of non-mated pairs match; see `tar_at_fmr`."""
     return 1.0 - tar_at_fmr(scores, mated, fmr)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import matplotlib
@@ -38,6 +38,42 @@ def intervals(rows: Sequence[Row], title: str) -> bytes:
         axis.set_yticks(range(len(chosen)), [_short(row.arm) for row in reversed(chosen)])
         axis.set_ylim(-0.6, len(chosen) - 0.4)
         axis.set_xlabel(f"{metric}, %")
+    figure.suptitle(_wrapped(title), fontsize=10)
+    return _png(figure)
+
+
+def det(rows: Sequence[Row], title: str) -> bytes:
+    """ROC and DET curves of the rows that carry one: a line a model."""
+    figure, (roc, errors) = _panels(2, height=3.4)
+    for place, row in enumerate(rows):
+        fmr, tar = np.array(row.details["roc"]).T
+        colour = COLOURS[place % len(COLOURS)]
+        roc.semilogx(fmr, 100 * tar, color=colour, label=_short(row.arm))
+        errors.loglog(fmr, np.maximum(1 - tar, 1e-4), color=colour)
+    roc.set_ylabel("TAR, %")
+    errors.set_ylabel("FNMR")
+    for axis in (roc, errors):
+        axis.set_xlabel("FMR")
+        axis.grid(alpha=0.3)
+    roc.legend(fontsize=7)
+    figure.suptitle(_wrapped(title), fontsize=10)
+    return _png(figure)
+
+
+def lines(
+    curves: Mapping[str, Sequence[tuple[float, float]]], title: str, x: str, y: str, *, log: bool
+) -> bytes:
+    """Named curves of (x, y in percent)."""
+    figure, (axis,) = _panels(1, height=3.4)
+    for place, (name, points) in enumerate(curves.items()):
+        across, up = zip(*points, strict=True)
+        axis.plot(across, up, "o-", ms=3, color=COLOURS[place % len(COLOURS)], label=name)
+    if log:
+        axis.set_xscale("log")
+    axis.set_xlabel(x)
+    axis.set_ylabel(y)
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=7)
     figure.suptitle(_wrapped(title), fontsize=10)
     return _png(figure)
 

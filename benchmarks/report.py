@@ -18,12 +18,14 @@ from benchmarks.summaries import (
     arm_sentences,
     arms_table,
     cost,
+    discarded,
     grid,
     groups,
     history,
     is_share,
     latest,
     one_a_line,
+    sized,
 )
 from recog.checkpoints import write_atomically
 
@@ -31,6 +33,8 @@ FIGURES = "figures"
 TITLES = {
     "verify": "Same person or not",
     "identify": "Who is it, and are strangers refused",
+    "quality": "Does quality foretell misses",
+    "backbones": "Backbones after an equal, short distillation",
     "augment": "What synthetic faces do to recognition",
     "generate": "Generators",
     "repair": "Repair",
@@ -101,9 +105,25 @@ def _plain(section: Section, chosen: Sequence[Row], pictures: dict[str, bytes]) 
         group = one_a_line(rows_of_it)
         title = f"{data}: {protocol}"
         section.tables.append(grid(group, f"{title} (n = {_counts(group)})"))
-        if any(is_share(row.metric) for row in group):
-            picture = plots.intervals(group, title)
-            _show(section, pictures, f"{group[0].bench} {data} {protocol}", title, picture)
+        for kind, picture in _drawn(group, title).items():
+            _show(section, pictures, f"{group[0].bench} {kind}{data} {protocol}", title, picture)
+
+
+def _drawn(group: Sequence[Row], title: str) -> dict[str, bytes]:
+    """The plots that these rows can give, by kind."""
+    curves = [row for row in group if "roc" in row.details]
+    by_size = sized(group)
+    by_discard = discarded(group)
+    drawn = {}
+    if by_size:
+        drawn["by size "] = plots.lines(by_size, title, "people enrolled", "%", log=True)
+    elif by_discard:
+        drawn["discard "] = plots.lines(by_discard, title, "worst photos discarded, %", "FNMR, %", log=False)
+    elif any(is_share(row.metric) for row in group):
+        drawn[""] = plots.intervals(group, title)
+    if curves:
+        drawn["roc "] = plots.det(curves, title)
+    return drawn
 
 
 def _augment(section: Section, chosen: Sequence[Row], pictures: dict[str, bytes]) -> None:

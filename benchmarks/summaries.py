@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -12,7 +13,7 @@ from benchmarks.augmentation import ARMS, CLASSIC
 from benchmarks.rows import Row
 
 Cells = list[str]
-PERCENT = frozenset({"accuracy", "AUC", "rank-1"})
+PERCENT = frozenset({"accuracy", "AUC"})
 COST = "seconds a run"
 
 
@@ -56,7 +57,7 @@ def number(row: Row) -> str:
 
 def is_share(metric: str) -> bool:
     """Whether a metric is a fraction that is read as a percentage."""
-    return metric in PERCENT or metric.startswith(("TAR", "F", "failure"))
+    return metric in PERCENT or metric.startswith(("TAR", "F", "failure", "rank-"))
 
 
 def quantity(value: float, ci95: tuple[float, float] | None, *, share: bool) -> str:
@@ -158,6 +159,30 @@ def cost(rows: Sequence[Row]) -> Table | None:
             str(len(seen)),
         ])  # fmt: skip
     return Table("Cost of one run", ["arm", "estimated", "steps", "taken, exams included", "runs"], body)
+
+
+def sized(rows: Sequence[Row]) -> dict[str, list[tuple[float, float]]]:
+    """Rates that rows give by the size of the gallery (arms that end in "N people"): (people, percent)."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        model, _, size = row.arm.rpartition(", ")
+        number = size.removesuffix(" people").replace(",", "")
+        if size.endswith(" people") and number.isdigit() and row.metric.startswith(("FNIR at", "rank-1")):
+            metric = "miss at rank 1" if row.metric == "rank-1" else row.metric
+            if row.metric != "rank-10":
+                share = 1 - row.value if row.metric == "rank-1" else row.value
+                found.setdefault(f"{model}: {metric}", []).append((float(number), 100 * share))
+    return {name: sorted(points) for name, points in found.items() if len(points) > 1}
+
+
+def discarded(rows: Sequence[Row]) -> dict[str, list[tuple[float, float]]]:
+    """Miss rates by the share of photos discarded, a curve an arm: (percent, percent)."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        share = re.fullmatch(r"FNMR, worst (\d+)% discarded", row.metric)
+        if share:
+            found.setdefault(row.arm, []).append((float(share[1]), 100 * row.value))
+    return {name: sorted(points) for name, points in found.items()}
 
 
 def history(rows: Iterable[Row]) -> Table:

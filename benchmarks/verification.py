@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import metrics, stats
+from benchmarks.differentials import by_group
 from benchmarks.exams import Exam
+from benchmarks.peers import Peer
 from benchmarks.photos import Embeds
 from benchmarks.rows import Row, origin
 
@@ -29,20 +31,29 @@ Measured = tuple[
 
 
 def verify(
-    exam: Exam, embedder: Embeds, *, arm: str | None = None, resamples: int = 1000, device: str = "auto"
+    exam: Exam,
+    embedder: Embeds | Peer,
+    *,
+    arm: str | None = None,
+    groups: Mapping[str, str] | None = None,
+    resamples: int = 1000,
+    device: str = "auto",
 ) -> list[Row]:
     """Measure one embedder.
 
     Args:
         arm: what reports call this model; default its name.
+        groups: group by photo or identity (see `benchmarks.differentials`); adds error rates by group.
         resamples: of the bootstrap over identities.
     Raises: TooFewPairs: mated or non-mated pairs are missing.
     """
     started = time.perf_counter()
     plan = {"exam": exam.digest(), "model": embedder.digest, "resamples": resamples}
     source = origin("verify", exam.protocol, exam.data, plan, device)
-    scores = exam.scores(embedder)
+    scores = exam.scores(embedder)  # type: ignore[arg-type]  # a peer comes with an exam of its own
     measured = [*_accuracy(exam, scores), *_rates(exam, scores, resamples), _failures(exam)]
+    if groups is not None:
+        measured += [(*found, {}) for found in by_group(exam, scores, groups)]
     seconds = time.perf_counter() - started
     name, model = arm or embedder.name, embedder.digest
     return [
@@ -115,7 +126,8 @@ def _rates(exam: Exam, scores: NDArray[np.float64], resamples: int) -> list[Meas
         (tar_name(fmr), ranking.tar_at_fmr(fmr), interval, count, details)
         for fmr, interval in zip(fmrs, intervals, strict=True)
     ]
-    return [*rates, ("AUC", metrics.auc_score(scores, pairs.mated), None, len(pairs), details)]
+    curve = {**details, "roc": metrics.roc_points(scores, pairs.mated)}
+    return [*rates, ("AUC", metrics.auc_score(scores, pairs.mated), None, len(pairs), curve)]
 
 
 def _failures(exam: Exam) -> Measured:

@@ -13,6 +13,7 @@ from recog.cli.options import device_option, json_option
 if TYPE_CHECKING:
     from benchmarks.exams import Exam
 
+PEERS = ("face_recognition",)  # see benchmarks.peers
 DAMAGES = ("lowres8", "occlusion30", "motion15")  # see benchmarks.damages
 
 
@@ -25,6 +26,9 @@ DAMAGES = ("lowres8", "occlusion30", "motion15")  # see benchmarks.damages
 @roles_option
 @click.option("--role", help="With --all-pairs: only people of this role.")
 @click.option("--damage", type=click.Choice(DAMAGES), help="Damage aligned crops before they are embedded.")
+@click.option("--groups", type=path_type, help="CSV of photos or people with a group: error rates by group.")
+@click.option("--group-column", default="group", show_default=True, help="Its column that names the group.")
+@click.option("--peer", type=click.Choice(PEERS), help="Another project's recogniser instead of --model.")
 @click.option("--model", default="bundled", show_default=True, help="Name, weights file, or .onnx file.")
 @click.option("--onnx-mean", default=127.5, show_default=True, help="ONNX: subtracted from pixels 0..255.")
 @click.option("--onnx-scale", default=128.0, show_default=True, help="ONNX: what the rest is divided by.")
@@ -41,6 +45,9 @@ def verify(
     landmarks: Path | None,
     aligned: bool,
     damage: str | None,
+    groups: Path | None,
+    group_column: str,
+    peer: str | None,
     roles: Path | None,
     role: str | None,
     model: str,
@@ -75,21 +82,31 @@ def verify(
     if (roles is None) != (role is None) or (roles is not None and not all_pairs):
         raise click.UsageError("--roles and --role go together, and with --all-pairs.")
 
-    from benchmarks import rows
+    if peer is not None and (pairs is None or landmarks is not None or aligned):
+        raise click.UsageError("--peer detects faces itself: give --pairs, and no --landmarks or --aligned.")
+
+    from benchmarks import peers, rows
     from benchmarks.damages import damaged
+    from benchmarks.differentials import read_groups
     from benchmarks.verification import verify as measure
     from recog.embedders import load_embedder
 
-    embedder = load_embedder(model, device, mean=onnx_mean, scale=onnx_scale, bgr=onnx_bgr)
-    size = embedder.image_size
-    exam = (
-        _all(images, roles, role, size)
-        if pairs is None
-        else _listed(images, pairs, size, landmarks, aligned, device)
-    )
-    if damage is not None:
-        exam = damaged(exam, damage)
-    measured = measure(exam, embedder, arm=name, resamples=resamples, device=device)
+    listed = read_groups(groups, group_column) if groups is not None else None
+    if peer is not None and pairs is not None:
+        judged = peers.PEERS[peer]()
+        seen = peers.examine(images, pairs, judged)
+        measured = measure(seen, judged, arm=name, groups=listed, resamples=resamples, device="cpu")
+    else:
+        embedder = load_embedder(model, device, mean=onnx_mean, scale=onnx_scale, bgr=onnx_bgr)
+        size = embedder.image_size
+        exam = (
+            _all(images, roles, role, size)
+            if pairs is None
+            else _listed(images, pairs, size, landmarks, aligned, device)
+        )
+        if damage is not None:
+            exam = damaged(exam, damage)
+        measured = measure(exam, embedder, arm=name, groups=listed, resamples=resamples, device=device)
     print_rows(rows.append_all(out, measured), as_json)
 
 

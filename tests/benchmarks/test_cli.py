@@ -8,7 +8,6 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-import recog.embedders
 from benchmarks import rows
 from recog.cli import main
 from tests.benchmarks.fakes import ColourEmbedder, people_of_colours
@@ -22,7 +21,7 @@ def recog(*arguments: object) -> Result:
 @pytest.fixture
 def crops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("RECOG_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(recog.embedders, "load_embedder", lambda *_, **__: ColourEmbedder())
+    monkeypatch.setattr("recog.embedders.load_embedder", lambda *_, **__: ColourEmbedder())
     folder = tmp_path / "crops"
     made = people_of_colours(people=6, photos=4)
     for image, label, number in zip(made.images, made.labels, range(99), strict=False):
