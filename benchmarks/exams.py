@@ -35,9 +35,9 @@ class Exam:
     found: NDArray[np.bool_]  # (P,) whether the photo gave a face
     pairs: Pairs
 
-    def scores(self, embedder: Embeds) -> NDArray[np.float64]:
-        """(N,) cosine of each pair; -1 where one of the photos has no face."""
-        return compare(embedder.embed(self.crops), self.found, self.pairs)
+    def scores(self, embedder: Embeds, flip: bool = True) -> NDArray[np.float64]:
+        """(N,) cosine of each pair; -1 where one of the photos has no face. `flip`: see `Embedder.embed`."""
+        return compare(embedder.embed(self.crops, flip=flip), self.found, self.pairs)
 
     def balanced(self, seed: int = 0) -> NDArray[np.int64]:
         """Pairs of which half are mated: all of the rarer kind, as many of the other drawn with this seed."""

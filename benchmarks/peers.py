@@ -44,9 +44,9 @@ class PeerExam(Exam):
 
     vectors: NDArray[np.float64]  # (P, D), zeros where there is no face
 
-    def scores(self, embedder: Embeds) -> NDArray[np.float64]:
+    def scores(self, embedder: Embeds, flip: bool = True) -> NDArray[np.float64]:
         """(N,) 1 - Euclidean distance, higher is more alike; -1 where one of the photos has no face."""
-        del embedder
+        del embedder, flip
         left, right = self.pairs.left, self.pairs.right
         distance = np.linalg.norm(self.vectors[left] - self.vectors[right], axis=1)
         return np.where(self.found[left] & self.found[right], 1.0 - distance, NO_FACE)

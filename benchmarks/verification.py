@@ -36,6 +36,7 @@ def verify(
     *,
     arm: str | None = None,
     groups: Mapping[str, str] | None = None,
+    flip: bool = True,
     resamples: int = 1000,
     device: str = "auto",
 ) -> list[Row]:
@@ -44,13 +45,15 @@ def verify(
     Args:
         arm: what reports call this model; default its name.
         groups: group by photo or identity (see `benchmarks.differentials`); adds error rates by group.
+        flip: average the embeddings of a crop and of its mirror image.
         resamples: of the bootstrap over identities.
     Raises: TooFewPairs: mated or non-mated pairs are missing.
     """
     started = time.perf_counter()
     plan = {"exam": exam.digest(), "model": embedder.digest, "resamples": resamples}
-    source = origin("verify", exam.protocol, exam.data, plan, device)
-    scores = exam.scores(embedder)  # type: ignore[arg-type]  # a peer comes with an exam of its own
+    protocol = exam.protocol if flip else f"{exam.protocol}; without mirror images"
+    source = origin("verify", protocol, exam.data, plan, device)
+    scores = exam.scores(embedder, flip)  # type: ignore[arg-type]  # a peer comes with an exam of its own
     measured = [*_accuracy(exam, scores), *_rates(exam, scores, resamples), _failures(exam)]
     if groups is not None:
         measured += [(*found, {}) for found in by_group(exam, scores, groups)]

@@ -6,6 +6,7 @@ sharp, frontal, well lit), and the unified score is one number for accepting or 
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 
 import cv2
@@ -44,44 +45,58 @@ class Quality:
     pose: float  # 1 is frontal, 0 a profile
     illumination: float  # neither dark, nor burnt out, nor lit from one side
     confidence: float  # of the detector
-    embedding: float  # how alike the embedder finds the face and its mirror image
+    embedding: float | None = None  # how alike the embedder finds the face and its mirror image
 
     @property
     def score(self) -> float:
-        """Weighted geometric mean of the parts, 0..1, so that one bad part shows."""
-        return float(np.prod([max(getattr(self, name), FLOOR) ** share for name, share in WEIGHTS.items()]))
+        """Weighted geometric mean of the parts that are known, 0..1, so that one bad part shows."""
+        known = self._known()
+        logs = [WEIGHTS[name] * math.log(max(value, FLOOR)) for name, value in known.items()]
+        return math.exp(sum(logs) / sum(WEIGHTS[name] for name in known))
 
     def to_json(self) -> dict[str, float]:
         """The score and its parts."""
-        return {name: round(value, 4) for name, value in {"score": self.score, **asdict(self)}.items()}
+        return {name: round(value, 4) for name, value in {"score": self.score, **self._known()}.items()}
 
     @property
     def weakest(self) -> tuple[str, float]:
         """The part to mend first, and its value."""
-        name = min(WEIGHTS, key=lambda name: getattr(self, name))
-        return name, float(getattr(self, name))
+        known = self._known()
+        name = min(known, key=lambda name: known[name])
+        return name, known[name]
+
+    def _known(self) -> dict[str, float]:
+        return {name: float(value) for name, value in asdict(self).items() if value is not None}
 
 
 def of_face(
-    face: Face, crop: NDArray[np.uint8], mirrored: float, usual: tuple[float, float] | None = None
+    face: Face,
+    crop: NDArray[np.uint8],
+    mirrored: float | None = None,
+    usual: tuple[float, float] | None = None,
 ) -> Quality:
     """The quality of one face.
 
     Args:
         face: in px of the photo.
         crop: (S, S, 3) uint8, RGB, the aligned face.
-        mirrored: cosine between the embeddings of the crop and of its mirror image.
+        mirrored: cosine between the embeddings of the crop and of its mirror image; None: not embedded.
         usual: that cosine for the model's worst 1 % and median face; default `USUAL_MIRROR`.
     """
-    worst, median = usual or USUAL_MIRROR
     return Quality(
         size=size(face),
         sharpness=sharpness(crop),
         pose=pose(face.landmarks),
         illumination=illumination(crop),
         confidence=min(max(face.confidence, 0.0), 1.0),
-        embedding=float(np.clip(0.1 + 0.9 * (mirrored - worst) / (median - worst), 0.0, 1.0)),
+        embedding=None if mirrored is None else steadiness(mirrored, usual or USUAL_MIRROR),
     )
+
+
+def steadiness(mirrored: float, usual: tuple[float, float]) -> float:
+    """How usual the cosine between a face and its mirror image is: 0.1 at the worst 1 %, 1 at the median."""
+    worst, median = usual
+    return float(np.clip(0.1 + 0.9 * (mirrored - worst) / max(median - worst, 1e-6), 0.0, 1.0))
 
 
 def size(face: Face) -> float:

@@ -44,17 +44,18 @@ class Recognizer:
         detector: DetectorLike,
         *,
         repair: Callable[[Crops], Crops] | None = None,
+        flip: bool = True,
         model_name: str | None = None,
     ) -> None:
         """
         Args:
-            repair: applied to aligned crops before they are embedded; same shape out.
+            repair, flip: see `FaceReader`.
             model_name: how the gallery remembers the model; default the embedder's name.
         Raises: ModelMismatch: the gallery holds another model's vectors.
         """
         self.gallery = gallery
         self.embedder = embedder
-        self.faces = FaceReader(detector, embedder, repair)
+        self.faces = FaceReader(detector, embedder, repair, flip=flip)
         self._model = Model(model_name or embedder.name, embedder.digest, embedder.embedding_size)
         self._index = SearchIndex(gallery)
         self._warned_of_growth = False
@@ -70,6 +71,7 @@ class Recognizer:
         embedder: EmbedderLike | None = None,
         detector: DetectorLike | None = None,
         repair: Callable[[Crops], Crops] | None = None,
+        flip: bool = True,
         create: bool = True,
     ) -> Recognizer:
         """Open a gallery file together with the models it needs.
@@ -79,6 +81,7 @@ class Recognizer:
             model: name or path of an embedder; default the gallery's own, "bundled" for a new gallery.
             device: "auto", "cpu", "cuda" or "mps".
             embedder, detector: used instead of loading those.
+            flip: embed mirror images too and average; without it embedding is twice as quick.
             create: make the gallery when the file is missing.
         Raises: GalleryError; ModelNotFound; ModelMismatch; DeviceUnavailable.
         """
@@ -91,7 +94,7 @@ class Recognizer:
                 from recog.detection import Detector
 
                 detector = Detector(device)
-            return cls(opened, embedder, detector, repair=repair, model_name=label)
+            return cls(opened, embedder, detector, repair=repair, flip=flip, model_name=label)
         except BaseException:
             opened.close()
             raise

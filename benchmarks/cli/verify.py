@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmarks.cli.common import out_option, path_type, print_rows, roles_option
-from recog.cli.options import device_option, json_option
+from recog.cli.options import device_option, flip_option, json_option
 
 if TYPE_CHECKING:
     from benchmarks.exams import Exam
@@ -28,6 +28,7 @@ DAMAGES = ("lowres8", "occlusion30", "motion15")  # see benchmarks.damages
 @click.option("--damage", type=click.Choice(DAMAGES), help="Damage aligned crops before they are embedded.")
 @click.option("--groups", type=path_type, help="CSV of photos or people with a group: error rates by group.")
 @click.option("--group-column", default="group", show_default=True, help="Its column that names the group.")
+@flip_option
 @click.option("--peer", type=click.Choice(PEERS), help="Another project's recogniser instead of --model.")
 @click.option("--model", default="bundled", show_default=True, help="Name, weights file, or .onnx file.")
 @click.option("--onnx-mean", default=127.5, show_default=True, help="ONNX: subtracted from pixels 0..255.")
@@ -47,6 +48,7 @@ def verify(
     damage: str | None,
     groups: Path | None,
     group_column: str,
+    flip: bool,
     peer: str | None,
     roles: Path | None,
     role: str | None,
@@ -106,7 +108,9 @@ def verify(
         )
         if damage is not None:
             exam = damaged(exam, damage)
-        measured = measure(exam, embedder, arm=name, groups=listed, resamples=resamples, device=device)
+        measured = measure(
+            exam, embedder, arm=name, groups=listed, flip=flip, resamples=resamples, device=device
+        )
     print_rows(rows.append_all(out, measured), as_json)
 
 

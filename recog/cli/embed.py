@@ -12,6 +12,7 @@ from recog.cli.options import (
     device_option,
     emit,
     expanded,
+    flip_option,
     gallery_option,
     json_option,
     largest_option,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The .npz file to write.")
 @largest_option
 @click.option("--aligned", is_flag=True, help="The photos are aligned crops already: detect nothing.")
+@flip_option
 @gallery_option
 @model_option
 @device_option
@@ -37,6 +39,7 @@ def embed(
     out: Path,
     largest: bool,
     aligned: bool,
+    flip: bool,
     model: str | None,
     device: str,
     gallery: Path,
@@ -60,7 +63,7 @@ def embed(
 
     detector = AlignedCrops() if aligned else None
     known = gallery if gallery.exists() else None  # decides the model, as in verify
-    with Recognizer.open(known, model, device, detector=detector) as recognizer:
+    with Recognizer.open(known, model, device, detector=detector, flip=flip) as recognizer:
         found = recognizer.embed(progress(paths, total=len(paths), desc="embed"), largest=largest)
         digest = recognizer.embedder.digest
     _write(out, found)

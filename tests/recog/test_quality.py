@@ -97,3 +97,10 @@ def test_poor_photos_are_refused_or_named(
     monkeypatch.setattr("recog.recognizer.POOR", 0.95)
     assert recognizer.enroll("bob", photo("bob.png", 80)).added == 1
     assert "poor quality" in caplog.text
+
+
+def test_an_unknown_part_does_not_count() -> None:
+    found = quality.Quality(0.5, 0.5, 0.5, 0.5, 0.5)
+    assert found.score == pytest.approx(0.5)
+    assert "embedding" not in found.to_json()
+    assert quality.of_face(GOOD, SHARP).embedding is None

@@ -236,3 +236,27 @@ def test_threads_may_share_it(recognizer: Recognizer) -> None:
         thread.join()
     assert wrong == []
     assert len(recognizer.list()) == 9
+
+
+def test_without_mirror_images_a_face_is_embedded_once(
+    gallery_path: Path, embedder: ColourEmbedder, photo: Callable[..., Path]
+) -> None:
+    asked: list[bool] = []
+    original = embedder.embed
+
+    def counting(crops: NDArray[np.uint8], flip: bool = True) -> NDArray[np.float32]:
+        asked.append(flip)
+        return original(crops, flip)
+
+    embedder.embed = counting  # type: ignore[method-assign]
+    path = photo("ada.png", 10)
+    for flip, times in ((True, 2), (False, 1)):
+        asked.clear()
+        with Recognizer.open(None, embedder=embedder, detector=PatchDetector(), flip=flip) as opened:
+            seen = opened.faces.see(path)
+        assert asked == [False] * times
+        assert (seen.qualities[0].embedding is not None) == flip
+        assert 0 < seen.qualities[0].score <= 1
+        assert seen.embeddings[0] == pytest.approx(
+            original(np.full((1, 8, 8, 3), colour_at(10), np.uint8))[0]
+        )
