@@ -12,10 +12,16 @@ CELEBA := $(DATA)/celeba
 FIT := --roles $(CELEBA)/roles.csv --role fit
 LFW := --images $(DATA)/lfw/images --pairs $(DATA)/lfw/pairs.txt
 YARDSTICK := $(DATA)/teacher/mobilefacenet.onnx
-# a model on LFW through detection, on LFW by published landmarks, and on all pairs of reporting people
+REPORT := --images $(CELEBA)/val --all-pairs
+# a model on LFW through detection, on LFW by published landmarks, on all pairs of reporting people, as they are
+# and damaged, and by the size of the gallery
 verify = $(BIN)/recog bench verify $(1) $(LFW) --out $(RESULTS) \
 	&& $(BIN)/recog bench verify $(1) $(LFW) --landmarks $(DATA)/lfw/landmarks.txt --out $(RESULTS) \
-	&& $(BIN)/recog bench verify $(1) --images $(CELEBA)/val --all-pairs --aligned --out $(RESULTS)
+	&& $(BIN)/recog bench verify $(1) $(REPORT) --groups $(CELEBA)/manifest.csv --group-column Male --out $(RESULTS) \
+	&& for damage in lowres8 occlusion30 motion15; do \
+		$(BIN)/recog bench verify $(1) $(REPORT) --damage $$damage --out $(RESULTS) || exit 1; done \
+	&& $(BIN)/recog bench openset $(1) --enroll $(CELEBA)/train --enroll-role user --calibrate $(CELEBA)/train \
+		--calibrate-role tune --roles $(CELEBA)/roles.csv --strangers $(CELEBA)/val --out $(RESULTS)
 
 .PHONY: demo test check docs bench weights clean
 
@@ -38,6 +44,12 @@ docs: $(STAMP)
 bench: $(STAMP)
 	$(call verify,)
 	test ! -f $(YARDSTICK) || { $(call verify,--model $(YARDSTICK) --name "yardstick: external MobileFaceNet"); }
+	$(BIN)/recog bench openset --images $(DATA)/lfw/images --out $(RESULTS)
+	$(BIN)/recog bench quality $(LFW) --out $(RESULTS)
+	test ! -f $(YARDSTICK) || $(BIN)/recog bench speed bundled $(YARDSTICK) \
+		--yardstick-name "yardstick: external MobileFaceNet" --out $(RESULTS)
+	test ! -f $(YARDSTICK) || $(BIN)/recog bench backbones --data $(CELEBA)/train --roles $(CELEBA)/roles.csv \
+		--teacher $(YARDSTICK) --out $(RESULTS)
 	$(BIN)/recog bench identify --images $(DATA)/lfw/images --out $(RESULTS)
 	$(BIN)/recog bench identify --images $(DATA)/lfw/images --commands --out $(RESULTS)
 	$(BIN)/recog bench augment --data $(CELEBA)/train --roles $(CELEBA)/roles.csv --report $(CELEBA)/val \
@@ -46,10 +58,8 @@ bench: $(STAMP)
 	$(BIN)/recog bench report --results $(RESULTS) --out $(RESULTS)
 
 weights: $(STAMP)
-	$(BIN)/recog train $(CELEBA)/train $(FIT) --size 64 --kimg 800 --out runs/small
-	$(BIN)/recog train $(CELEBA)/train $(FIT) --size 112 --kimg 850 --batch-size 192 --learning-rate 0.002 \
-		--start runs/small/final.safetensors --out runs/embedder
-	$(BIN)/recog models pack runs/embedder --out recog/weights/recog-s.safetensors --name recog-s \
+	$(BIN)/recog distill --recipe recog-s --data $(DATA) --out runs/recog-s
+	$(BIN)/recog models pack runs/recog-s --out recog/weights/recog-s.safetensors --name recog-s \
 		--strangers $(CELEBA)/train --roles $(CELEBA)/roles.csv --role tune
 	$(BIN)/recog generate train gan --data $(CELEBA)/train $(FIT) --attributes $(CELEBA)/manifest.csv \
 		--batch-size 32 --learning-rate 0.0003 --r1-gamma 0.05 --augment translation --identity-every 16 \

@@ -15,6 +15,7 @@ COMMANDS = {
         "quality": Command("benchmarks.cli.quality:quality", "Does refusing poor photos lower misses?"),
         "augment": Command("benchmarks.cli.augment:augment", "What synthetic faces do to recognition."),
         "backbones": Command("benchmarks.cli.backbones:backbones", "Which backbone learns most in short."),
+        "speed": Command("benchmarks.cli.speed:speed", "How long embedding a face takes."),
         "report": Command("benchmarks.cli.report:report", "Render measured rows as tables and plots."),
     }
 }

@@ -9,8 +9,9 @@ import pytest
 
 from benchmarks.backbones import backbones
 from benchmarks.exams import of_crops
+from benchmarks.speed import speed
 from benchmarks.timing import Timed, in_turn, takes
-from recog.errors import DataError
+from recog.errors import ConfigError, DataError
 from recog.training import DistillConfig
 from tests.benchmarks.fakes import ColourEmbedder, people_of_colours
 
@@ -50,11 +51,12 @@ def test_times_and_ratios() -> None:
     assert low <= ratio <= high
 
 
-def test_a_model_with_a_fixed_batch_says_so(tmp_path: Path) -> None:
+def mean_of_pixels(path: Path, side: int) -> Path:
+    """A model for one face at once: the mean colour."""
     onnx = pytest.importorskip("onnx")
     from onnx import TensorProto, helper
 
-    shapes = [[1, 3, 8, 8], [1, 3]]
+    shapes = [[1, 3, side, side], [1, 3]]
     ports = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
         for name, shape in zip(("x", "y"), shapes, strict=True)
@@ -65,9 +67,26 @@ def test_a_model_with_a_fixed_batch_says_so(tmp_path: Path) -> None:
     ]
     graph = helper.make_graph(nodes, "mean", ports[:1], ports[1:])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    onnx.save(model, tmp_path / "one.onnx")
-    assert takes(tmp_path / "one.onnx", 1)
-    assert not takes(tmp_path / "one.onnx", 2)
-    assert in_turn({"one": tmp_path / "one.onnx"}, batch=1, threads=1, rounds=5)["one"].median > 0
+    onnx.save(model, path)
+    return path
+
+
+def test_a_model_with_a_fixed_batch_says_so(tmp_path: Path) -> None:
+    one = mean_of_pixels(tmp_path / "one.onnx", side=8)
+    assert takes(one, 1)
+    assert not takes(one, 2)
+    assert in_turn({"one": one}, batch=1, threads=1, rounds=5)["one"].median > 0
     with pytest.raises(DataError, match="takes 1 faces"):
-        in_turn({"one": tmp_path / "one.onnx"}, batch=2, threads=1)
+        in_turn({"one": one}, batch=2, threads=1)
+
+
+def test_models_are_timed_against_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.speed.SETTINGS", ((1, 1),))
+    made = mean_of_pixels(tmp_path / "mean.onnx", side=8)
+    larger = mean_of_pixels(tmp_path / "larger.onnx", side=512)
+    rows = speed([str(larger), str(made)], rounds=20, names={str(made): "mean"})
+    found = {(row.arm, row.metric): row.value for row in rows}
+    assert set(found) == {(str(larger), "ms a face"), (str(larger), "times mean"), ("mean", "ms a face")}
+    assert found[str(larger), "times mean"] > 1.5
+    with pytest.raises(ConfigError, match="two different"):
+        speed([str(made)])

@@ -1,0 +1,86 @@
+"""`recog bench speed`: how long embedding a face takes, models in turn, all as ONNX.
+
+One crop through the network once: no detection, no mirror image. The models run one after another in every
+round, so that all of them meet the same machine; ratios are taken round by round.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.rows import Row, origin
+from benchmarks.stats import Interval
+from benchmarks.timing import in_turn, takes
+from recog import onnx_export
+from recog.embedders import load_embedder
+from recog.embedding import Embedder
+from recog.errors import ConfigError
+
+SETTINGS = ((1, 1), (1, 2), (32, 1), (32, 2))  # (faces at once, threads)
+
+
+def speed(
+    models: Sequence[str], *, rounds: int = 200, names: Mapping[str, str] | None = None, device: str = "cpu"
+) -> list[Row]:
+    """Time models against the last of them.
+
+    Args:
+        models: names or files; those that are not ONNX files are exported.
+        rounds: of one face at once; of more faces there are fewer.
+        names: what reports call a model, by its name here.
+    Raises: ConfigError: fewer than two models, or packages are missing; ModelNotFound.
+    """
+    if len(set(models)) < 2:
+        raise ConfigError("Times are compared: give at least two different models.")
+    labels = {model: (names or {}).get(model, model) for model in models}
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch:
+        files, digests = {}, {}
+        for number, model in enumerate(models):
+            label = labels[model]
+            embedder = load_embedder(model, device)
+            digests[label] = embedder.digest
+            files[label] = Path(model)
+            if isinstance(embedder, Embedder):
+                files[label] = onnx_export.export(embedder, Path(scratch) / f"{number}.onnx")
+        yardstick = labels[models[-1]]
+        for batch, threads in SETTINGS:
+            fitting = {label: file for label, file in files.items() if takes(file, batch)}
+            rows += _timed(fitting, digests, yardstick, batch, threads, max(10, rounds // batch))
+    return rows
+
+
+def _timed(
+    files: Mapping[str, Path],
+    digests: Mapping[str, str],
+    yardstick: str,
+    batch: int,
+    threads: int,
+    rounds: int,
+) -> list[Row]:
+    started = time.perf_counter()
+    timed = in_turn(files, batch=batch, threads=threads, rounds=rounds)
+    what = f"{batch} at once, {threads} thread{'s' if threads > 1 else ''}"
+    source = origin("speed", f"embedding one face, {what}, onnxruntime", "noise", dict(digests), "cpu")
+    seconds = time.perf_counter() - started
+    measured: list[tuple[str, str, float, Interval]] = []
+    for label, found in timed.items():
+        low, high = found.interval()
+        measured.append((label, "ms a face", 1000 * found.median, (1000 * low, 1000 * high)))
+        if yardstick in timed and label != yardstick:
+            measured.append((label, f"times {yardstick}", *found.ratio(timed[yardstick])))
+    return [
+        source.row(
+            arm=label,
+            metric=metric,
+            value=value,
+            ci95=ci95,
+            n=rounds,
+            model=digests[label],
+            seconds=seconds,
+        )
+        for label, metric, value, ci95 in measured
+    ]
