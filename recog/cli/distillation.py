@@ -31,6 +31,7 @@ from recog.cli.options import device_option, emit, json_option
     multiple=True,
     help="Folder of crops of nobody knows whom; repeatable.",
 )
+@click.option("--blends", default=0, show_default=True, help="Mixtures of two crops to learn from as well.")
 @click.option("--roles", type=click.Path(path_type=Path), help="CSV identity,role of FOLDERs; with --role.")
 @click.option("--role", help="Learn from the identities of this role only.")
 @click.option("--backbone", default="regnetx_004", show_default=True, help="Any timm backbone.")
@@ -89,7 +90,7 @@ def distill(
 
         read = recipes.read(recipe, data)
         digest = recipes.follow(read, out, device=device).digest
-        steps = sum(stage.steps for stage in read.stages)
+        steps = sum(stage.config.steps for stage in read.stages)
     if is_main_process():
         weights = str(out / "final.safetensors")
         text = f"{weights}  {digest[:12]}  {steps} steps"
@@ -100,7 +101,7 @@ def _from_options(
     folders: tuple[Path, ...], out: Path, device: str, given: dict[str, Any]
 ) -> tuple[int, str]:
     """(steps, digest) of a run that the options describe."""
-    teachers, unlabelled = given.pop("teachers"), given.pop("unlabelled")
+    teachers, unlabelled, blends = (given.pop(name) for name in ("teachers", "unlabelled", "blends"))
     roles, role, start = given.pop("roles"), given.pop("role"), given.pop("start")
     if not teachers:
         raise click.UsageError("Give a --teacher, or a --recipe.")
@@ -109,6 +110,7 @@ def _from_options(
 
     from recog.embedders import load_embedder
     from recog.training import DistillConfig, distill
+    from recog.training.blending import with_blends
     from recog.training.sources import Source, open_all
 
     taught_by = [load_embedder(name, device) for name in teachers]
@@ -118,5 +120,6 @@ def _from_options(
     sources = [Source(folder=folder, roles=roles, role=role) for folder in folders]
     sources += [Source(folder=folder, labelled=False) for folder in unlabelled]
     crops = open_all(sources, max(teacher.image_size for teacher in taught_by))
+    crops = with_blends(crops, blends, config.seed)
     embedder = distill(config, crops, taught_by, run_dir=out, device=device, start=start)
     return config.steps, embedder.digest

@@ -34,6 +34,7 @@ from typing import Any
 from recog.embedders import load_embedder
 from recog.embedding import Embedder
 from recog.errors import ConfigError
+from recog.training.blending import with_blends
 from recog.training.config import DistillConfig
 from recog.training.distillation import distill
 from recog.training.sources import Source, open_all
@@ -43,13 +44,21 @@ BUNDLED = Path(__file__).parent / "recipes"
 
 
 @dataclass(frozen=True)
+class Stage:
+    """One run of a recipe."""
+
+    config: DistillConfig
+    blends: int = 0  # mixtures of two crops that are learned from beside the crops
+
+
+@dataclass(frozen=True)
 class Recipe:
     """What is distilled into what, from which data."""
 
     name: str
     teachers: tuple[str, ...]
     sources: tuple[Source, ...]
-    stages: tuple[DistillConfig, ...]
+    stages: tuple[Stage, ...]
 
 
 def bundled() -> tuple[str, ...]:
@@ -84,10 +93,11 @@ def follow(recipe: Recipe, out: Path | str, *, device: str = "auto") -> Embedder
     taught_by = [load_embedder(name, device) for name in recipe.teachers]
     crops = open_all(recipe.sources, max(teacher.image_size for teacher in taught_by))
     start: Path | None = None
-    for number, config in enumerate(recipe.stages, start=1):
+    for number, stage in enumerate(recipe.stages, start=1):
         place = Path(out) / f"stage-{number}"
         logger.info("%s: stage %d of %d", recipe.name, number, len(recipe.stages))
-        embedder = distill(config, crops, taught_by, run_dir=place, device=device, start=start)
+        material = with_blends(crops, stage.blends, stage.config.seed)
+        embedder = distill(stage.config, material, taught_by, run_dir=place, device=device, start=start)
         start = place / "final.safetensors"
     if start is not None:
         shutil.copyfile(start, Path(out) / "final.safetensors")
@@ -96,12 +106,17 @@ def follow(recipe: Recipe, out: Path | str, *, device: str = "auto") -> Embedder
 
 def _recipe(content: Mapping[str, Any], data: Path) -> Recipe:
     common = content.get("run", {})
-    stages = tuple(DistillConfig(**{**common, **stage}) for stage in content.get("stage", [{}]))
+    stages = tuple(_stage({**common, **stage}) for stage in content.get("stage", [{}]))
     teachers = tuple(_placed(name, data) for name in content["teachers"])
     sources = tuple(_source(entry, data) for entry in content["data"])
     if not (stages and teachers and sources):
         raise ConfigError("A recipe needs teachers, data and at least one stage.")
     return Recipe(content["name"], teachers, sources, stages)
+
+
+def _stage(settings: dict[str, Any]) -> Stage:
+    blends = settings.pop("blends", 0)
+    return Stage(DistillConfig(**settings), blends)
 
 
 def _placed(name: str, data: Path) -> str:

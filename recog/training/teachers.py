@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import TruncatedSVD
 
+from recog.checkpoints import write_atomically
 from recog.errors import ConfigError, WriteFailed
 from recog.progress import progress
 from recog.training.data import CropSet, cache_folder
 
 logger = logging.getLogger(__name__)
-CHUNK = 256  # crops between two looks at the progress bar
+BLOCK = 1024  # crops whose answers are kept in one file of the cache
 Vectors = NDArray[np.float32]
 
 
@@ -67,32 +68,31 @@ def centres(vectors: Vectors, labels: NDArray[np.int64], people: int) -> Vectors
 
 
 def _of_teacher(crops: CropSet, teacher: Teacher, cache: Path) -> Vectors:
-    """The teacher's embeddings (mirror image averaged in), computed once and kept in the cache."""
-    content = hashlib.sha256(np.ascontiguousarray(crops.images).data).hexdigest()
-    key = hashlib.sha256(json.dumps([content, crops.images.shape, teacher.digest]).encode()).hexdigest()[:24]
+    """The teacher's embeddings (mirror image averaged in), each block computed once and kept in the cache."""
+    parts = range(0, len(crops), BLOCK)
+    bar = progress(parts, total=len(parts), desc=f"teacher {teacher.name}")
+    return np.concatenate([_block(crops.images[at : at + BLOCK], teacher, cache) for at in bar])
+
+
+def _block(images: NDArray[np.uint8], teacher: Teacher, cache: Path) -> Vectors:
+    content = hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()
+    key = hashlib.sha256(json.dumps([content, images.shape, teacher.digest]).encode()).hexdigest()[:24]
     path = cache / "targets" / f"{key}.npy"
     if path.is_file():
         kept: Vectors = np.load(path, allow_pickle=False)
         return kept
-    parts = range(0, len(crops), CHUNK)
-    bar = progress(parts, total=len(parts), desc=f"teacher {teacher.name}")
-    vectors = np.concatenate([teacher.embed(np.asarray(crops.images[at : at + CHUNK])) for at in bar])
+    vectors = teacher.embed(np.asarray(images))
     _keep(path, vectors)
     return vectors
 
 
 def _keep(path: Path, vectors: Vectors) -> None:
-    scratch = path.with_suffix(f".{os.getpid()}.part.npy")
+    buffer = io.BytesIO()
+    np.save(buffer, vectors, allow_pickle=False)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(scratch, vectors, allow_pickle=False)
-        scratch.replace(path)
-    except OSError as error:
-        raise WriteFailed(
-            f"{path}: the cache cannot be written ({error.strerror}). Set RECOG_CACHE to another folder."
-        ) from error
-    finally:
-        scratch.unlink(missing_ok=True)
+        write_atomically(path, buffer.getvalue())
+    except WriteFailed as error:
+        raise WriteFailed(f"{error} RECOG_CACHE names another cache folder.") from error
 
 
 def _unit(vectors: NDArray[np.floating]) -> Vectors:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from recog.embedding import Embedder
 from recog.errors import ConfigError, DataError
 from recog.training import CropSet, DistillConfig, distill, open_crops, recipes, teachers
+from recog.training.blending import blended, with_blends
 from recog.training.losses import DistillLoss
 from recog.training.sources import Source, framed, open_all
 from tests.recog.test_training import TINY, coloured_people, written
@@ -195,6 +196,7 @@ total_kimg = 0.04
 [[stage]]
 image_size = 64
 total_kimg = 0.016
+blends = 5
 """
     path = place / "tiny.toml"
     path.write_text(text)
@@ -208,12 +210,45 @@ def test_recipe_goes_stage_by_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     written(coloured_people(), tmp_path / "crops")
     train(TINY, coloured_people(), device="cpu").save(tmp_path / "teacher.safetensors")
     recipe = recipes.read(recipe_file(tmp_path), tmp_path)
-    assert [stage.image_size for stage in recipe.stages] == [32, 64]
+    assert [stage.config.image_size for stage in recipe.stages] == [32, 64]
     made = recipes.follow(recipe, tmp_path / "run", device="cpu")
     assert made.image_size == 64
     assert Embedder.load(tmp_path / "run").digest == made.digest
     started = json.loads((tmp_path / "run" / "stage-2" / "config.json").read_text())["start"]
     assert started == Embedder.load(tmp_path / "run" / "stage-1").digest
+
+
+def test_blends_lie_between_two_crops() -> None:
+    crops = coloured_people(people=2, photos=1, side=64)
+    crops.images[0], crops.images[1] = 40, 200
+    made = blended(crops, 40, seed=5)
+    assert made.labels.tolist() == [-1] * 40
+    assert made.images.min() >= 40
+    assert made.images.max() <= 200
+    seams, averages = made.images[::2].astype(int), made.images[1::2].astype(int)
+    assert (np.ptp(averages, axis=(1, 2, 3)) == 0).all()
+    assert (averages.min((1, 2, 3)) >= 40 + 0.3 * 160 - 1).all()
+    assert not np.array_equal(made.images, blended(crops, 40, seed=6).images)
+    assert np.array_equal(made.images, blended(crops, 40, seed=5).images)
+    assert len(np.unique(seams.reshape(len(seams), -1), axis=0)) > 1  # recoloured alike, yet not all the same
+    joined = with_blends(crops, 3)
+    assert joined.labels.tolist() == [0, 1, -1, -1, -1]
+    assert with_blends(crops, 0) is crops
+    with pytest.raises(ConfigError, match="at least two"):
+        blended(crops.subset([0]), 3)
+
+
+def test_a_seam_shows_one_face_on_either_side() -> None:
+    rng = np.random.default_rng(0)
+    crops = coloured_people(people=2, photos=1, side=64)
+    crops.images[0] = rng.integers(0, 60, (64, 64, 3))
+    crops.images[1] = rng.integers(0, 60, (64, 64, 3))
+    first, second = crops.images.astype(int)
+    made = blended(crops, 1, seed=0).images[0].astype(int)
+    near = np.minimum(np.abs(made - first), np.abs(made - second)).max(2) <= 6
+    assert near.mean() > 0.6
+    assert (np.abs(made - first).max(2) <= 6).mean() > 0.2
+    assert (np.abs(made - second).max(2) <= 6).mean() > 0.2
 
 
 def test_broken_recipes_are_named(tmp_path: Path) -> None:

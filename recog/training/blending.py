@@ -1,0 +1,69 @@
+"""Faces between faces: more to learn from a teacher, who needs no labels.
+
+A student that is asked about mixtures has to follow its teacher everywhere between the faces it was given,
+not only at them (function matching with mixup; Beyer et al., arXiv:2106.05237). Crops on the same template mix
+well: half are averages of two faces, half have one face on one side of a soft seam and another on the other.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recog.errors import ConfigError
+from recog.training.data import CropSet
+
+EVENNESS = (0.3, 0.7)  # share of the first face in an average
+SEAM_PLACE = 0.15  # of the side, around the middle
+SEAM_WIDTH = (0.04, 0.12)  # of the side: how soft
+
+
+def blended(crops: CropSet, count: int, seed: int = 0) -> CropSet:
+    """`count` mixtures of two crops each, of nobody (label -1).
+
+    Args:
+        crops: (N, S, S, 3), N >= 2, all on one template.
+    Raises: ConfigError: a negative count, or fewer than two crops.
+    """
+    if count < 0 or len(crops) < 2:
+        raise ConfigError(f"{count} blends of {len(crops)} crops: ask for 0 or more, of at least two crops.")
+    rng = np.random.default_rng([seed, 3])
+    side = crops.images.shape[1]
+    images = np.empty((count, side, side, 3), np.uint8)
+    for place in range(count):
+        first, second = rng.choice(len(crops), 2, replace=False)
+        weight = _even(rng) if place % 2 else _seam(side, rng)
+        a = crops.images[first].astype(np.float32)
+        b = _recoloured(crops.images[second].astype(np.float32), a, place % 2 == 0)
+        images[place] = np.clip(weight * a + (1 - weight) * b + 0.5, 0, 255)
+    names = tuple(f"blend-{seed}-{place:06d}" for place in range(count))
+    return CropSet(images, np.full(count, -1, np.int64), (), names)
+
+
+def with_blends(crops: CropSet, count: int, seed: int = 0) -> CropSet:
+    """The crops, and `count` mixtures of them after them."""
+    return CropSet.concat([crops, blended(crops, count, seed)]) if count else crops
+
+
+def _even(rng: np.random.Generator) -> NDArray[np.float32]:
+    return np.full((1, 1, 1), rng.uniform(*EVENNESS), np.float32)
+
+
+def _seam(side: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """(S, S, 1) share of the first face: 1 on one side of a soft line near the middle, 0 on the other."""
+    angle, shift = rng.uniform(0, 2 * np.pi), rng.uniform(-SEAM_PLACE, SEAM_PLACE)
+    width = rng.uniform(*SEAM_WIDTH)
+    place = np.linspace(-0.5, 0.5, side, dtype=np.float32)
+    along = place[None] * np.cos(angle) + place[:, None] * np.sin(angle) - shift
+    steep = np.clip(-along / width * 3, -30, 30)
+    share: NDArray[np.float32] = (1 / (1 + np.exp(steep))).astype(np.float32)
+    return share[..., None]
+
+
+def _recoloured(image: NDArray[np.float32], like: NDArray[np.float32], wanted: bool) -> NDArray[np.float32]:
+    """The image with the mean and spread of colour of another, so that a seam shows less."""
+    if not wanted:
+        return image
+    centred = image - image.mean((0, 1))
+    spread = like.std((0, 1)) / np.maximum(image.std((0, 1)), 1.0)
+    return centred * np.clip(spread, 0.5, 2.0) + like.mean((0, 1))
