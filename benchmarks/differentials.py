@@ -7,7 +7,9 @@ Pairs count for a group when both photos are of it; the threshold keeps a false-
 from __future__ import annotations
 
 import csv
+import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +20,22 @@ from benchmarks.exams import Exam
 from recog.calibration import threshold_at_rate
 from recog.errors import DataError
 
+logger = logging.getLogger(__name__)
 FMR = 1e-3
 FEWEST = 30  # pairs of a kind, for a rate of it
 Measured = tuple[str, float, stats.Interval, int]
 
 
-def read_groups(path: Path, column: str) -> dict[str, str]:
-    """Group by photo or by identity: a CSV with `column` and a column "file" or "identity".
+@dataclass(frozen=True)
+class Groups:
+    """Which group each photo or person belongs to."""
 
-    Files are known by their last two parts (identity/photo).
+    column: str  # what tells the groups apart
+    of: Mapping[str, str]  # group by identity/photo, or by identity
+
+
+def read_groups(path: Path, column: str) -> Groups:
+    """From a CSV with `column` and a column "file" or "identity"; files count by their last two parts.
 
     Raises: DataError: unreadable, or the columns are missing.
     """
@@ -38,24 +47,25 @@ def read_groups(path: Path, column: str) -> dict[str, str]:
     names = rows[0].keys() if rows else ()
     key = next((name for name in ("file", "identity") if name in names), None)
     if key is None or column not in names:
-        raise DataError(f"{path}: needs a column {column!r} and one of file, identity; it has {list(names)}.")
-    return {"/".join(Path(row[key]).parts[-2:]): row[column] for row in rows}
+        raise DataError(f"{path}: needs a column {column!r} and one of file, identity; has {list(names)}.")
+    return Groups(column, {"/".join(Path(row[key]).parts[-2:]): row[column] for row in rows})
 
 
-def by_group(exam: Exam, scores: NDArray[np.float64], groups: Mapping[str, str]) -> list[Measured]:
-    """(metric, value, 95 % interval, pairs) for each group that has enough pairs.
+def by_group(
+    exam: Exam, scores: NDArray[np.float64], groups: Groups, *, resamples: int = 300
+) -> list[Measured]:
+    """(metric, value, 95 % interval over people, pairs) for each group that has enough pairs.
 
     Args:
         scores: (N,) of the exam's pairs.
-        groups: see `read_groups`.
     Raises: DataError: no photo of the exam has a group; TooFewPairs.
     """
-    found = (groups.get(key) for key in _keys(exam.pairs.photos, groups))
-    known = sorted({group for group in found if group is not None})
+    keys = _keys(exam.pairs.photos, groups.of)
+    known = sorted({groups.of[key] for key in keys if key in groups.of})
     if not known:
         raise DataError(f"{exam.data}: none of its photos or people is in the list of groups.")
     code = {group: number for number, group in enumerate(known)}
-    of_photo = np.array([code.get(groups.get(key, ""), -1) for key in _keys(exam.pairs.photos, groups)])
+    of_photo = np.array([code.get(groups.of.get(key, ""), -1) for key in keys])
     left, right = of_photo[exam.pairs.left], of_photo[exam.pairs.right]
     threshold = threshold_at_rate(scores[~exam.pairs.mated], FMR)
     accepted, mated = scores >= threshold, exam.pairs.mated
@@ -64,12 +74,30 @@ def by_group(exam: Exam, scores: NDArray[np.float64], groups: Mapping[str, str])
         inside = (left == number) & (right == number)
         for kind, chosen, wrong in (("FMR", ~mated, accepted), ("FNMR", mated, ~accepted)):
             pairs = inside & chosen
-            n = int(pairs.sum())
-            if n >= FEWEST:
-                count = int((wrong & pairs).sum())
-                interval = stats.proportion_interval(count, n)
-                measured.append((f"{kind} of {group}, FMR {FMR:g} overall", count / n, interval, n))
+            name = f"{kind} of {groups.column}={group}, FMR {FMR:g} overall"
+            if int(pairs.sum()) < FEWEST:
+                logger.warning("%s: left out, %d pairs are too few", name, int(pairs.sum()))
+                continue
+            ends = tuple(side[pairs] for side in exam.pairs.sides)
+            measured.append((name, *_rate(wrong[pairs], ends, resamples), int(pairs.sum())))
     return measured
+
+
+def _rate(
+    wrong: NDArray[np.bool_], ends: tuple[NDArray[np.int64], ...], resamples: int
+) -> tuple[float, stats.Interval]:
+    """Share of wrong answers, with the wider of a bootstrap over people and Clopper-Pearson."""
+    names, codes = np.unique(np.concatenate(ends), return_inverse=True)
+    left, right = codes[: len(wrong)], codes[len(wrong) :]
+
+    def share(drawn: NDArray[np.integer]) -> NDArray[np.float64]:
+        times = np.bincount(drawn, minlength=len(names)).astype(np.float64)
+        weights = np.where(left == right, times[left], times[left] * times[right])
+        return np.array([(weights * wrong).sum() / max(weights.sum(), 1.0)])
+
+    low, high = stats.bootstrap(share, len(names), resamples=resamples)[0]
+    exact = stats.proportion_interval(int(wrong.sum()), len(wrong))
+    return float(wrong.mean()), (min(low, exact[0]), max(high, exact[1]))
 
 
 def _keys(photos: tuple[str, ...], groups: Mapping[str, str]) -> list[str]:

@@ -26,7 +26,7 @@ def of_crops(folders: Sequence[tuple[Path, str | None]], roles: Path | None, emb
         table = roles if role is not None else None
         crops = with_role(folder, table, role or "", embedder.image_size)
         groups.append(Group(embedder.embed(np.asarray(crops.images)), crops.labels))
-        names.append({(str(folder.resolve()), name) for name in crops.identities})
+        names.append(set(crops.identities))
         titles.append(name_of(folder, table, role or ""))
     if any(names[i] & names[j] for i, j in ((0, 1), (0, 2), (1, 2))):
         raise DataError("Somebody is in two of the groups: enrolled people and strangers must be different.")
@@ -36,22 +36,27 @@ def of_crops(folders: Sequence[tuple[Path, str | None]], roles: Path | None, emb
 
 
 def of_photos(folder: Path, plan: OpenSetPlan, embedder: Embeds, detector: Finder) -> Groups:
-    """One folder of photos: people with enough photos are enrolled, the others divided into two halves.
+    """One folder of photos: who has enough photos can be enrolled, the others are two halves of strangers.
 
     Photos without a face are left out of this benchmark; `recog bench verify` counts them.
 
     Raises: DataError: too few people.
     """
     people = of_people(folder)
-    needed = plan.photos + 1
-    able = [name for name in sorted(people) if len(people[name]) >= needed]
     rng = np.random.default_rng(plan.seed)
-    enrolled = {able[k] for k in rng.permutation(len(able))[: max(plan.sizes)]}
-    rest = [name for name in sorted(people) if name not in enrolled]
-    others = {rest[k] for k in rng.permutation(len(rest))[: len(rest) // 2]}
-    kinds = [enrolled, others, set(rest) - others]
-    if min(len(kind) for kind in kinds) < 2:
-        raise DataError(f"{folder}: {len(people)} people are too few for a gallery of {max(plan.sizes)}.")
+    able = [name for name in sorted(people) if len(people[name]) > plan.photos]
+    able = [able[k] for k in rng.permutation(len(able))]
+    rest = [name for name in sorted(people) if len(people[name]) <= plan.photos]
+    if len(rest) < len(able) // 2:  # where hardly anybody has few photos, a third of the others are strangers
+        rest += able[len(able) * 2 // 3 :]
+        able = able[: len(able) * 2 // 3]
+    rest = [rest[k] for k in rng.permutation(len(rest))]
+    kinds = [able, rest[::2], rest[1::2]]
+    if len(able) < max(plan.sizes) or len(rest) < 4:
+        raise DataError(
+            f"{folder}: {len(able)} people to enroll and {len(rest)} strangers are too few for a gallery of "
+            f"{max(plan.sizes)}. Ask for smaller --sizes."
+        )
     chosen = [{name: people[name] for name in sorted(kind)} for kind in kinds]
     first, second, third = (_group(folder, some, embedder, detector, plan) for some in chosen)
     return Groups(first, second, third, label(folder), "MTCNN, largest central face")

@@ -14,7 +14,8 @@ from generative.synthesis import Person, Synthesizer
 from recog.detection import Detector
 from recog.embedding import Embedder
 from recog.errors import DataError
-from recog.training.data import CropSet, open_crops, read_roles
+from recog.training import data
+from recog.training.data import CropSet, open_crops
 
 LFW_SIZE = 112  # px: aligned once, resized by each embedder
 
@@ -26,11 +27,7 @@ def with_role(folder: Path, roles: Path | None, role: str, size: int) -> CropSet
     """
     if roles is None:
         return open_crops(folder, size=size)
-    present = {entry.name for entry in folder.iterdir() if entry.is_dir()} if folder.is_dir() else set()
-    chosen = [name for name in read_roles(roles, role) if name in present]
-    if not chosen:
-        raise DataError(f"{folder}: nobody here has the role {role!r}. Check --roles and the role's name.")
-    return open_crops(folder, size=size, identities=chosen)
+    return open_crops(folder, size=size, identities=data.with_role(folder, roles, role))
 
 
 def exams_of(

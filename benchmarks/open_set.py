@@ -25,6 +25,7 @@ from recog.progress import progress
 RANKS = (1, 5, 10)
 Vectors = NDArray[np.float32]
 Labels = NDArray[np.int64]
+Rate = tuple[float, stats.Interval, int]  # share, 95 % interval, number of searches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,32 +71,27 @@ class Groups:
 
 
 class Tally:
-    """Sums a person of what was counted and how often it could have been."""
+    """What was counted of each person's searches, one random gallery after another."""
 
     def __init__(self) -> None:
         self.people: list[Labels] = []
-        self.values: list[NDArray[np.float64]] = []
+        self.flags: list[NDArray[np.bool_]] = []
 
     def add(self, people: Labels, flags: NDArray[np.bool_]) -> None:
-        """One search each."""
+        """The searches of one gallery, (N,) whose they are and whether they count."""
         self.people.append(people)
-        self.values.append(flags.astype(np.float64))
+        self.flags.append(flags)
 
-    def rate(self, resamples: int = 1000) -> tuple[float, stats.Interval, int]:
-        """(share, 95 % interval by a bootstrap over people, number of searches)."""
-        _, codes = np.unique(np.concatenate(self.people), return_inverse=True)
-        values = np.concatenate(self.values)
-        hits, counts = np.bincount(codes, values), np.bincount(codes).astype(np.float64)
-
-        def share(drawn: NDArray[np.integer]) -> NDArray[np.float64]:
-            return np.array([hits[drawn].sum() / counts[drawn].sum()])
-
-        count = int(hits.sum())
-        exact = stats.proportion_interval(count, len(values))
-        low, high = stats.bootstrap(share, len(hits), resamples=resamples)[0]
-        if count in (0, len(values)):  # no spread to resample
-            low, high = exact
-        return count / len(values), (low, high), len(values)
+    def rate(self) -> Rate:
+        """Share, 95 % interval over people and galleries, and number of searches."""
+        galleries = len(self.people)
+        names, rows = np.unique(np.concatenate(self.people), return_inverse=True)
+        columns = np.repeat(np.arange(galleries), [len(people) for people in self.people])
+        flags = np.concatenate(self.flags)
+        counts, hits = np.zeros((2, len(names), galleries))
+        np.add.at(counts, (rows, columns), 1)
+        np.add.at(hits, (rows[flags], columns[flags]), 1)
+        return float(flags.mean()), calibration.rate_interval(hits, counts, 0), len(flags)
 
 
 def open_set(
@@ -127,43 +123,40 @@ def open_set(
     )
     digest = {"plan": asdict(plan), "model": embedder.digest, "faces": len(groups.enrolled.people)}
     source = origin("identify", protocol, groups.data, digest, device)
-    rows = []
-    tallies = {("any size", *key): tally for key, tally in _verify(groups, plan, card).items()}
+    measured = [("any size", metric, *found) for metric, found in _verify(groups, plan, card).items()]
     for size in progress(plan.sizes, total=len(plan.sizes), desc="galleries"):
-        found = _at_size(groups, able, size, plan, card)
-        tallies |= {(f"{size:,} people", metric): tally for metric, tally in found.items()}
+        tallies = _at_size(groups, able, size, plan, card)
+        measured += [(f"{size:,} people", metric, *tally.rate()) for metric, tally in tallies.items()]
     seconds = time.perf_counter() - started
-    for (size_name, metric), tally in tallies.items():
-        value, ci95, n = tally.rate()
-        rows.append(
-            source.row(
-                arm=f"{arm or embedder.name}, {size_name}",
-                metric=metric,
-                value=value,
-                ci95=ci95,
-                n=n,
-                seed=plan.seed,
-                model=embedder.digest,
-                seconds=seconds,
-            )
+    return [
+        source.row(
+            arm=f"{arm or embedder.name}, {size_name}",
+            metric=metric,
+            value=value,
+            ci95=ci95,
+            n=n,
+            seed=plan.seed,
+            model=embedder.digest,
+            seconds=seconds,
         )
-    return rows
+        for size_name, metric, value, ci95, n in measured
+    ]
 
 
-def _verify(groups: Groups, plan: OpenSetPlan, card: Card) -> dict[tuple[str], Tally]:
+def _verify(groups: Groups, plan: OpenSetPlan, card: Card) -> dict[str, Rate]:
     """False matches of pairs of strangers at thresholds set on other strangers."""
     pairs = calibration.StrangerPairs.of(groups.strangers.vectors, groups.strangers.people)
     other = groups.others
     ours = calibration.for_verify(other.vectors, other.people, plan.fmr, "others").threshold
-    wanted = {f"FMR, {plan.fmr:.1%} wanted": ours}
+    wanted = {f"FMR, {100 * plan.fmr:g} % wanted": ours}
     limit = _by_card(card, "verify", plan.fmr, 0)
     if limit is not None:
-        wanted[f"FMR by the card, {plan.fmr:.1%} wanted"] = limit
-    tallies = {}
+        wanted[f"FMR by the card, {100 * plan.fmr:g} % wanted"] = limit
+    found = {}
     for name, threshold in wanted.items():
-        tallies[(name,)] = tally = Tally()
-        tally.add(pairs.first, pairs.scores >= threshold)
-    return tallies
+        value, low, high = pairs.rate(threshold)
+        found[name] = (value, (low, high), len(pairs.scores))
+    return found
 
 
 def _at_size(groups: Groups, able: Labels, size: int, plan: OpenSetPlan, card: Card) -> dict[str, Tally]:
@@ -195,12 +188,12 @@ def _count_draw(
     counted = (groups.strangers.vectors @ gallery.T).max(axis=1)
     right = truth_rank == 0
     for rate in plan.fpirs:
-        wanted = f"{rate:.0%} wanted"
+        wanted = f"{100 * rate:g} % wanted"
         threshold = calibration.threshold_for_new(calibrating, rate)
         count(f"FPIR, {wanted}", groups.strangers.people, counted >= threshold)
         count(f"FNIR, {wanted}", people, ~(right & (best >= threshold)))
         exact = calibration.threshold_at_rate(counted, rate)
-        count(f"FNIR at FPIR {rate:.0%}", people, ~(right & (best >= exact)))
+        count(f"FNIR at FPIR {100 * rate:g} %", people, ~(right & (best >= exact)))
         limit = _by_card(card, "query", rate, len(templates))
         if limit is not None:
             count(f"FPIR by the card, {wanted}", groups.strangers.people, counted >= limit)

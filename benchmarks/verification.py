@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import metrics, stats
-from benchmarks.differentials import by_group
+from benchmarks.differentials import Groups, by_group
 from benchmarks.exams import Exam
 from benchmarks.peers import Peer
 from benchmarks.photos import Embeds
-from benchmarks.rows import Row, origin
+from benchmarks.rows import Row, origin, plan_hash
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def verify(
     embedder: Embeds | Peer,
     *,
     arm: str | None = None,
-    groups: Mapping[str, str] | None = None,
+    groups: Groups | None = None,
     flip: bool = True,
     resamples: int = 1000,
     device: str = "auto",
@@ -51,6 +51,8 @@ def verify(
     """
     started = time.perf_counter()
     plan = {"exam": exam.digest(), "model": embedder.digest, "resamples": resamples}
+    if groups is not None:
+        plan["groups"] = plan_hash({"column": groups.column, **groups.of})
     protocol = exam.protocol if flip else f"{exam.protocol}; without mirror images"
     source = origin("verify", protocol, exam.data, plan, device)
     scores = exam.scores(embedder, flip)  # type: ignore[arg-type]  # a peer comes with an exam of its own

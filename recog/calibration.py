@@ -26,6 +26,8 @@ CONFIDENCE = 0.95
 CARD = "model card"
 KINDS = {"verify": "fmr", "query": "fpir"}
 MOST_FOR_ODDS = 200_000  # non-mated pairs are thinned to about as many
+MOST_PHOTOS = 5_000  # all pairs of these are compared: 12.5 million
+BEYOND_CARD = 1.5  # times the card's largest gallery: from there on nobody has measured
 
 Floats = NDArray[np.floating]
 
@@ -83,8 +85,11 @@ class StrangerPairs:
     odds: tuple[float, float] | None  # see `fit_odds`
 
     @classmethod
-    def of(cls, embeddings: NDArray[np.float32], people: NDArray[np.int64]) -> StrangerPairs:
-        """From (N, D) unit vectors and (N,) who each one is."""
+    def of(cls, embeddings: NDArray[np.float32], people: NDArray[np.int64], seed: int = 0) -> StrangerPairs:
+        """From (N, D) unit vectors and (N,) who each one is; of more than MOST_PHOTOS some are drawn."""
+        if len(people) > MOST_PHOTOS:
+            drawn = np.random.default_rng(seed).choice(len(people), MOST_PHOTOS, replace=False)
+            embeddings, people = embeddings[drawn], people[drawn]
         names, codes = np.unique(people, return_inverse=True)
         left, right = np.triu_indices(len(codes), k=1)
         apart = codes[left] != codes[right]
@@ -98,12 +103,16 @@ class StrangerPairs:
         Raises: TooFewPairs.
         """
         threshold = threshold_for_new(self.scores, fmr)
+        _, low, high = self.rate(threshold, seed)
+        odds = self.odds or (None, None)
+        return Calibration(threshold, fmr, source, low, high, len(self.scores), None, None, *odds)
+
+    def rate(self, threshold: float, seed: int = 0) -> tuple[float, float, float]:
+        """(false-match rate at a threshold, and its 95 % interval over people)."""
         hits = self.scores >= threshold
         ends = (self.first, self.second)
         matched, compared = (_table(ends, flags, self.people) for flags in (hits, np.ones_like(hits)))
-        low, high = _interval(matched, compared, seed)
-        odds = self.odds or (None, None)
-        return Calibration(threshold, fmr, source, low, high, len(self.scores), None, None, *odds)
+        return float(hits.mean()), *rate_interval(matched, compared, seed, paired=True)
 
 
 def for_verify(
@@ -119,11 +128,16 @@ def for_verify(
         fmr: wanted false-match rate, as a fraction.
     Raises: TooFewPairs.
     """
-    return StrangerPairs.of(embeddings, people).threshold(fmr, source, seed)
+    return StrangerPairs.of(embeddings, people, seed).threshold(fmr, source, seed)
 
 
 def for_query(
-    best: NDArray[np.floating], people: NDArray[np.int64], fpir: float, source: str, enrolled: tuple[int, int]
+    best: NDArray[np.floating],
+    people: NDArray[np.int64],
+    fpir: float,
+    source: str,
+    enrolled: tuple[int, int],
+    galleries: NDArray[np.int64] | None = None,
 ) -> Calibration:
     """The 1:N threshold from strangers' best scores against the whole gallery, at its present size.
 
@@ -132,15 +146,16 @@ def for_query(
         people: (N,) who each stranger is.
         fpir: wanted false-positive identification rate, as a fraction.
         enrolled: (people, templates) in the gallery.
+        galleries: (N,) which of several random galleries of this size was searched; default one.
     Raises: TooFewPairs.
     """
     threshold = threshold_for_new(best, fpir)
     hits = best >= threshold
-    # A stranger's photos are compared with the gallery, not with other strangers: a table of one column.
     names, codes = np.unique(people, return_inverse=True)
-    matched = np.bincount(codes, hits.astype(np.float64), len(names)).astype(np.float64)[:, None]
-    compared = np.bincount(codes, minlength=len(names)).astype(np.float64)[:, None]
-    low, high = _interval(matched, compared, 0)
+    column = np.zeros_like(codes) if galleries is None else np.unique(galleries, return_inverse=True)[1]
+    shape = (len(names), int(column.max()) + 1)
+    matched, compared = (_sums(codes, column, flags, shape) for flags in (hits, np.ones_like(hits)))
+    low, high = rate_interval(matched, compared, 0)
     return Calibration(threshold, fpir, source, low, high, len(best), *enrolled)
 
 
@@ -173,6 +188,7 @@ def from_card(card: Card, purpose: str, rate: float, size: tuple[int, int]) -> C
         size: (people, templates) enrolled. The card's sizes count one template a person, and every further
             template is another chance for a stranger, so the card is read at the number of templates; beyond
             its largest gallery the threshold goes on growing with the logarithm of the size.
+    Returns: `templates` is the number the threshold is good for: the gallery's, or the card's largest.
     Raises: GalleryError: the card does not reach to this rate.
     """
     kind = KINDS[purpose]
@@ -187,10 +203,12 @@ def from_card(card: Card, purpose: str, rate: float, size: tuple[int, int]) -> C
     templates = max(size[1], 1) if purpose == "query" else 0
     levels = [_at_size([e for e in entries if e.rate == level], templates) for level in rates]
     threshold = float(np.interp(math.log(rate), np.log(rates), levels))
-    low, high = _relative_interval(entries, rate, templates)
-    odds = card.odds if purpose == "verify" and card.odds else (None, None)
-    sized = (None, None) if purpose == "verify" else (templates, templates)
-    return Calibration(threshold, rate, CARD, low, high, card.comparisons, *sized, *odds)
+    interval = _relative_interval(entries, rate, templates)
+    if purpose == "verify":
+        odds = card.odds or (None, None)
+        return Calibration(threshold, rate, CARD, *interval, card.comparisons, None, None, *odds)
+    known = min(templates, max(entry.size for entry in entries))
+    return Calibration(threshold, rate, CARD, *interval, None, size[0], known)
 
 
 def _at_size(entries: Sequence[CardEntry], templates: int) -> float:
@@ -207,14 +225,14 @@ def _at_size(entries: Sequence[CardEntry], templates: int) -> float:
 def _relative_interval(
     entries: Sequence[CardEntry], rate: float, templates: int
 ) -> tuple[float | None, float | None]:
-    """The interval of the card's nearest entry, in proportion to the rate."""
+    """The interval of the card's nearest entry, in proportion to the rate; none far beyond its galleries."""
 
     def distance(entry: CardEntry) -> float:
         sizes = abs(math.log(max(entry.size, 1)) - math.log(max(templates, 1)))
         return abs(math.log(entry.rate) - math.log(rate)) + sizes
 
     nearest = min(entries, key=distance)
-    if nearest.interval is None:
+    if nearest.interval is None or templates > BEYOND_CARD * max(entry.size for entry in entries):
         return None, None
     low, high = (bound / nearest.rate * rate for bound in nearest.interval)
     return low, high
@@ -224,22 +242,43 @@ def _table(
     ends: tuple[NDArray[np.int64], NDArray[np.int64]], values: NDArray[np.generic], people: int
 ) -> Floats:
     """(P, P) sums of values over pairs of people."""
-    flat = np.bincount(ends[0] * people + ends[1], values.astype(np.float64), people**2)
-    return flat.astype(np.float64).reshape(people, people)
+    return _sums(*ends, values, (people, people))
 
 
-def _interval(hits: Floats, counts: Floats, seed: int) -> tuple[float, float]:
-    """95 % interval of the rate: the wider of a bootstrap over people and Clopper-Pearson over comparisons.
+def _sums(
+    rows: NDArray[np.int64], columns: NDArray[np.int64], values: NDArray[np.generic], shape: tuple[int, int]
+) -> Floats:
+    """Sums of values by row and column."""
+    flat = np.bincount(rows * shape[1] + columns, values.astype(np.float64), shape[0] * shape[1])
+    return flat.astype(np.float64).reshape(shape)
 
-    Comparisons that share a person are not independent, hence the bootstrap; where hardly anything was hit
-    the bootstrap sees no spread, hence Clopper-Pearson.
+
+def rate_interval(hits: Floats, counts: Floats, seed: int, *, paired: bool = False) -> tuple[float, float]:
+    """95 % interval of a rate: the wider of a bootstrap and Clopper-Pearson.
+
+    Comparisons that share a person (a row) or a gallery (a column) are not independent, hence the bootstrap;
+    where hardly anything was hit the bootstrap sees no spread, hence Clopper-Pearson, over the comparisons of
+    one column: searching several galleries does not make more strangers.
+
+    Args:
+        hits, counts: (P, C) hits and comparisons by row and column.
+        paired: rows and columns are the same people.
     """
     rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(len(hits), np.full(len(hits), 1 / len(hits)), size=RESAMPLES).astype(np.float64)
-    columns = drawn if hits.shape[1] > 1 else np.ones((RESAMPLES, 1))
-    totals = np.einsum("rp,pq,rq->r", drawn, counts, columns, optimize=True)
-    rates = np.einsum("rp,pq,rq->r", drawn, hits, columns, optimize=True)[totals > 0] / totals[totals > 0]
+    rows = _multinomial(len(hits), rng)
+    columns = rows if paired else _multinomial(hits.shape[1], rng)
+    totals, matched = (
+        np.einsum("rp,pc,rc->r", rows, part, columns, optimize=True) for part in (counts, hits)
+    )
     tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(rates, [tail, 1 - tail])
-    exact = binomtest(int(hits.sum()), int(counts.sum())).proportion_ci(CONFIDENCE, method="exact")
+    low, high = np.quantile((matched / np.maximum(totals, 1))[totals > 0], [tail, 1 - tail])
+    share = 1 if paired else hits.shape[1]
+    exact = binomtest(round(hits.sum() / share), round(counts.sum() / share)).proportion_ci(
+        CONFIDENCE, "exact"
+    )
     return float(min(low, exact.low)), float(max(high, exact.high))
+
+
+def _multinomial(items: int, rng: np.random.Generator) -> Floats:
+    """(RESAMPLES, items) how often each is drawn; a single item always is."""
+    return rng.multinomial(items, np.full(items, 1 / items), size=RESAMPLES).astype(np.float64)

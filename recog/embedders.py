@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from recog.embedding import Embedder
+from recog.errors import DeviceUnavailable
 from recog.onnx_embedder import OnnxEmbedder
 
 
@@ -12,16 +13,23 @@ def load_embedder(
     name: str | Path = "bundled",
     device: str = "auto",
     *,
-    mean: float = 127.5,
-    scale: float = 128.0,
-    bgr: bool = False,
+    fetch: bool = True,
+    mean: float | None = None,
+    scale: float | None = None,
+    bgr: bool | None = None,
 ) -> Embedder | OnnxEmbedder:
     """Any model that `recog models list` knows, a weights file, or a `.onnx` file.
 
     Args:
+        fetch: download a named model that is not here.
         mean, scale, bgr: of ONNX files only; see `OnnxEmbedder`.
-    Raises: ModelNotFound; CheckpointError; DeviceUnavailable; ConfigError: onnxruntime is missing.
+    Raises: ModelNotFound; CheckpointError; DeviceUnavailable: ONNX files run on the CPU only; ConfigError:
+    onnxruntime is missing.
     """
-    if str(name).lower().endswith(".onnx"):
-        return OnnxEmbedder(name, mean=mean, scale=scale, bgr=bgr)
-    return Embedder.load(name, device=device)
+    if not str(name).lower().endswith(".onnx"):
+        return Embedder.load(name, device=device, fetch=fetch)
+    if device not in ("auto", "cpu"):
+        raise DeviceUnavailable(
+            f"{name}: ONNX files run on the CPU here. Pass --device cpu, or another model."
+        )
+    return OnnxEmbedder(name, mean=mean, scale=scale, bgr=bgr)

@@ -18,7 +18,7 @@ from recog.cards import Card
 from recog.catalogue import FACENET, HUB, LOCAL, bundled_path, named_models
 from recog.device import resolve
 from recog.errors import DataError, ModelNotFound
-from recog.models import create_network, pretrained_network
+from recog.models import create_network, pretrained_network, require_here
 
 KIND = "embedder"
 BATCH = 32  # crops a forward pass in `embed`: larger gains nothing on a CPU and costs memory
@@ -47,8 +47,11 @@ class Embedder:
         self._lock = threading.Lock()
 
     @classmethod
-    def load(cls, name: str | Path = "bundled", device: str = "auto") -> Embedder:
+    def load(cls, name: str | Path = "bundled", device: str = "auto", *, fetch: bool = True) -> Embedder:
         """Load a model by name or path (names: see `recog.models`).
+
+        Args:
+            fetch: download a named model that is not here.
 
         Raises: ModelNotFound: unknown name, or its weights are not here; CheckpointError: damaged file;
         DeviceUnavailable.
@@ -56,6 +59,8 @@ class Embedder:
         place = resolve(device)
         text = str(name)
         if text.startswith((FACENET, HUB, LOCAL)):
+            if not fetch:
+                require_here(text)
             network, config = pretrained_network(text)
             architecture = getattr(network, "pretrained_cfg", {}).get("architecture") or text
             digest = _digest(network, {**config, "backbone": architecture})  # wherever the folder lies

@@ -109,9 +109,9 @@ class FaceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return self.embedder
         wanted = (self.model, self.device)
         if getattr(self, "_loaded_as", None) != wanted:
-            from recog.embedding import Embedder
+            from recog.embedders import load_embedder
 
-            self._network: EmbedderLike = Embedder.load(self.model, device=self.device)
+            self._network: EmbedderLike = load_embedder(self.model, self.device)
             self._loaded_as = wanted
         return self._network
 

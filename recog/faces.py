@@ -72,16 +72,11 @@ class FaceReader:
         detector: DetectorLike,
         embedder: EmbedderLike,
         repair: Callable[[Crops], Crops] | None = None,
-        *,
-        flip: bool = True,
     ) -> None:
         """
         Args:
             repair: applied to aligned crops before they are embedded; same shape out.
-            flip: embed the mirror image too and average (slower by two, slightly more accurate, and the best
-                part of a face's quality).
         """
-        self._flip = flip
         self._detector = detector
         self._embedder = embedder
         self._repair = repair
@@ -92,8 +87,12 @@ class FaceReader:
         """Whether crops are repaired before they are embedded."""
         return self._repair is not None
 
-    def see(self, photo: Source) -> Seen:
+    def see(self, photo: Source, *, flip: bool = True) -> Seen:
         """All faces of a photo, largest first.
+
+        Args:
+            flip: embed the mirror images too and average: slower by two, slightly more accurate, and the best
+                part of a face's quality. Galleries and their thresholds do.
 
         Raises: ImageError; FaceError: landmarks that cannot be aligned.
         """
@@ -107,15 +106,15 @@ class FaceReader:
             as_taken = crops
             if self._repair is not None and len(crops):
                 crops = self._repair(crops)
-            vectors, mirrored = self._embedded(crops)
+            vectors, mirrored = self._embedded(crops, flip)
             usual = self._embedder.card.mirror
             found = zip(faces, as_taken, mirrored, strict=True)
             marks = tuple(quality.of_face(face, crop, cosine, usual) for face, crop, cosine in found)
             return Seen(tuple(faces), marks, vectors)
 
-    def _embedded(self, crops: Crops) -> tuple[NDArray[np.float32], list[float] | list[None]]:
+    def _embedded(self, crops: Crops, flip: bool) -> tuple[NDArray[np.float32], list[float] | list[None]]:
         """(B, D) unit vectors, and the cosines between faces and mirror images where those were embedded."""
-        if not self._flip:
+        if not flip:
             return self._embedder.embed(crops, flip=False), [None] * len(crops)
         vectors, mirrored = both_ways(self._embedder, crops)
         return vectors, mirrored.tolist()
@@ -134,18 +133,21 @@ class FaceReader:
             raise SeveralFaces(f"{name}: shows {len(seen.faces)} faces. Crop it to one, or pass --largest.")
         return seen.qualities[0], seen.embeddings[0]
 
-    def embed(self, photos: Source | Iterable[Source], *, largest: bool = False) -> Embeddings:
+    def embed(
+        self, photos: Source | Iterable[Source], *, largest: bool = False, flip: bool = True
+    ) -> Embeddings:
         """The vectors of all faces on these photos.
 
         Args:
             largest: only the largest face of each photo.
+            flip: see `see`.
         """
         rows: list[tuple[str, int, Box, NDArray[np.float32]]] = []
         failed: list[tuple[str, str]] = []
         for photo in several(photos):
             name = images.name_of(photo)
             try:
-                seen = self.see(photo)
+                seen = self.see(photo, flip=flip)
                 if not seen.faces:
                     raise _no_face(name)
                 take = 1 if largest else len(seen.faces)

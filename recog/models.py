@@ -117,6 +117,17 @@ def pretrained_network(name: str) -> tuple[nn.Module, dict[str, Any]]:
     return network, config
 
 
+def require_here(name: str) -> None:
+    """Without asking the network.
+
+    Raises: ModelNotFound: the weights of this model would have to be fetched.
+    """
+    card = named_models().get(name)
+    here = fetching.located(card) if card else not name.startswith(HUB) or fetching.hub_folder(name)
+    if not here:
+        raise ModelNotFound(f"{name}: its weights are not here. Fetch them: recog models fetch {name}")
+
+
 def _present(name: str) -> str:
     """What timm should load: of a hub model that is here its folder, for then timm does not ask the hub."""
     if not name.startswith(HUB):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from recog.cards import Card
-from recog.errors import ConfigError, DataError, ModelNotFound
+from recog.errors import CheckpointError, ConfigError, DataError, ModelNotFound
+
+METADATA = "recog"  # key of an ONNX file's metadata
+MEAN, SCALE = 127.5, 128.0  # where a file does not say
 
 
 class OnnxEmbedder:
@@ -21,28 +25,37 @@ class OnnxEmbedder:
     """
 
     def __init__(
-        self, path: Path | str, *, mean: float = 127.5, scale: float = 128.0, bgr: bool = False
+        self,
+        path: Path | str,
+        *,
+        mean: float | None = None,
+        scale: float | None = None,
+        bgr: bool | None = None,
     ) -> None:
         """
         Args:
             path: one input (B, 3, S, S), one output (B, D).
-            mean, scale: the network sees (pixel - mean) / scale of pixels 0..255.
-            bgr: the network wants blue first.
-        Raises: ModelNotFound: no such file; ConfigError: no onnxruntime; DataError: other shapes.
+            mean, scale: the network sees (pixel - mean) / scale of pixels 0..255; default what the file says
+                of itself, else 127.5 and 128.
+            bgr: the network wants blue first; default what the file says, else red first.
+        Raises: ModelNotFound: no such file; CheckpointError: damaged; ConfigError: no onnxruntime; DataError:
+        other shapes.
         """
         file = Path(path)
         if not file.is_file():
-            raise ModelNotFound(f"{path}: no ONNX file here. Check the path.")
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise ConfigError("ONNX models need onnxruntime: pip install 'recog[onnx]'.") from error
+            raise ModelNotFound(
+                f"{path}: no ONNX file here. Check the path, or name its new place by --model."
+            )
         content = file.read_bytes()
-        self.digest = hashlib.sha256(content + repr((mean, scale, bgr)).encode()).hexdigest()
+        self._session = _session(content, file)
+        said = _said_of_itself(self._session)
+        self.mean = float(said.get("mean", MEAN) if mean is None else mean)
+        self.scale = float(said.get("scale", SCALE) if scale is None else scale)
+        self.bgr = bool(said.get("bgr", False) if bgr is None else bgr)
+        self.digest = hashlib.sha256(content + repr((self.mean, self.scale, self.bgr)).encode()).hexdigest()
         self.name = file.name
-        self.mean, self.scale, self.bgr = mean, scale, bgr
-        self._session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-        self.card = Card()  # an ONNX file says nothing of strangers: calibrate
+        self.card = Card.of_config(said.get("card") or {})
+        self.device = "cpu"
         self._input = self._session.get_inputs()[0]
         shapes = [tuple(port.shape) for port in (self._input, self._session.get_outputs()[0])]
         image, vector = shapes
@@ -81,3 +94,23 @@ def _resized(crop: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
     return vector / max(float(np.linalg.norm(vector)), 1e-12)
+
+
+def _session(content: bytes, file: Path) -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ConfigError("ONNX models need onnxruntime: pip install 'recog[onnx]'.") from error
+    try:
+        return onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors share no base class of their own
+        raise CheckpointError(
+            f"{file}: not a readable ONNX model ({error}). Export or fetch it again."
+        ) from error
+
+
+def _said_of_itself(session: Any) -> dict[str, Any]:
+    """What `recog.onnx_export` wrote beside the network: mean, scale, bgr and the model's card."""
+    text = session.get_modelmeta().custom_metadata_map.get(METADATA)
+    found: dict[str, Any] = json.loads(text) if text else {}
+    return found

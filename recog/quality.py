@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from recog.alignment import TEMPLATE_SIZE
 from recog.types import Face
 
 GOOD_EYE_DISTANCE_PX = 35.0  # as on the 112 px template: more pixels are averaged away by alignment
@@ -54,9 +55,9 @@ class Quality:
         logs = [WEIGHTS[name] * math.log(max(value, FLOOR)) for name, value in known.items()]
         return math.exp(sum(logs) / sum(WEIGHTS[name] for name in known))
 
-    def to_json(self) -> dict[str, float]:
-        """The score and its parts."""
-        return {name: round(value, 4) for name, value in {"score": self.score, **self._known()}.items()}
+    def parts(self) -> dict[str, float]:
+        """The parts that are known, rounded."""
+        return {name: round(value, 4) for name, value in self._known().items()}
 
     @property
     def weakest(self) -> tuple[str, float]:
@@ -107,6 +108,8 @@ def size(face: Face) -> float:
 
 def sharpness(crop: NDArray[np.uint8]) -> float:
     """Variance of the Laplacian (Pech-Pacheco et al., ICPR 2000) over that of a focused crop, 0..1."""
+    if crop.shape[0] != TEMPLATE_SIZE:  # the reference is for one size
+        crop = np.asarray(cv2.resize(crop, (TEMPLATE_SIZE, TEMPLATE_SIZE)), np.uint8)
     grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
     return min(1.0, float(cv2.Laplacian(grey, cv2.CV_64F).var()) / GOOD_SHARPNESS)
 

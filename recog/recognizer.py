@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from recog import calibration, images, photos
-from recog.errors import DataError, FaceError, GalleryError, ImageError, PoorQuality
+from recog import calibration, images
+from recog.errors import FaceError, ImageError, PoorQuality
 from recog.faces import Crops, DetectorLike, EmbedderLike, Embeddings, FaceReader, reason, several
 from recog.gallery import Gallery
 from recog.images import Source
 from recog.index import SearchIndex
 from recog.quality import POOR, Quality
 from recog.records import Calibration, Model, Person, Template, spelled
+from recog.thresholds import Thresholds
 from recog.types import Answer, Candidate, Enrollment, Face, TrackAnswer, Verification, verdict
 
 if TYPE_CHECKING:
@@ -29,9 +29,6 @@ logger = logging.getLogger(__name__)
 # named here because Recognizer.list hides the built-in inside the class
 People = list[Person]
 Answers = list[Answer]
-
-MOST_CALIBRATION_PHOTOS = 5000  # all pairs of more do not fit in memory, and change nothing
-GROWTH_WORTH_A_WARNING = 1.5
 
 
 class Recognizer:
@@ -44,21 +41,20 @@ class Recognizer:
         detector: DetectorLike,
         *,
         repair: Callable[[Crops], Crops] | None = None,
-        flip: bool = True,
         model_name: str | None = None,
     ) -> None:
         """
         Args:
-            repair, flip: see `FaceReader`.
+            repair: applied to aligned crops before they are embedded; same shape out.
             model_name: how the gallery remembers the model; default the embedder's name.
         Raises: ModelMismatch: the gallery holds another model's vectors.
         """
         self.gallery = gallery
         self.embedder = embedder
-        self.faces = FaceReader(detector, embedder, repair, flip=flip)
+        self.faces = FaceReader(detector, embedder, repair)
         self._model = Model(model_name or embedder.name, embedder.digest, embedder.embedding_size)
         self._index = SearchIndex(gallery)
-        self._warned_of_growth = False
+        self._thresholds = Thresholds(gallery, embedder, self.faces, self._index)
         gallery.check(embedder.digest, self._model.name)
 
     @classmethod
@@ -71,7 +67,6 @@ class Recognizer:
         embedder: EmbedderLike | None = None,
         detector: DetectorLike | None = None,
         repair: Callable[[Crops], Crops] | None = None,
-        flip: bool = True,
         create: bool = True,
     ) -> Recognizer:
         """Open a gallery file together with the models it needs.
@@ -81,7 +76,6 @@ class Recognizer:
             model: name or path of an embedder; default the gallery's own, "bundled" for a new gallery.
             device: "auto", "cpu", "cuda" or "mps".
             embedder, detector: used instead of loading those.
-            flip: embed mirror images too and average; without it embedding is twice as quick.
             create: make the gallery when the file is missing.
         Raises: GalleryError; ModelNotFound; ModelMismatch; DeviceUnavailable.
         """
@@ -94,7 +88,7 @@ class Recognizer:
                 from recog.detection import Detector
 
                 detector = Detector(device)
-            return cls(opened, embedder, detector, repair=repair, flip=flip, model_name=label)
+            return cls(opened, embedder, detector, repair=repair, model_name=label)
         except BaseException:
             opened.close()
             raise
@@ -218,14 +212,18 @@ class Recognizer:
 
         None: neither the gallery's calibration nor the model's card says.
         """
-        try:
-            return self.threshold("verify").probability(similarity)
-        except GalleryError:
-            return None
+        return self._thresholds.probability(similarity)
 
-    def embed(self, photos: Source | Iterable[Source], *, largest: bool = False) -> Embeddings:
-        """The vectors of all faces on these photos; with `largest`, of one face a photo."""
-        return self.faces.embed(photos, largest=largest)
+    def embed(
+        self, photos: Source | Iterable[Source], *, largest: bool = False, flip: bool = True
+    ) -> Embeddings:
+        """The vectors of all faces on these photos.
+
+        Args:
+            largest: only the largest face of each photo.
+            flip: average with the mirror image, as galleries and thresholds do.
+        """
+        return self.faces.embed(photos, largest=largest, flip=flip)
 
     # ---------------------------------------------------------------- thresholds
 
@@ -234,14 +232,7 @@ class Recognizer:
 
         Raises: GalleryError: there is neither.
         """
-        size = self._size()
-        stored = self.gallery.calibration(purpose, self.embedder.digest)
-        if stored is None or stored.source == calibration.CARD:  # the card is read at the present size
-            rate = stored.rate if stored else calibration.RATES[purpose]
-            stored = calibration.from_card(self.embedder.card, purpose, rate, size)
-        if stored.templates and size[1] > GROWTH_WORTH_A_WARNING * stored.templates:
-            self._warn_of_growth(stored.templates, size[1])
-        return stored
+        return self._thresholds.of(purpose)
 
     def calibrate(
         self,
@@ -260,59 +251,7 @@ class Recognizer:
         Returns: "verify", and "query" unless nobody is enrolled and a folder is given.
         Raises: DataError: no usable photos; TooFewPairs: too few for these rates; GalleryError: no such card.
         """
-        if folder is None:
-            size, card = self._size(), self.embedder.card
-            found = {
-                "verify": calibration.from_card(card, "verify", fmr, size),
-                "query": calibration.from_card(card, "query", fpir, size),
-            }
-        else:
-            found = self._measure(Path(folder), fmr, fpir, seed)
-        for purpose, result in found.items():
-            self.gallery.calibrate(purpose, result, self.embedder.digest)
-        return found
-
-    def _measure(self, folder: Path, fmr: float, fpir: float, seed: int) -> dict[str, Calibration]:
-        embeddings, people = self._strangers(folder, seed)
-        found = {"verify": calibration.for_verify(embeddings, people, fmr, str(folder), seed)}
-        size = self._size()
-        if size[1]:
-            best = np.array([top[0].similarity for top in self._index.search(embeddings, 1)])
-            found["query"] = calibration.for_query(best, people, fpir, str(folder), size)
-        return found
-
-    def _strangers(self, folder: Path, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """(N, D) vectors of the largest face of each photo of people who are not enrolled, and (N,) who."""
-        try:
-            people = photos.of_people(folder)
-        except OSError as error:
-            raise DataError(
-                f"{folder}: cannot be listed ({error.strerror}). Give a folder of people."
-            ) from error
-        enrolled = {person.identity for person in self.list()}
-        digests = set(self.gallery.snapshot().photo_digests)
-        strangers = [
-            (i, path)
-            for i, name in enumerate(people)
-            if spelled(name) not in enrolled
-            for path in people[name]
-        ]
-        if len(strangers) > MOST_CALIBRATION_PHOTOS:
-            logger.info("%s: %d of %d photos are used", folder, MOST_CALIBRATION_PHOTOS, len(strangers))
-            kept = np.random.default_rng(seed).choice(len(strangers), MOST_CALIBRATION_PHOTOS, replace=False)
-            strangers = [strangers[i] for i in sorted(kept)]
-        who: list[int] = []
-        vectors: list[NDArray[np.float32]] = []
-        for code, path in strangers:
-            try:
-                if images.digest(path) not in digests:
-                    vectors.append(self.faces.only_face(path, largest=True)[1])
-                    who.append(code)
-            except (ImageError, FaceError) as error:
-                logger.info("%s: left out (%s)", path, reason(error, path))
-        if not who:
-            raise DataError(f"{folder}: no usable photo of a stranger. Expected FOLDER/<person>/<photo>.")
-        return np.stack(vectors), np.array(who, np.int64)
+        return self._thresholds.set(Path(folder) if folder is not None else None, fmr, fpir, seed)
 
     # ---------------------------------------------------------------- inside
 
@@ -320,22 +259,6 @@ class Recognizer:
         others = self.gallery.names_with(digest) - {spelled(name)}
         if others:
             logger.warning("%s: also enrolled as %s", images.name_of(photo), ", ".join(sorted(others)))
-
-    def _warn_of_growth(self, then: int, now: int) -> None:
-        """Once: the threshold is asked for with each photo."""
-        if not self._warned_of_growth:
-            self._warned_of_growth = True
-            logger.warning(
-                "%s: the threshold of query is for %d templates, and there are %d: strangers match more "
-                "often than asked. Run recog calibrate on a folder of photos.",
-                self.gallery,
-                then,
-                now,
-            )
-
-    def _size(self) -> tuple[int, int]:
-        counts = [person.templates for person in self.list()]
-        return len(counts), sum(counts)
 
     def _template(self, photo: Source, digest: str, largest: bool, min_quality: float) -> Template:
         mark, embedding = self.faces.only_face(photo, largest)
@@ -352,8 +275,14 @@ class Recognizer:
 
 
 def _answer(name: str | None, face: Face, mark: Quality, found: list[Candidate], limit: float) -> Answer:
-    judged = verdict(found, limit)
-    return Answer(photo=name, box=face.box, confidence=face.confidence, quality=mark.score, **judged)
+    return Answer(
+        photo=name,
+        box=face.box,
+        confidence=face.confidence,
+        quality=mark.score,
+        quality_parts=mark.parts(),
+        **verdict(found, limit),
+    )
 
 
 def _load_embedder(

@@ -48,6 +48,11 @@ class Model:
     embedding_size: int
 
 
+def probability(odds: tuple[float, float], similarity: float) -> float:
+    """Probability (0..1) of log odds that are a line (slope, intercept) over similarity."""
+    return 1 / (1 + math.exp(-(odds[0] * similarity + odds[1])))
+
+
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """A threshold, the rate it stands for, and what it rests on."""
@@ -70,7 +75,7 @@ class Calibration:
         """
         if self.slope is None or self.intercept is None:
             return None
-        return 1 / (1 + math.exp(-(self.slope * similarity + self.intercept)))
+        return probability((self.slope, self.intercept), similarity)
 
     def to_json(self) -> dict[str, Any]:
         """The object that `recog calibrate --json` prints, less its purpose."""

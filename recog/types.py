@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
@@ -46,6 +46,7 @@ class Answer:
     box: Box | None = None
     confidence: float | None = None  # of the detection, 0..1
     quality: float | None = None  # 0..1, higher is better
+    quality_parts: Mapping[str, float] | None = None  # what it is made of, see `recog.quality`
     identity: str | None = None  # set when status is "match"
     similarity: float | None = None  # cosine to the best candidate
     threshold: float | None = None  # cosine from which a candidate is a match

@@ -30,10 +30,11 @@ class ColourEmbedder:
         self.embedding_size = 2
         self.image_size = 16
         self.thresholds = {"fmr_1e-3": 0.9, "fpir_1e-2_100": 0.95}
+        self.odds: list[float] | None = None
 
     @property
     def card(self) -> Card:
-        return Card.of_config({"thresholds": self.thresholds})
+        return Card.of_config({"thresholds": self.thresholds, "odds": self.odds})
 
     def embed(self, crops: NDArray[np.uint8], flip: bool = True) -> NDArray[np.float32]:
         colours = crops[..., :2].mean(axis=(1, 2)) + 1e-6

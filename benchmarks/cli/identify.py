@@ -45,11 +45,11 @@ def identify(
     from benchmarks.identification import IdentifyPlan
     from benchmarks.identification import identify as measure
     from recog.detection import Detector
-    from recog.embedding import Embedder
+    from recog.embedders import load_embedder
 
     plan = IdentifyPlan(**numbers)  # type: ignore[arg-type]  # click has checked them
     if commands:
         measured = shell.identify(images, plan, model=model, device=device)
     else:
-        measured = measure(images, plan, Embedder.load(model, device=device), Detector(device), device=device)
+        measured = measure(images, plan, load_embedder(model, device), Detector(device), device=device)
     print_rows(rows.append_all(out, measured), as_json)

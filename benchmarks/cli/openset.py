@@ -29,6 +29,7 @@ def _numbers(_context: click.Context, _parameter: click.Parameter, text: str) ->
 @roles_option
 @click.option("--enroll-role", help="Role of the people to enroll, with --roles.")
 @click.option("--calibrate-role", help="Role of the strangers who set the thresholds, with --roles.")
+@click.option("--strangers-role", help="Role of the strangers who are counted, with --roles.")
 @click.option(
     "--sizes", default="10,30,100,300,1000", show_default=True, callback=_numbers, help="People enrolled."
 )
@@ -48,6 +49,7 @@ def openset(
     roles: Path | None,
     enroll_role: str | None,
     calibrate_role: str | None,
+    strangers_role: str | None,
     sizes: tuple[int, ...],
     photos: int,
     draws: int,
@@ -82,7 +84,7 @@ def openset(
     if images is not None:
         groups = of_photos(images, plan, embedder, Detector(device))
     elif enroll is not None and calibrate is not None and strangers is not None:
-        chosen = ((enroll, enroll_role), (calibrate, calibrate_role), (strangers, None))
+        chosen = ((enroll, enroll_role), (calibrate, calibrate_role), (strangers, strangers_role))
         groups = of_crops(chosen, roles, embedder)
     measured = open_set(groups, plan, embedder, embedder.card, device, arm=name)
     print_rows(rows.append_all(out, measured), as_json)

@@ -31,8 +31,18 @@ DAMAGES = ("lowres8", "occlusion30", "motion15")  # see benchmarks.damages
 @flip_option
 @click.option("--peer", type=click.Choice(PEERS), help="Another project's recogniser instead of --model.")
 @click.option("--model", default="bundled", show_default=True, help="Name, weights file, or .onnx file.")
-@click.option("--onnx-mean", default=127.5, show_default=True, help="ONNX: subtracted from pixels 0..255.")
-@click.option("--onnx-scale", default=128.0, show_default=True, help="ONNX: what the rest is divided by.")
+@click.option(
+    "--onnx-mean",
+    type=float,
+    help="ONNX: taken from pixels 0..255.",
+    show_default="what the file says, else 127.5",
+)
+@click.option(
+    "--onnx-scale",
+    type=float,
+    help="ONNX: what the rest is divided by.",
+    show_default="what the file says, else 128",
+)
 @click.option("--onnx-bgr", is_flag=True, help="ONNX: blue comes first.")
 @click.option("--name", help="What reports call this model.  [default: its own name]")
 @click.option("--resamples", default=1000, show_default=True, help="Of the bootstrap over identities.")
@@ -53,8 +63,8 @@ def verify(
     roles: Path | None,
     role: str | None,
     model: str,
-    onnx_mean: float,
-    onnx_scale: float,
+    onnx_mean: float | None,
+    onnx_scale: float | None,
     onnx_bgr: bool,
     name: str | None,
     resamples: int,
@@ -91,6 +101,7 @@ def verify(
     from benchmarks.damages import damaged
     from benchmarks.differentials import read_groups
     from benchmarks.verification import verify as measure
+    from recog.alignment import TEMPLATE_SIZE
     from recog.embedders import load_embedder
 
     listed = read_groups(groups, group_column) if groups is not None else None
@@ -99,8 +110,9 @@ def verify(
         seen = peers.examine(images, pairs, judged)
         measured = measure(seen, judged, arm=name, groups=listed, resamples=resamples, device="cpu")
     else:
-        embedder = load_embedder(model, device, mean=onnx_mean, scale=onnx_scale, bgr=onnx_bgr)
-        size = embedder.image_size
+        embedder = load_embedder(model, device, mean=onnx_mean, scale=onnx_scale, bgr=onnx_bgr or None)
+        # damage is done at one size, whatever the model's: an eighth of 96 px is less than of 112 px
+        size = embedder.image_size if damage is None else TEMPLATE_SIZE
         exam = (
             _all(images, roles, role, size)
             if pairs is None

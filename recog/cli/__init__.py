@@ -16,6 +16,7 @@ COMMANDS = {
     },
     "Questions": {
         "query": Command("recog.cli.questions:query", "Name each face on photos."),
+        "quality": Command("recog.cli.quality:quality", "Say how well faces can be recognised."),
         "verify": Command("recog.cli.questions:verify", "Say whether two photos show one person."),
         "embed": Command("recog.cli.embed:embed", "Write the vectors of faces to a file."),
     },

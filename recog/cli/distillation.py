@@ -84,7 +84,11 @@ def distill(
         typed = ParameterSource.COMMANDLINE
         given = [name for name in settings if context.get_parameter_source(name) is typed]
         if folders or given:
-            what = "FOLDER" if folders else f"--{given[0].rstrip('s').replace('_', '-')}"
+            what = (
+                "FOLDER"
+                if folders
+                else "--" + {"teachers": "teacher"}.get(given[0], given[0]).replace("_", "-")
+            )
             raise click.UsageError(f"{what} and --recipe exclude each other: the recipe says all of it.")
         from recog.training import recipes
 
@@ -105,21 +109,25 @@ def _from_options(
     roles, role, start = given.pop("roles"), given.pop("role"), given.pop("start")
     if not teachers:
         raise click.UsageError("Give a --teacher, or a --recipe.")
+    if (roles is None) != (role is None) or (roles is not None and not folders):
+        raise click.UsageError("--roles and --role go together, and with a FOLDER.")
     if not folders and not unlabelled:
         raise click.UsageError("Give a FOLDER or --unlabelled, or a --recipe.")
 
     from recog.embedders import load_embedder
     from recog.training import DistillConfig, distill
     from recog.training.blending import with_blends
+    from recog.training.processes import main_first
     from recog.training.sources import Source, open_all
 
-    taught_by = [load_embedder(name, device) for name in teachers]
+    with main_first():
+        taught_by = [load_embedder(name, device) for name in teachers]
     given["image_size"], given["total_kimg"] = given.pop("size"), given.pop("kimg")
-    given["embedding_size"] = given["embedding_size"] or sum(one.embedding_size for one in taught_by)
+    given["embedding_size"] = given["embedding_size"] or 0
     config = DistillConfig(**given)
     sources = [Source(folder=folder, roles=roles, role=role) for folder in folders]
     sources += [Source(folder=folder, labelled=False) for folder in unlabelled]
-    crops = open_all(sources, max(teacher.image_size for teacher in taught_by))
+    crops = open_all(sources, max(config.image_size, *(teacher.image_size for teacher in taught_by)))
     crops = with_blends(crops, blends, config.seed)
     embedder = distill(config, crops, taught_by, run_dir=out, device=device, start=start)
     return config.steps, embedder.digest

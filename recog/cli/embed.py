@@ -63,8 +63,8 @@ def embed(
 
     detector = AlignedCrops() if aligned else None
     known = gallery if gallery.exists() else None  # decides the model, as in verify
-    with Recognizer.open(known, model, device, detector=detector, flip=flip) as recognizer:
-        found = recognizer.embed(progress(paths, total=len(paths), desc="embed"), largest=largest)
+    with Recognizer.open(known, model, device, detector=detector) as recognizer:
+        found = recognizer.embed(progress(paths, total=len(paths), desc="embed"), largest=largest, flip=flip)
         digest = recognizer.embedder.digest
     _write(out, found)
     outcome = Outcome(done=len(found.photo))

@@ -120,3 +120,24 @@ def pack(
     embedder = write(run, out, name, chosen_crops(strangers, size, roles, role))
     result = {"weights": str(out), "model": embedder.digest, **embedder.card.to_config()}
     emit(result, as_json, f"{out}  {embedder.digest[:12]}  {len(embedder.card.entries)} thresholds")
+
+
+@models.command()
+@click.argument("name")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The .onnx file to write.")
+@json_option
+def export(name: str, out: Path, as_json: bool) -> None:
+    """Write a model as ONNX: (B, 3, S, S) float32 in, (B, D) out, not normalised.
+
+    The file says how its pixels are to be normalised, and carries the model's card.
+
+    \b
+    Example:
+      recog models export recog-s --out recog-s.onnx
+    """
+    from recog.embedding import Embedder
+    from recog.onnx_export import export as write
+
+    embedder = Embedder.load(name, device="cpu")
+    write(embedder, out)
+    emit({"out": str(out), "model": embedder.digest}, as_json, f"{out}  {embedder.digest[:12]}")

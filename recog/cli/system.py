@@ -28,7 +28,7 @@ def info(gallery: Path, as_json: bool) -> None:
 
     with Gallery(gallery, create=False) as opened:
         record = _record(opened, gallery)
-    record["thresholds"] = _thresholds(gallery) or record["thresholds"]
+    record["thresholds"] = _thresholds(gallery, record["model"]) or record["thresholds"]
     emit(record, as_json, "\n".join(f"{key}: {value}" for key, value in record.items()))
 
 
@@ -48,16 +48,18 @@ def _record(gallery: Gallery, path: Path) -> dict[str, Any]:
     }
 
 
-def _thresholds(gallery: Path) -> dict[str, Any] | None:
+def _thresholds(gallery: Path, model: str | None) -> dict[str, Any] | None:
     """Those in force, the model card's included; None where its model is not at hand."""
     from recog.alignment import AlignedCrops
-    from recog.errors import GalleryError, ModelError
+    from recog.embedders import load_embedder
+    from recog.errors import RecogError
     from recog.recognizer import Recognizer
 
     try:
-        with Recognizer.open(gallery, create=False, detector=AlignedCrops()) as recognizer:
+        embedder = load_embedder(model or "bundled", fetch=False)
+        with Recognizer.open(gallery, create=False, embedder=embedder, detector=AlignedCrops()) as recognizer:
             return {name: recognizer.threshold(name).to_json() for name in ("verify", "query")}
-    except (GalleryError, ModelError):
+    except RecogError:
         return None
 
 

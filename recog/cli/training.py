@@ -36,10 +36,11 @@ if TYPE_CHECKING:
 @click.option("--learning-rate", default=3e-3, show_default=True, help="Of AdamW, at its peak.")
 @click.option(
     "--augmentation",
-    type=click.Choice(["none", "flip", "classic", "strong"]),
+    type=click.Choice(["none", "flip", "classic", "strong", "damage"]),
     default="strong",
     show_default=True,
 )
+@click.option("--ema-halflife-kimg", default=0.0, show_default=True, help="Of averaged weights; 0: none.")
 @click.option("--start", type=click.Path(path_type=Path), help="Weights to fine-tune instead of random ones.")
 @click.option("--roles", type=click.Path(path_type=Path), help="CSV identity,role; with --role.")
 @click.option("--role", help="Train on the identities of this role only.")
@@ -60,6 +61,7 @@ def train(
     kimg: float,
     learning_rate: float,
     augmentation: str,
+    ema_halflife_kimg: float,
     start: Path | None,
     roles: Path | None,
     role: str | None,
@@ -91,6 +93,7 @@ def train(
         total_kimg=kimg,
         learning_rate=learning_rate,
         augmentation=augmentation,
+        ema_halflife_kimg=ema_halflife_kimg,
         synthetic_share=(0.25 if synthetic_share is None else synthetic_share) if synthetic else 0.0,
         seed=seed,
     )
@@ -107,13 +110,10 @@ def chosen_crops(folder: Path, size: int, roles: Path | None, role: str | None) 
 
     Raises: click.UsageError: one of roles and role without the other; DataError.
     """
-    from recog.training.data import open_crops, read_roles
+    from recog.training.data import open_crops, with_role
 
     if (roles is None) != (role is None):
         raise click.UsageError("--roles and --role go together.")
     if roles is None or role is None:
         return open_crops(folder, size=size)
-    present = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
-    return open_crops(
-        folder, size=size, identities=[name for name in read_roles(roles, role) if name in present]
-    )
+    return open_crops(folder, size=size, identities=with_role(folder, roles, role))

@@ -56,6 +56,8 @@ class Batches(Dataset[Batch]):
         self._codes = [_codes(crops, self.identities) for crops, _ in self.shares]
         self._targets = targets
         self._augment = augment.build(config.augmentation, config.image_size)
+        if config.photos_per_identity > 1 and any((crops.labels < 0).any() for crops, _ in self.shares):
+            raise ConfigError("photos_per_identity above 1 needs a label on every crop: set it to 1.")
         piece = config.crops_per_draw * self.processes.count
         if self.processes.count > 1 and config.batch_size % piece:
             raise ConfigError(

@@ -1,7 +1,7 @@
 """Faces between faces: more to learn from a teacher, who needs no labels.
 
 A student that is asked about mixtures has to follow its teacher everywhere between the faces it was given,
-not only at them (function matching with mixup; Beyer et al., arXiv:2106.05237). Crops on the same template mix
+not only at them (function matching with mixup; Beyer et al., arXiv:2106.05237). Crops on one template mix
 well: half are averages of two faces, half have one face on one side of a soft seam and another on the other.
 """
 
@@ -57,7 +57,8 @@ def _seam(side: int, rng: np.random.Generator) -> NDArray[np.float32]:
     along = place[None] * np.cos(angle) + place[:, None] * np.sin(angle) - shift
     steep = np.clip(-along / width * 3, -30, 30)
     share: NDArray[np.float32] = (1 / (1 + np.exp(steep))).astype(np.float32)
-    return share[..., None]
+    seam: NDArray[np.float32] = share[..., None]
+    return seam
 
 
 def _recoloured(image: NDArray[np.float32], like: NDArray[np.float32], wanted: bool) -> NDArray[np.float32]:
@@ -66,4 +67,5 @@ def _recoloured(image: NDArray[np.float32], like: NDArray[np.float32], wanted: b
         return image
     centred = image - image.mean((0, 1))
     spread = like.std((0, 1)) / np.maximum(image.std((0, 1)), 1.0)
-    return centred * np.clip(spread, 0.5, 2.0) + like.mean((0, 1))
+    moved: NDArray[np.float32] = centred * np.clip(spread, 0.5, 2.0) + like.mean((0, 1))
+    return moved

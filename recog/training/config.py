@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from recog.errors import ConfigError
@@ -40,6 +40,12 @@ class RunConfig:
     checkpoint_kimg: float = 50.0  # between saved states
 
     def __post_init__(self) -> None:
+        for setting in fields(self):
+            value = getattr(self, setting.name)
+            if setting.type == "int" and (not isinstance(value, int) or isinstance(value, bool)):
+                raise ConfigError(f"{setting.name} is {value!r}; give a whole number.")
+            if setting.type == "float" and not isinstance(value, int | float):
+                raise ConfigError(f"{setting.name} is {value!r}; give a number.")
         for name, fine in self._checks().items():
             if not fine:
                 raise ConfigError(
@@ -114,9 +120,10 @@ class TrainConfig(RunConfig):
 class DistillConfig(RunConfig):
     """Settings of `distill`: the student learns its teachers' embeddings.
 
-    The embedding is as long as the teachers', so `embedding_size` follows from them.
+    An `embedding_size` of 0 is the teachers' own.
     """
 
+    embedding_size: int = 0
     learning_rate: float = 2e-3
     augmentation: str = "damage"
     cosine_weight: float = 1.0  # of 1 - cosine to the teacher's embedding of the undamaged crop
@@ -130,6 +137,7 @@ class DistillConfig(RunConfig):
         return super()._checks() | {
             "margin": 0 <= self.margin < 1.6,
             "scale": self.scale > 0,
+            "embedding_size": self.embedding_size == 0 or self.embedding_size >= 2,
             **{name: getattr(self, name) >= 0 for name in weights},
             "cosine_weight": self.cosine_weight >= 0 and any(getattr(self, name) > 0 for name in weights),
         }

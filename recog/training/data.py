@@ -181,6 +181,21 @@ def read_crop(path: Path, size: int) -> NDArray[np.uint8]:
     return np.asarray(picture)
 
 
+def with_role(folder: Path | str, roles: Path | str, role: str) -> list[str]:
+    """Sub-folders of `folder` whose identities have the role.
+
+    Raises: DataError: no such folder or list, or nobody in the folder has the role.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder. Give a folder of crops.")
+    present = {entry.name for entry in root.iterdir() if entry.is_dir()}
+    chosen = [name for name in read_roles(roles, role) if name in present]
+    if not chosen:
+        raise DataError(f"{folder}: nobody here has the role {role!r}. Check --roles and the role's name.")
+    return chosen
+
+
 def read_roles(path: Path | str, role: str) -> tuple[str, ...]:
     """Identities that a `identity,role` CSV gives this role, in order.
 

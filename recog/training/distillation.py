@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 
 from recog.device import resolve
 from recog.embedding import Embedder
-from recog.errors import DataError
+from recog.errors import ConfigError, DataError
 from recog.training import teachers
 from recog.training.batches import Batches
 from recog.training.config import DistillConfig
@@ -49,13 +50,16 @@ def distill(
     """
     if len(crops) < 2:
         raise DataError(f"{len(crops)} crops are too few to learn from.")
+    if config.arcface_weight and not (crops.labels >= 0).any():
+        raise ConfigError("arcface_weight needs labelled crops, and there are none: set it to 0.")
     place = resolve(device)
     processes = Processes.launched(place)
     if not processes.is_main:  # the first one asks the teachers, the others find what they said
         processes.wait()
-    wanted = teachers.targets(crops, taught_by, size=config.embedding_size, cache_dir=cache_dir)
+    wanted = teachers.targets(crops, taught_by, size=config.embedding_size or None, cache_dir=cache_dir)
     if processes.is_main:
         processes.wait()
+    config = replace(config, embedding_size=wanted.shape[1])
     middle = teachers.centres(wanted, crops.labels, len(crops.identities))
     batches = Batches(config, crops, targets=wanted, processes=processes)
     torch.manual_seed(config.seed)
@@ -64,7 +68,7 @@ def distill(
     sources = {
         "crops": len(crops),
         "data": crops.fingerprint,
-        "targets": hashlib.sha256(np.ascontiguousarray(wanted).data).hexdigest()[:24],
+        "pixels": hashlib.sha256(np.ascontiguousarray(crops.images).data).hexdigest()[:24],
         "teachers": [teacher.digest for teacher in taught_by],
         "start": start_digest(start),
     }

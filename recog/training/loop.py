@@ -48,6 +48,8 @@ def train(
     Raises: TrainingDiverged: the loss became NaN; ConfigError: the run directory
     holds other settings; DataError: fewer than two identities.
     """
+    if any((some.labels < 0).any() for some in (crops, synthetic) if some is not None):
+        raise DataError("Training needs to know who is on every crop; crops without labels are for distill.")
     place = resolve(device)
     processes = Processes.launched(place)
     share = config.synthetic_share
@@ -122,18 +124,20 @@ def run(
             average.update_parameters(network)
 
         seen += config.batch_size
-        if step % LOG_STEPS == LOG_STEPS - 1 or step == config.steps - 1:
+        logs = step % LOG_STEPS == LOG_STEPS - 1 or step == config.steps - 1
+        saves = (step + 1) % save_steps == 0
+        if (logs or saves) and not math.isfinite(value.item()):
+            raise TrainingDiverged(
+                f"loss is {value.item()} at step {step}: lower learning_rate ({config.learning_rate})."
+            )
+        if logs:
             row = {"loss": value.item(), **{name: part.item() for name, part in loss.parts.items()}}
-            if not math.isfinite(row["loss"]):
-                raise TrainingDiverged(
-                    f"loss is {row['loss']} at step {step}: lower learning_rate ({config.learning_rate})."
-                )
             if writer is not None:
                 rate = round(seen / (time.perf_counter() - clock), 1)
                 kimg = (step + 1) * config.batch_size / 1000
                 writer.append_stats({"step": step + 1, "kimg": kimg, **row, "crops_per_s": rate})
             clock, seen = time.perf_counter(), 0
-        if writer is not None and (step + 1) % save_steps == 0:
+        if writer is not None and saves:
             writer.save_state(pack(modules, {"adamw": optimizer}), {"step": step + 1})
 
     final = network if average is None else average.module

@@ -1,8 +1,4 @@
-"""What a run minimises: a margin loss over identities, or the distance to a teacher.
-
-A loss is an object that the loop calls as loss(embeddings (B, D), labels (B,), targets (B, D)), tells how far
-the run is, and asks for its parts to log them.
-"""
+"""What a run minimises: a margin loss over identities, or the distance to a teacher."""
 
 from __future__ import annotations
 
@@ -26,12 +22,16 @@ CENTRE_STD = 0.05
 
 
 class Loss(nn.Module):
-    """What the loop needs of a loss."""
+    """What the loop needs of a loss: it says how far the run is, calls it, and logs its parts."""
 
     parts: Mapping[str, Tensor] = MappingProxyType({})  # of the last call, by name, for the log
 
     def set_progress(self, progress: float) -> None:
         """Say which share of the run is over, 0..1."""
+
+    def forward(self, embeddings: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
+        """A scalar, of embeddings (B, D), labels (B,) and the teacher's targets (B, D) or (B, 0)."""
+        raise NotImplementedError
 
 
 class MarginLoss(Loss):

@@ -58,7 +58,7 @@ def measured_card(
     known = len(np.unique(people))
     if known < FEWEST:
         raise DataError(f"{known} people are too few to set thresholds; give at least {FEWEST}.")
-    pairs = calibration.StrangerPairs.of(embeddings, people)
+    pairs = calibration.StrangerPairs.of(embeddings, people, seed)
     fmr = [
         CardEntry("fmr", found.rate, 0, found.threshold, _interval(found))
         for found in (pairs.threshold(rate, "card", seed) for rate in FMRS if rate * len(pairs.scores) >= 1)
@@ -76,10 +76,11 @@ def _of_size(
     rng = np.random.default_rng([seed, size])
     draws = [_strangers_best(embeddings, people, size, rng) for _ in range(DRAWS)]
     best, owners = (np.concatenate(parts) for parts in zip(*draws, strict=True))
+    which = np.repeat(np.arange(DRAWS), [len(scores) for scores, _ in draws])
     entries = []
     for rate in FPIRS:
         if rate * len(best) >= 1:
-            found = calibration.for_query(best, owners, rate, "card", (size, size))
+            found = calibration.for_query(best, owners, rate, "card", (size, size), which)
             entries.append(CardEntry("fpir", rate, size, found.threshold, _interval(found)))
     return entries
 

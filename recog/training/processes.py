@@ -6,8 +6,12 @@ Each process takes its part of every batch. Losses that compare crops with each 
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -15,6 +19,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from recog.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+LONGEST_WAIT = timedelta(hours=12)
 
 
 @dataclass(frozen=True)
@@ -39,12 +46,15 @@ class Processes:
         if int(os.environ.get("WORLD_SIZE", "1")) == 1:
             return cls.alone()
         try:
-            from accelerate import Accelerator
+            from accelerate import Accelerator, InitProcessGroupKwargs
         except ImportError as error:
             raise ConfigError(
                 "Several processes need accelerate: pip install 'recog[distributed]'."
             ) from error
-        accelerator = Accelerator(cpu=device.type == "cpu")
+        patient = InitProcessGroupKwargs(timeout=LONGEST_WAIT)  # while the first process asks the teachers
+        accelerator = Accelerator(
+            cpu=device.type == "cpu", mixed_precision="no", kwargs_handlers=[patient]
+        )  # precision is the loop's own affair
         return cls(accelerator.process_index, accelerator.num_processes, accelerator)
 
     @property
@@ -61,6 +71,14 @@ class Processes:
         """The network as it is trained: gradients are averaged over the processes."""
         if self.count == 1:
             return network
+        if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules()):
+            if self.accelerator.device.type == "cuda":
+                network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+            else:
+                logger.warning(
+                    "Batch norms see %s of each batch in every process: results differ from one process's.",
+                    f"a {self.count}th",
+                )
         return self.accelerator.prepare_model(network)  # type: ignore[no-any-return]
 
     def gather(self, part: Tensor) -> Tensor:
@@ -81,6 +99,18 @@ class Processes:
         """Until all processes are here."""
         if self.count > 1:
             self.accelerator.wait_for_everyone()
+
+
+@contextlib.contextmanager
+def main_first() -> Iterator[None]:
+    """The first process goes ahead, the others follow when it is done: for downloads and caches."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield
+        return
+    from accelerate import PartialState
+
+    with PartialState(cpu=not torch.cuda.is_available()).main_process_first():
+        yield
 
 
 def is_main_process() -> bool:

@@ -24,22 +24,24 @@ total_kimg = 1000
 from __future__ import annotations
 
 import logging
-import shutil
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recog.checkpoints import write_atomically
 from recog.embedders import load_embedder
 from recog.embedding import Embedder
 from recog.errors import ConfigError
 from recog.training.blending import with_blends
 from recog.training.config import DistillConfig
 from recog.training.distillation import distill
+from recog.training.processes import is_main_process, main_first
 from recog.training.sources import Source, open_all
 
 logger = logging.getLogger(__name__)
+KEYS = ("name", "teachers", "data", "run", "stage")
 BUNDLED = Path(__file__).parent / "recipes"
 
 
@@ -79,10 +81,9 @@ def read(name: str | Path, data: Path | str) -> Recipe:
         raise ConfigError(
             f"{name}: no such recipe or file. Recipes here: {', '.join(bundled()) or 'none'}."
         ) from error
-    except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
-        raise ConfigError(
-            f"{path}: not a recipe ({type(error).__name__}: {error}); see recog.training.recipes."
-        ) from error
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        said = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
+        raise ConfigError(f"{path}: not a recipe ({said}); see recog.training.recipes.") from error
 
 
 def follow(recipe: Recipe, out: Path | str, *, device: str = "auto") -> Embedder:
@@ -90,8 +91,10 @@ def follow(recipe: Recipe, out: Path | str, *, device: str = "auto") -> Embedder
 
     Returns: the last stage's embedder, also written to `out`/final.safetensors.
     """
-    taught_by = [load_embedder(name, device) for name in recipe.teachers]
-    crops = open_all(recipe.sources, max(teacher.image_size for teacher in taught_by))
+    with main_first():
+        taught_by = [load_embedder(name, device) for name in recipe.teachers]
+        sizes = [teacher.image_size for teacher in taught_by] + [s.config.image_size for s in recipe.stages]
+        crops = open_all(recipe.sources, max(sizes))
     start: Path | None = None
     for number, stage in enumerate(recipe.stages, start=1):
         place = Path(out) / f"stage-{number}"
@@ -99,23 +102,32 @@ def follow(recipe: Recipe, out: Path | str, *, device: str = "auto") -> Embedder
         material = with_blends(crops, stage.blends, stage.config.seed)
         embedder = distill(stage.config, material, taught_by, run_dir=place, device=device, start=start)
         start = place / "final.safetensors"
-    if start is not None:
-        shutil.copyfile(start, Path(out) / "final.safetensors")
+    if start is not None and is_main_process():
+        write_atomically(Path(out) / "final.safetensors", start.read_bytes())
     return embedder
 
 
 def _recipe(content: Mapping[str, Any], data: Path) -> Recipe:
+    unknown = content.keys() - KEYS
+    if unknown:
+        raise ConfigError(f"it says {', '.join(sorted(unknown))}; it can say {', '.join(KEYS)}")
+    if not isinstance(content["name"], str) or not all(
+        isinstance(content[k], list) for k in ("teachers", "data")
+    ):
+        raise ConfigError("name is a text, teachers a list of texts, and [[data]] has two brackets")
     common = content.get("run", {})
     stages = tuple(_stage({**common, **stage}) for stage in content.get("stage", [{}]))
     teachers = tuple(_placed(name, data) for name in content["teachers"])
     sources = tuple(_source(entry, data) for entry in content["data"])
     if not (stages and teachers and sources):
-        raise ConfigError("A recipe needs teachers, data and at least one stage.")
+        raise ConfigError("it needs teachers, data and at least one stage")
     return Recipe(content["name"], teachers, sources, stages)
 
 
 def _stage(settings: dict[str, Any]) -> Stage:
     blends = settings.pop("blends", 0)
+    if not isinstance(blends, int) or blends < 0:
+        raise ConfigError(f"blends is {blends!r}; give a whole number from 0")
     return Stage(DistillConfig(**settings), blends)
 
 
@@ -130,6 +142,5 @@ def _source(entry: Mapping[str, Any], data: Path) -> Source:
     if "roles" in fields:
         fields["roles"] = data / fields["roles"]
     if "frame" in fields:
-        left, top, right, bottom = fields["frame"]
-        fields["frame"] = (left, top, right, bottom)
+        fields["frame"] = tuple(fields["frame"])
     return Source(**fields)

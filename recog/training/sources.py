@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.errors import ConfigError
-from recog.training.data import CropSet, open_crops, read_roles
+from recog.training.data import CropSet, open_crops, with_role
 
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 
@@ -36,8 +36,7 @@ class Source:
             raise ConfigError(f"{self.folder}: roles and role go together.")
         if self.roles is not None and not self.labelled:
             raise ConfigError(f"{self.folder}: roles belong to identities, and the folder is taken without.")
-        left, top, right, bottom = self.frame
-        if left >= right or top >= bottom:
+        if len(self.frame) != 4 or self.frame[0] >= self.frame[2] or self.frame[1] >= self.frame[3]:
             raise ConfigError(f"{self.folder}: frame is {self.frame}; give left, top, right, bottom.")
 
     def open(self, size: int, *, cache_dir: Path | None = None) -> CropSet:
@@ -47,8 +46,7 @@ class Source:
         """
         names = None
         if self.roles is not None and self.role is not None:
-            present = {entry.name for entry in self.folder.iterdir()} if self.folder.is_dir() else set()
-            names = [name for name in read_roles(self.roles, self.role) if name in present]
+            names = with_role(self.folder, self.roles, self.role)
         crops = open_crops(
             self.folder, size=size, identities=names, labelled=self.labelled, cache_dir=cache_dir
         )

@@ -24,11 +24,13 @@ EXAM = of_crops(CROPS, "colours")
 
 
 def scores() -> np.ndarray:
-    """Mated pairs of people below 15 score low half of the time, pairs of strangers never do well."""
+    """Half of the mated pairs of people below 15 score low, and four pairs of strangers among them high."""
     rng = np.random.default_rng(0)
-    left, _ = EXAM.pairs.sides
+    left, right = EXAM.pairs.sides
     made = np.where(EXAM.pairs.mated, 0.9, 0.1) + rng.normal(0, 0.01, len(EXAM.pairs))
     hard = EXAM.pairs.mated & (left < 15) & (rng.random(len(made)) < 0.5)
+    alike = ~EXAM.pairs.mated & (left < 15) & (right < 15)
+    made[np.flatnonzero(alike)[:4]] = [0.8, 0.81, 0.82, 0.83]  # FMR 0.001 of 3,915 pairs lets 3 through
     return np.where(hard, -0.5, made)
 
 
@@ -37,16 +39,17 @@ def test_groups_are_told_apart(tmp_path: Path) -> None:
     lines = [f"p{k},{'young' if k < 15 else 'old'}" for k in range(30)]
     table.write_text("identity,age\n" + "\n".join(lines) + "\n")
     found = {name: value for name, value, _, _ in by_group(EXAM, scores(), read_groups(table, "age"))}
-    assert found["FNMR of old, FMR 0.001 overall"] == 0.0
-    assert found["FNMR of young, FMR 0.001 overall"] == pytest.approx(0.5, abs=0.2)
-    assert found["FMR of old, FMR 0.001 overall"] <= 0.01
+    assert found["FNMR of age=old, FMR 0.001 overall"] == 0.0
+    assert found["FNMR of age=young, FMR 0.001 overall"] == pytest.approx(0.5, abs=0.2)
+    assert found["FMR of age=old, FMR 0.001 overall"] == 0.0
+    assert found["FMR of age=young, FMR 0.001 overall"] == pytest.approx(3 / 945)
 
 
 def test_groups_of_single_photos(tmp_path: Path) -> None:
     table = tmp_path / "groups.csv"
     table.write_text("file,light\n" + "\n".join(f"train/{name},dim" for name in CROPS.files) + "\n")
     groups = read_groups(table, "light")
-    assert groups[CROPS.files[0]] == "dim"
+    assert groups.of[CROPS.files[0]] == "dim"
     (fmr, fnmr) = by_group(EXAM, scores(), groups)
     assert fmr[3] + fnmr[3] == len(EXAM.pairs)
 

@@ -107,7 +107,8 @@ def test_the_card_is_read_at_the_gallerys_size() -> None:
     for templates, threshold in sizes.items():
         found = calibration.from_card(CARD, "query", 1e-2, (50, templates))
         assert found.threshold == pytest.approx(threshold, abs=1e-3)
-        assert found.templates == max(templates, 1)
+        assert found.templates == min(max(templates, 1), 1000)  # what the threshold is good for
+        assert found.people == 50
         assert found.probability(0.3) is None
 
 

@@ -28,7 +28,7 @@ Call = Callable[..., Result]
 @pytest.fixture(autouse=True)
 def stand_ins(monkeypatch: pytest.MonkeyPatch, gallery_path: Path) -> None:
     monkeypatch.setenv("RECOG_GALLERY", str(gallery_path))
-    monkeypatch.setattr(Embedder, "load", lambda name, device="auto": ColourEmbedder())
+    monkeypatch.setattr(Embedder, "load", lambda name, device="auto", fetch=True: ColourEmbedder())
     monkeypatch.setattr("recog.detection.Detector", lambda device="auto": PatchDetector())
 
 
@@ -396,3 +396,14 @@ def test_names_are_told_as_they_are_stored(call: Call, photo: Photo) -> None:
     told = json.loads(call("enroll", " ada ", photo("a.png", 0), "--json").stdout)
     assert told["identity"] == json.loads(call("list", "--json").stdout)["identity"] == "ada"
     call("enroll", " ", photo("b.png", 0), code=2)
+
+
+def test_quality_names_the_weakest_part(call: Call, photo: Photo) -> None:
+    good, empty = photo("a.png", 10), photo("empty.png")
+    (face,) = objects(call("quality", good, "--json"))
+    assert list(face)[:3] == ["photo", "box", "quality"]
+    assert set(face) >= {"size", "sharpness", "pose", "illumination", "confidence", "embedding"}
+    assert 0 < face["quality"] < 1
+    assert face["sharpness"] == 0.0  # painted in one colour
+    assert "weakest in" in call("quality", good).stdout
+    assert "no face" in call("quality", good, empty, code=3).stderr

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from recog.embedding import Embedder
 from recog.errors import ConfigError, DataError
-from recog.training import CropSet, DistillConfig, distill, open_crops, recipes, teachers
+from recog.training import CropSet, DistillConfig, distill, open_crops, recipes, teachers, train
 from recog.training.blending import blended, with_blends
 from recog.training.losses import DistillLoss
+from recog.training.runs import RunDirectory
 from recog.training.sources import Source, framed, open_all
-from tests.recog.test_training import TINY, coloured_people, written
+from tests.recog.test_training import TINY, coloured_people, weights, written
 
 STUDENT = DistillConfig(
     backbone="resnet10t",
@@ -123,15 +124,63 @@ def test_student_learns_to_answer_as_the_teacher(tmp_path: Path) -> None:
     assert agreement.mean() > 0.9 > before.mean() + 0.3
 
 
-def test_averaged_weights_lag_and_resume(tmp_path: Path) -> None:
+class StoppedError(Exception):
+    pass
+
+
+def stop_at_the_next_save(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run is interrupted right after it has saved its state."""
+    original = RunDirectory.save_state
+
+    def save_then_stop(self: RunDirectory, *args: object) -> None:
+        original(self, *args)  # type: ignore[arg-type]
+        raise StoppedError
+
+    monkeypatch.setattr(RunDirectory, "save_state", save_then_stop)
+
+
+def test_averaged_weights_lag_behind_the_plain_ones(tmp_path: Path) -> None:
+    crops, teacher = coloured_people(), ColourTeacher()
+    made = [
+        weights(distill(replace(STUDENT, ema_halflife_kimg=half), crops, [teacher], cache_dir=tmp_path))
+        for half in (0.0, 0.02, 1e6)
+    ]
+    untrained = replace(STUDENT, total_kimg=0.008, learning_rate=1e-12)
+    begun = weights(distill(untrained, crops, [teacher], cache_dir=tmp_path))
+    way = [(one - begun).norm().item() for one in made]
+    assert 0.2 * way[0] < way[1] < way[0]
+    assert way[2] < 0.2 * way[0]  # a half-life far beyond the run stays at its beginning
+
+
+def test_a_resumed_average_equals_an_uninterrupted_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     crops, teacher = coloured_people(), ColourTeacher()
     config = replace(STUDENT, ema_halflife_kimg=0.02)
-    averaged = distill(config, crops, [teacher], run_dir=tmp_path / "run", cache_dir=tmp_path)
-    plain = distill(STUDENT, crops, [teacher], cache_dir=tmp_path)
-    assert averaged.digest != plain.digest
-    again = distill(config, crops, [teacher], run_dir=tmp_path / "run", cache_dir=tmp_path)
-    assert again.digest == averaged.digest
-    assert Embedder.load(tmp_path / "run").digest == averaged.digest
+    whole = distill(config, crops, [teacher], run_dir=tmp_path / "whole", cache_dir=tmp_path)
+    with monkeypatch.context() as patched:
+        stop_at_the_next_save(patched)
+        with pytest.raises(StoppedError):
+            distill(config, crops, [teacher], run_dir=tmp_path / "halves", cache_dir=tmp_path)
+    halves = distill(config, crops, [teacher], run_dir=tmp_path / "halves", cache_dir=tmp_path)
+    assert halves.digest == whole.digest
+    assert Embedder.load(tmp_path / "halves").digest == whole.digest
+
+
+def test_an_embedding_is_as_long_as_the_teachers_unless_told(tmp_path: Path) -> None:
+    crops = coloured_people()
+    assert distill(replace(STUDENT, embedding_size=0), crops, [ColourTeacher()]).embedding_size == 6
+    assert distill(replace(STUDENT, embedding_size=4), crops, [ColourTeacher()]).embedding_size == 4
+
+
+def test_labels_that_are_needed_are_asked_for(tmp_path: Path) -> None:
+    nameless = replace(coloured_people(), labels=np.full(16, -1), identities=())
+    with pytest.raises(ConfigError, match="arcface_weight needs labelled"):
+        distill(replace(STUDENT, arcface_weight=0.1), nameless, [ColourTeacher()], cache_dir=tmp_path)
+    with pytest.raises(ConfigError, match="photos_per_identity"):
+        distill(replace(STUDENT, photos_per_identity=2), nameless, [ColourTeacher()], cache_dir=tmp_path)
+    with pytest.raises(DataError, match="who is on every crop"):
+        train(TINY, nameless)
 
 
 def test_unlabelled_crops_teach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,8 +253,6 @@ blends = 5
 
 
 def test_recipe_goes_stage_by_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from recog.training import train
-
     monkeypatch.setenv("RECOG_CACHE", str(tmp_path / "cache"))
     written(coloured_people(), tmp_path / "crops")
     train(TINY, coloured_people(), device="cpu").save(tmp_path / "teacher.safetensors")
@@ -251,17 +298,64 @@ def test_a_seam_shows_one_face_on_either_side() -> None:
     assert (np.abs(made - second).max(2) <= 6).mean() > 0.2
 
 
-def test_broken_recipes_are_named(tmp_path: Path) -> None:
+def test_a_recipe_that_was_interrupted_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECOG_CACHE", str(tmp_path / "cache"))
+    written(coloured_people(), tmp_path / "crops")
+    train(TINY, coloured_people(), device="cpu").save(tmp_path / "teacher.safetensors")
+    recipe = recipes.read(recipe_file(tmp_path), tmp_path)
+    whole = recipes.follow(recipe, tmp_path / "whole", device="cpu")
+    for _ in range(2):  # after the first stage, then after the second
+        with monkeypatch.context() as patched:
+            stop_at_the_next_save(patched)
+            with pytest.raises(StoppedError):
+                recipes.follow(recipe, tmp_path / "parts", device="cpu")
+    assert recipes.follow(recipe, tmp_path / "parts", device="cpu").digest == whole.digest
+
+
+BROKEN = {
+    "[[stages]]\ntotal_kimg = 1": "stages",
+    "[run]\nspeed = 3": "speed",
+    "[run]\nbatch_size = 64.5": "batch_size is 64.5",
+    "[run]\nbackbone = 3\nlearning_rate = 'high'": "learning_rate",
+    "[[stage]]\nblends = -1": "blends is -1",
+    "[[data]]\nfolder = 'f'\nframe = [0, 0, 1]": "frame",
+    "[[data]]\nfolder = 'f'\nrole = 'fit'": "go together",
+}
+
+
+@pytest.mark.parametrize("wrong", BROKEN)
+def test_what_is_wrong_with_a_recipe_is_said(tmp_path: Path, wrong: str) -> None:
+    path = tmp_path / "odd.toml"
+    path.write_text(f'name = "x"\nteachers = ["t"]\n[[data]]\nfolder = "f"\n{wrong}\n')
+    with pytest.raises(ConfigError, match=BROKEN[wrong]):
+        recipes.read(path, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name = ", "not a recipe"),
+        ('name = "x"\nteachers = "t.onnx"\ndata = []', "teachers a list"),
+        ('name = "x"\nteachers = ["t"]\n[data]\nfolder = "f"', "two brackets"),
+        ('teachers = ["t"]', "name"),
+    ],
+)
+def test_broken_recipes_are_named(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(ConfigError, match="no such recipe"):
         recipes.read("nothing", tmp_path)
-    (tmp_path / "bad.toml").write_text("name = ")
-    with pytest.raises(ConfigError, match=r"bad\.toml: not a recipe"):
+    (tmp_path / "bad.toml").write_text(text)
+    with pytest.raises(ConfigError, match=said):
         recipes.read(tmp_path / "bad.toml", tmp_path)
-    (tmp_path / "odd.toml").write_text(
-        'name = "x"\nteachers = ["t"]\n[[data]]\nfolder = "f"\n[run]\nspeed = 3\n'
-    )
-    with pytest.raises(ConfigError, match="speed"):
-        recipes.read(tmp_path / "odd.toml", tmp_path)
+
+
+def test_a_role_that_nobody_has_is_said(tmp_path: Path) -> None:
+    folder = written(coloured_people(), tmp_path / "crops")
+    (tmp_path / "roles.csv").write_text("identity,role\nsomebody,fit\np0,tune\n")
+    source = Source(folder=folder, roles=tmp_path / "roles.csv", role="fit")
+    with pytest.raises(DataError, match="nobody here has the role 'fit'"):
+        source.open(32, cache_dir=tmp_path)
+    tuning = replace(source, role="tune").open(32, cache_dir=tmp_path)
+    assert tuning.identities == ("p0",)
 
 
 @pytest.mark.parametrize("name", recipes.bundled())

@@ -252,9 +252,24 @@ def test_without_mirror_images_a_face_is_embedded_once(
     path = photo("ada.png", 10)
     for flip, times in ((True, 2), (False, 1)):
         asked.clear()
-        with Recognizer.open(None, embedder=embedder, detector=PatchDetector(), flip=flip) as opened:
-            seen = opened.faces.see(path)
-        assert asked == [False] * times
+        with Recognizer.open(None, embedder=embedder, detector=PatchDetector()) as opened:
+            seen = opened.faces.see(path, flip=flip)
+            assert asked == [False] * times
+            vectors = opened.embed(path, flip=flip).embedding
         assert (seen.qualities[0].embedding is not None) == flip
         assert 0 < seen.qualities[0].score <= 1
         assert seen.embeddings[0] == pytest.approx([cosine(10), math.sin(math.radians(10))], abs=0.01)
+        assert vectors[0] == pytest.approx(seen.embeddings[0])
+
+
+def test_where_the_gallery_does_not_know_the_card_tells_the_probability(
+    recognizer: Recognizer, photo: Photo, tmp_path: Path, embedder: ColourEmbedder
+) -> None:
+    assert recognizer.probability(0.5) is None  # neither does
+    embedder.odds = [10.0, -5.0]
+    assert recognizer.probability(0.5) == pytest.approx(0.5)
+    for k in range(8):
+        photo(f"strangers/p{k}/0.png", 10 * k)
+    recognizer.calibrate(tmp_path / "strangers", fmr=0.1)  # one photo each: no pair of one person
+    assert recognizer.threshold("verify").slope is None
+    assert recognizer.probability(0.6) == pytest.approx(1 / (1 + math.exp(-1)))

@@ -1,0 +1,139 @@
+"""The thresholds of an open gallery: which are in force, and how to set them."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recog import calibration, images, photos
+from recog.errors import DataError, FaceError, GalleryError, ImageError
+from recog.faces import EmbedderLike, FaceReader, reason
+from recog.gallery import Gallery
+from recog.index import SearchIndex
+from recog.progress import progress
+from recog.records import Calibration, probability, spelled
+
+logger = logging.getLogger(__name__)
+MOST_CALIBRATION_PHOTOS = 5000  # more would not narrow the interval much
+GROWTH_WORTH_A_WARNING = 1.5  # times the number of templates that the threshold was set for
+
+
+class Thresholds:
+    """Reads, measures and stores the thresholds of one gallery under one model."""
+
+    def __init__(
+        self, gallery: Gallery, embedder: EmbedderLike, faces: FaceReader, index: SearchIndex
+    ) -> None:
+        self._gallery, self._embedder, self._faces, self._index = gallery, embedder, faces, index
+        self._warned_of_growth = False
+
+    def of(self, purpose: str) -> Calibration:
+        """The threshold in force for "verify" or "query": the gallery's own, else the model card's.
+
+        Raises: GalleryError: there is neither.
+        """
+        size = self.size()
+        stored = self._gallery.calibration(purpose, self._embedder.digest)
+        if stored is None or stored.source == calibration.CARD:  # the card is read at the present size
+            rate = stored.rate if stored else calibration.RATES[purpose]
+            stored = calibration.from_card(self._embedder.card, purpose, rate, size)
+        if stored.templates and size[1] > GROWTH_WORTH_A_WARNING * stored.templates:
+            self._warn_of_growth(stored.templates, size[1])
+        return stored
+
+    def probability(self, similarity: float) -> float | None:
+        """See `Recognizer.probability`."""
+        try:
+            found = self.of("verify").probability(similarity)
+        except GalleryError:
+            found = None
+        odds = self._embedder.card.odds
+        if (
+            found is None and odds is not None
+        ):  # calibrated on people with one photo each: only the card knows
+            return probability(odds, similarity)
+        return found
+
+    def set(self, folder: Path | None, fmr: float, fpir: float, seed: int) -> dict[str, Calibration]:
+        """Measure thresholds on a folder of strangers, or take the card's, and store them.
+
+        Raises: as `Recognizer.calibrate`.
+        """
+        if folder is None:
+            size, card = self.size(), self._embedder.card
+            found = {
+                "verify": calibration.from_card(card, "verify", fmr, size),
+                "query": calibration.from_card(card, "query", fpir, size),
+            }
+        else:
+            found = self._measure(folder, fmr, fpir, seed)
+        for purpose, result in found.items():
+            self._gallery.calibrate(purpose, result, self._embedder.digest)
+        return found
+
+    def size(self) -> tuple[int, int]:
+        """(people, templates) enrolled."""
+        counts = [person.templates for person in self._gallery.people()]
+        return len(counts), sum(counts)
+
+    def _measure(self, folder: Path, fmr: float, fpir: float, seed: int) -> dict[str, Calibration]:
+        embeddings, people = self._strangers(folder, seed)
+        found = {"verify": calibration.for_verify(embeddings, people, fmr, str(folder), seed)}
+        size = self.size()
+        if size[1]:
+            best = np.array([top[0].similarity for top in self._index.search(embeddings, 1)])
+            found["query"] = calibration.for_query(best, people, fpir, str(folder), size)
+        return found
+
+    def _strangers(self, folder: Path, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """(N, D) vectors of the largest face of each photo of people who are not enrolled, and (N,) who."""
+        known = set(self._gallery.snapshot().photo_digests)
+        who: list[int] = []
+        vectors: list[NDArray[np.float32]] = []
+        chosen = self._photos(folder, seed)
+        for code, path in progress(chosen, total=len(chosen), desc="calibrate"):
+            try:
+                if images.digest(path) not in known:
+                    vectors.append(self._faces.only_face(path, largest=True)[1])
+                    who.append(code)
+            except (ImageError, FaceError) as error:
+                logger.info("%s: left out (%s)", path, reason(error, path))
+        if not who:
+            raise DataError(f"{folder}: no usable photo of a stranger. Expected FOLDER/<person>/<photo>.")
+        return np.stack(vectors), np.array(who, np.int64)
+
+    def _photos(self, folder: Path, seed: int) -> list[tuple[int, Path]]:
+        """(who, photo) of everyone in the folder who is not enrolled; of very many photos some are drawn."""
+        try:
+            people = photos.of_people(folder)
+        except OSError as error:
+            raise DataError(
+                f"{folder}: cannot be listed ({error.strerror}). Give a folder of people."
+            ) from error
+        enrolled = {person.identity for person in self._gallery.people()}
+        found = [
+            (code, path)
+            for code, name in enumerate(people)
+            if spelled(name) not in enrolled
+            for path in people[name]
+        ]
+        if len(found) <= MOST_CALIBRATION_PHOTOS:
+            return found
+        logger.info("%s: %d of %d photos are used", folder, MOST_CALIBRATION_PHOTOS, len(found))
+        kept = np.random.default_rng(seed).choice(len(found), MOST_CALIBRATION_PHOTOS, replace=False)
+        return [found[i] for i in sorted(kept)]
+
+    def _warn_of_growth(self, then: int, now: int) -> None:
+        """Once: the threshold is asked for with each photo."""
+        if not self._warned_of_growth:
+            self._warned_of_growth = True
+            logger.warning(
+                "%s: the threshold of query is for %d templates, and there are %d: strangers match more "
+                "often than asked. Run recog calibrate on a folder of photos.",
+                self._gallery,
+                then,
+                now,
+            )
