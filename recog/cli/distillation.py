@@ -127,7 +127,7 @@ def _from_options(
     config = DistillConfig(**given)
     sources = [Source(folder=folder, roles=roles, role=role) for folder in folders]
     sources += [Source(folder=folder, labelled=False) for folder in unlabelled]
-    crops = open_all(sources, max(config.image_size, *(teacher.image_size for teacher in taught_by)))
+    crops = open_all(sources, max(teacher.image_size for teacher in taught_by))
     crops = with_blends(crops, blends, config.seed)
     embedder = distill(config, crops, taught_by, run_dir=out, device=device, start=start)
     return config.steps, embedder.digest

@@ -93,8 +93,7 @@ def follow(recipe: Recipe, out: Path | str, *, device: str = "auto") -> Embedder
     """
     with main_first():
         taught_by = [load_embedder(name, device) for name in recipe.teachers]
-        sizes = [teacher.image_size for teacher in taught_by] + [s.config.image_size for s in recipe.stages]
-        crops = open_all(recipe.sources, max(sizes))
+        crops = open_all(recipe.sources, max(teacher.image_size for teacher in taught_by))
     start: Path | None = None
     for number, stage in enumerate(recipe.stages, start=1):
         place = Path(out) / f"stage-{number}"

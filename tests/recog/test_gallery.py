@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -267,3 +268,29 @@ def test_processes_may_make_the_file_at_once(gallery_path: Path) -> None:
         command = [sys.executable, "-c", code, str(path)]
         started = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(6)]
         assert [process.communicate()[1] for process in started] == [""] * 6
+
+
+def test_a_gallery_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    """Its threshold stays, without the odds that it could not hold."""
+    path = tmp_path / "old.gallery"
+    old = sqlite3.connect(path)
+    for statement in MIGRATIONS[0]:
+        old.execute(statement)
+    old.execute("UPDATE gallery SET model = 'm', digest = 'd', embedding_size = 2")
+    old.execute(
+        "INSERT INTO calibration (purpose, threshold, rate, low, high, comparisons, source, digest) "
+        "VALUES ('verify', 0.4, 0.001, 0.0005, 0.002, 5000, 'folder', 'd')"
+    )
+    old.execute("PRAGMA user_version = 1")
+    old.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    old.commit()
+    old.close()
+    with Gallery(path) as gallery:
+        kept = gallery.calibration("verify", "d")
+        assert kept is not None
+        assert (kept.threshold, kept.comparisons, kept.slope) == (0.4, 5000, None)
+        gallery.calibrate("verify", replace(kept, slope=10.0, intercept=-4.0), "d")
+    with Gallery(path) as gallery:
+        again = gallery.calibration("verify", "d")
+        assert again is not None
+        assert again.probability(0.4) == pytest.approx(0.5)

@@ -329,7 +329,7 @@ def test_an_interrupt_ends_the_open_tracks_first(
 def call(monkeypatch: pytest.MonkeyPatch, gallery_path: Path, watcher: Recognizer) -> Callable[..., Result]:
     """Runs `recog query` on the watcher's gallery, with the stand-ins for the models."""
     monkeypatch.setenv("RECOG_GALLERY", str(gallery_path))
-    monkeypatch.setattr(Embedder, "load", lambda name, device="auto": ColourEmbedder())
+    monkeypatch.setattr(Embedder, "load", lambda name, device="auto", fetch=True: ColourEmbedder())
     monkeypatch.setattr("recog.detection.Detector", lambda device="auto": CompressedPatchDetector())
 
     def run(*arguments: object, code: int = 0) -> Result:
