@@ -14,15 +14,13 @@ from pathlib import Path
 
 from benchmarks.exams import Exam
 from benchmarks.rows import Origin, Row, origin
-from benchmarks.timing import in_turn, takes
+from benchmarks.timing import SETTINGS, in_turn, takes
 from benchmarks.verification import marks
 from recog import onnx_export
 from recog.embedding import Embedder
 from recog.progress import progress
 from recog.training import CropSet, DistillConfig, distill
 from recog.training.teachers import Teacher
-
-TIMED = ((1, 1), (1, 2), (32, 1), (32, 2))  # (faces at once, threads)
 
 
 def backbones(
@@ -80,7 +78,7 @@ def _judged(source: Origin, name: str, student: Embedder, exam: Exam, seconds: f
 
 def _timed(source: Origin, files: dict[str, Path], rounds: int) -> list[Row]:
     rows = []
-    for batch, threads in TIMED:
+    for batch, threads in SETTINGS:
         fitting = {name: file for name, file in files.items() if takes(file, batch)}
         started = time.perf_counter()
         timed = in_turn(fitting, batch=batch, threads=threads, rounds=max(10, rounds // batch))

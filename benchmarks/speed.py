@@ -13,13 +13,11 @@ from pathlib import Path
 
 from benchmarks.rows import Row, origin
 from benchmarks.stats import Interval
-from benchmarks.timing import in_turn, takes
+from benchmarks.timing import SETTINGS, in_turn, takes
 from recog import onnx_export
 from recog.embedders import load_embedder
 from recog.embedding import Embedder
 from recog.errors import ConfigError
-
-SETTINGS = ((1, 1), (1, 2), (32, 1), (32, 2))  # (faces at once, threads)
 
 
 def speed(

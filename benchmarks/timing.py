@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from benchmarks import stats
 from recog.errors import ConfigError, DataError
 
+SETTINGS = ((1, 1), (1, 2), (32, 1), (32, 2))  # (faces at once, threads)
 WARM_UP = 3  # rounds that are not counted
 
 

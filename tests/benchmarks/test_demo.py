@@ -13,6 +13,7 @@ from benchmarks.augmentation import AugmentPlan
 from benchmarks.demo import DemoPlan, Studio, run
 from generative.repair import Repairer
 from generative.synthesis import Person, Synthesizer
+from recog.cards import Card
 from recog.embedding import Embedder
 from tests.benchmarks.fakes import ColourEmbedder
 
@@ -50,7 +51,7 @@ class Mean:
 
 
 class NoThresholds(ColourEmbedder):
-    thresholds: dict[str, float] = {}  # noqa: RUF012
+    card = Card()
 
 
 PLAN = DemoPlan(

@@ -93,7 +93,7 @@ def test_impossible_numbers_are_refused() -> None:
 
 
 def test_the_command_line_gives_the_same_answers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recog.embedding.Embedder.load", lambda name, device="auto": Embeds())
+    monkeypatch.setattr("recog.embedding.Embedder.load", lambda name, device="auto", fetch=True: Embeds())
     monkeypatch.setattr("recog.detection.Detector", lambda device="auto": WholePhoto())
 
     def call(arguments: Sequence[str], stdin: str) -> tuple[int, str, str]:
