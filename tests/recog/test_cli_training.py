@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import cast
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 from recog.cli import main
+from recog.cli.distillation import distill
+from recog.cli.training import train
+from recog.training.config import AUGMENTATIONS
 from tests.recog.test_training import coloured_people, written
 
 TINY = "--size 32 --embedding-size 8 --batch-size 8 --kimg 0.032 --backbone resnet10t --device cpu --json"
@@ -89,3 +94,9 @@ def test_what_is_wrong_with_a_distillation_is_said(line: str, code: int, said: s
     result = recog(line)
     assert result.exit_code == code, result.output
     assert said in result.stderr
+
+
+@pytest.mark.parametrize("command", [distill, train])
+def test_every_augmentation_can_be_asked_for(command: click.Command) -> None:
+    (option,) = [p for p in command.params if p.name == "augmentation"]
+    assert tuple(cast(click.Choice, option.type).choices) == AUGMENTATIONS

@@ -71,3 +71,14 @@ def test_packed_model_is_half_precision_and_says_so(embedder: Embedder, tmp_path
         tmp_path / "final.safetensors"
     ).stat().st_size
     assert packed.embed(crops.images[:2]) == pytest.approx(embedder.embed(crops.images[:2]), abs=0.02)
+
+
+def test_more_strangers_narrow_the_interval() -> None:
+    def width(people: int) -> float:
+        vectors, owners = people_on_a_sphere(people, 3)
+        card = measured_card(vectors, np.ones(len(owners)), owners)
+        entry = next(e for e in card.entries if (e.kind, e.rate, e.size) == ("fpir", 0.1, 10))
+        assert entry.interval is not None
+        return entry.interval[1] - entry.interval[0]
+
+    assert width(150) < 0.7 * width(30)
