@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ class Embedder:
         """Wrap a network that is in memory, for example one that was just trained."""
         return cls(network, config, digest=_digest(network, config), name=name, device=device)
 
-    @property
+    @cached_property
     def card(self) -> Card:
         """What is known of strangers under this model, for galleries that are not calibrated."""
         return Card.of_config(self.config)
