@@ -17,7 +17,6 @@ from recog.progress import progress
 from recog.records import Calibration, probability, spelled
 
 logger = logging.getLogger(__name__)
-MOST_CALIBRATION_PHOTOS = 5000  # more would not narrow the interval much
 GROWTH_WORTH_A_WARNING = 1.5  # times the number of templates that the threshold was set for
 
 
@@ -120,10 +119,10 @@ class Thresholds:
             if spelled(name) not in enrolled
             for path in people[name]
         ]
-        if len(found) <= MOST_CALIBRATION_PHOTOS:
+        if len(found) <= calibration.MOST_PHOTOS:
             return found
-        logger.info("%s: %d of %d photos are used", folder, MOST_CALIBRATION_PHOTOS, len(found))
-        kept = np.random.default_rng(seed).choice(len(found), MOST_CALIBRATION_PHOTOS, replace=False)
+        logger.info("%s: %d of %d photos are used", folder, calibration.MOST_PHOTOS, len(found))
+        kept = np.random.default_rng(seed).choice(len(found), calibration.MOST_PHOTOS, replace=False)
         return [found[i] for i in sorted(kept)]
 
     def _warn_of_growth(self, then: int, now: int) -> None:
