@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from generative.cli.options import aligned_option, load_detector, path_type, seed_option
-from recog.cli.options import Outcome, device_option, emit, expanded, json_option
+from recog.cli.options import (
+    Outcome,
+    chosen_crops,
+    device_option,
+    emit,
+    expanded,
+    json_option,
+    role_option,
+    roles_option,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -109,8 +118,8 @@ def faces(
 @click.option(
     "--data", type=path_type, help="Aligned crops of real people: mix distant ones, and stay away from all."
 )
-@click.option("--roles", type=path_type, help="CSV identity,role; with --role.")
-@click.option("--role", help="With --data: mix people of this role only.")
+@roles_option
+@role_option
 @click.option(
     "--max-similarity", default=0.35, show_default=True, help="No two people are more alike (cosine)."
 )
@@ -177,8 +186,6 @@ def _vectors(
 def _centres(data: Path, embedder: Embedder, roles: Path | None, role: str | None) -> NDArray[np.float32]:
     """(P, D) identity centres of a folder of aligned crops."""
     import numpy as np
-
-    from recog.cli.training import chosen_crops
 
     crops = chosen_crops(data, embedder.image_size, roles, role)
     vectors = embedder.embed(crops.images)

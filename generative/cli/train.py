@@ -8,15 +8,15 @@ from typing import Any
 import click
 
 from generative.cli.options import path_type, seed_option
-from recog.cli.options import device_option, emit, json_option
+from recog.cli.options import check_roles, device_option, emit, json_option, role_option, roles_option
 
 
 @click.command()
 @click.argument("kind", type=click.Choice(["gan", "vae", "repairer"]))
 @click.option("--data", type=path_type, required=True, help="Aligned crops, one sub-folder an identity.")
 @click.option("--out", type=path_type, required=True, help="Run directory; the same call resumes it.")
-@click.option("--roles", type=path_type, help="CSV identity,role; with --role.")
-@click.option("--role", help="Train on the identities of this role only.")
+@roles_option
+@role_option
 @click.option("--attributes", type=path_type, help="CSV with CelebA's attributes; without it there are none.")
 @click.option(
     "--model",
@@ -67,8 +67,7 @@ def train(
     from generative.training import train as run_training
     from recog.embedding import Embedder
 
-    if (roles is None) != (role is None):
-        raise click.UsageError("--roles and --role go together.")
+    check_roles(roles, role)
     if kind != "gan" and (r1_gamma is not None or augment is not None):
         raise click.UsageError("--r1-gamma and --augment belong to gan.")
     logging.getLogger("generative").setLevel(logging.INFO)  # hours of silence help nobody

@@ -8,14 +8,16 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from recog.cli.options import device_option, emit, json_option
+from recog.cli.options import check_roles, role_option, roles_option
+from recog.cli.runs import emit_run, out_option, run_options
+from recog.training.config import DistillConfig
+
+DEFAULTS = DistillConfig()
 
 
 @click.command()
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path), metavar="[FOLDER]...")
-@click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="Run directory; the same call resumes it."
-)
+@out_option
 @click.option("--recipe", help="A recipe by name or .toml file, instead of everything below but --data.")
 @click.option(
     "--data",
@@ -32,27 +34,29 @@ from recog.cli.options import device_option, emit, json_option
     help="Folder of crops of nobody knows whom; repeatable.",
 )
 @click.option("--blends", default=0, show_default=True, help="Mixtures of two crops to learn from as well.")
-@click.option("--roles", type=click.Path(path_type=Path), help="CSV identity,role of FOLDERs; with --role.")
-@click.option("--role", help="Learn from the identities of this role only.")
-@click.option("--backbone", default="regnetx_004", show_default=True, help="Any timm backbone.")
-@click.option("--size", default=112, show_default=True, help="Side of the student's input, px.")
-@click.option("--embedding-size", type=int, show_default="the teachers'", help="Numbers a face.")
-@click.option("--batch-size", default=128, show_default=True, help="Crops a step.")
-@click.option("--kimg", default=500.0, show_default=True, help="Length of the run, thousands of crops.")
-@click.option("--learning-rate", default=2e-3, show_default=True, help="Of AdamW, at its peak.")
+@roles_option
+@role_option
 @click.option(
-    "--augmentation",
-    type=click.Choice(["none", "flip", "classic", "strong", "damage"]),
-    default="damage",
-    show_default=True,
+    "--embedding-size",
+    default=DEFAULTS.embedding_size,
+    show_default="the teachers'",
+    help="Numbers a face.",
 )
-@click.option("--relational-weight", default=5.0, show_default=True, help="Of the batch's cosines.")
-@click.option("--arcface-weight", default=0.0, show_default=True, help="Of the labels.")
-@click.option("--ema-halflife-kimg", default=0.0, show_default=True, help="Of averaged weights; 0: none.")
-@click.option("--start", type=click.Path(path_type=Path), help="Weights to go on from.")
-@click.option("--seed", default=0, show_default=True)
-@device_option
-@json_option
+@click.option(
+    "--cosine-weight",
+    default=DEFAULTS.cosine_weight,
+    show_default=True,
+    help="Of the distance to the teacher's answer.",
+)
+@click.option(
+    "--relational-weight",
+    default=DEFAULTS.relational_weight,
+    show_default=True,
+    help="Of the batch's cosines.",
+)
+@click.option("--arcface-weight", default=DEFAULTS.arcface_weight, show_default=True, help="Of the labels.")
+@click.option("--margin", default=DEFAULTS.margin, show_default=True, help="Of that term, rad.")
+@run_options(DEFAULTS)
 @click.pass_context
 def distill(
     context: click.Context,
@@ -76,29 +80,25 @@ def distill(
       recog distill crops/ --teacher teacher.onnx --out runs/student --kimg 500
       recog distill --recipe recog-s --data data/ --out runs/recog-s
     """
-    from recog.training.processes import is_main_process
-
     if recipe is None:
         steps, digest = _from_options(folders, out, device, settings)
     else:
-        typed = ParameterSource.COMMANDLINE
-        given = [name for name in settings if context.get_parameter_source(name) is typed]
-        if folders or given:
-            what = (
-                "FOLDER"
-                if folders
-                else "--" + {"teachers": "teacher"}.get(given[0], given[0]).replace("_", "-")
-            )
-            raise click.UsageError(f"{what} and --recipe exclude each other: the recipe says all of it.")
+        _refuse_besides_recipe(context, {*settings, "folders"})
         from recog.training import recipes
 
         read = recipes.read(recipe, data)
         digest = recipes.follow(read, out, device=device).digest
         steps = sum(stage.config.steps for stage in read.stages)
-    if is_main_process():
-        weights = str(out / "final.safetensors")
-        text = f"{weights}  {digest[:12]}  {steps} steps"
-        emit({"weights": weights, "model": digest, "steps": steps}, as_json, text)
+    emit_run(out, digest, steps, as_json)
+
+
+def _refuse_besides_recipe(context: click.Context, names: set[str]) -> None:
+    typed = ParameterSource.COMMANDLINE
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if name in names and context.get_parameter_source(name) is typed:
+            what = "FOLDER" if isinstance(parameter, click.Argument) else parameter.opts[0]
+            raise click.UsageError(f"{what} and --recipe exclude each other: the recipe says all of it.")
 
 
 def _from_options(
@@ -109,22 +109,21 @@ def _from_options(
     roles, role, start = given.pop("roles"), given.pop("role"), given.pop("start")
     if not teachers:
         raise click.UsageError("Give a --teacher, or a --recipe.")
-    if (roles is None) != (role is None) or (roles is not None and not folders):
-        raise click.UsageError("--roles and --role go together, and with a FOLDER.")
+    check_roles(roles, role)
+    if roles is not None and not folders:
+        raise click.UsageError("--roles and --role go with a FOLDER.")
     if not folders and not unlabelled:
         raise click.UsageError("Give a FOLDER or --unlabelled, or a --recipe.")
 
     from recog.embedders import load_embedder
-    from recog.training import DistillConfig, distill
+    from recog.training import distill
     from recog.training.blending import with_blends
     from recog.training.processes import main_first
     from recog.training.sources import Source, open_all
 
+    config = DistillConfig(**given)
     with main_first():
         taught_by = [load_embedder(name, device) for name in teachers]
-    given["image_size"], given["total_kimg"] = given.pop("size"), given.pop("kimg")
-    given["embedding_size"] = given["embedding_size"] or 0
-    config = DistillConfig(**given)
     sources = [Source(folder=folder, roles=roles, role=role) for folder in folders]
     sources += [Source(folder=folder, labelled=False) for folder in unlabelled]
     crops = open_all(sources, max(teacher.image_size for teacher in taught_by))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from recog.cli.options import emit, json_option
+from recog.cli.options import chosen_crops, emit, json_option, role_option, roles_option
 
 
 @click.group()
@@ -100,8 +100,8 @@ def fetch(name: str, as_json: bool) -> None:
 @click.option(
     "--strangers", type=click.Path(path_type=Path), required=True, help="Crops of people it does not know."
 )
-@click.option("--roles", type=click.Path(path_type=Path), help="CSV identity,role; with --role.")
-@click.option("--role", help="Use the strangers of this role only.")
+@roles_option
+@role_option
 @json_option
 def pack(
     run: Path, out: Path, name: str, strangers: Path, roles: Path | None, role: str | None, as_json: bool
@@ -112,7 +112,6 @@ def pack(
     Example:
       recog models pack runs/embedder --out mine.safetensors --name mine --strangers crops/
     """
-    from recog.cli.training import chosen_crops
     from recog.embedding import Embedder
     from recog.training.packing import pack as write
 

@@ -7,9 +7,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+
+if TYPE_CHECKING:
+    from recog.training import CropSet
 
 DONE, NO, USAGE, PARTLY, FAILED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
@@ -60,6 +63,10 @@ threshold_option = click.option(
     show_default="the gallery's, or the model card's",
     help="Cosine from which faces match.",
 )
+roles_option = click.option(
+    "--roles", type=click.Path(path_type=Path), help="CSV with columns identity,role; with --role."
+)
+role_option = click.option("--role", help="Use the identities of this role only.")
 photos_argument = click.argument("photos", nargs=-1, required=True, metavar="PHOTO...")
 
 
@@ -100,6 +107,25 @@ def expanded(photos: Sequence[str]) -> list[Path]:
     if not found:
         raise DataError("No photos: standard input is empty. Give paths, one a line.")
     return found
+
+
+def check_roles(roles: Path | None, role: str | None) -> None:
+    """Raises: click.UsageError: one of --roles and --role without the other."""
+    if (roles is None) != (role is None):
+        raise click.UsageError("--roles and --role go together.")
+
+
+def chosen_crops(folder: Path, size: int, roles: Path | None, role: str | None) -> CropSet:
+    """The crops of a folder, or of those of its identities that have the role.
+
+    Raises: click.UsageError: one of roles and role without the other; DataError.
+    """
+    check_roles(roles, role)
+    from recog.training.data import open_crops, with_role
+
+    if roles is None or role is None:
+        return open_crops(folder, size=size)
+    return open_crops(folder, size=size, identities=with_role(folder, roles, role))
 
 
 @dataclass

@@ -120,14 +120,17 @@ class TrainConfig(RunConfig):
 class DistillConfig(RunConfig):
     """Settings of `distill`: the student learns its teachers' embeddings.
 
-    An `embedding_size` of 0 is the teachers' own.
+    An `embedding_size` of 0 is the teachers' own. Backbone, batch and weights are the best of those compared
+    in benchmarks/results/README.md.
     """
 
+    backbone: str = "fasternet_t0"
     embedding_size: int = 0
+    batch_size: int = 64
     learning_rate: float = 2e-3
     augmentation: str = "damage"
     cosine_weight: float = 1.0  # of 1 - cosine to the teacher's embedding of the undamaged crop
-    relational_weight: float = 5.0  # of the squared difference of the batch's cosines (arXiv:1904.05068)
+    relational_weight: float = 1.0  # of the squared difference of the batch's cosines (arXiv:1904.05068)
     arcface_weight: float = 0.0  # of ArcFace on labelled crops, its centres the teachers' mean embeddings
     margin: float = 0.2  # m of that term, in rad (arXiv:1801.07698)
     scale: float = 32.0  # s of that term

@@ -14,7 +14,7 @@ labelled = false
 frame = [0.05, 0.1, 0.95, 1.0]         # where these pictures lie on the template
 
 [run]                                  # settings of every stage: see DistillConfig
-backbone = "regnetx_004"
+backbone = "fasternet_t0"
 
 [[stage]]                              # each goes on with the weights of the one before
 image_size = 64
