@@ -19,6 +19,7 @@ from torch import Tensor
 from recog.embedding import Embedder
 from recog.errors import DataError
 from recog.training.data import CropSet, cache_folder, open_crops, read_roles
+from recog.vectors import unit
 
 logger = logging.getLogger(__name__)
 
@@ -131,8 +132,8 @@ def leave_one_out(
     np.add.at(sums, labels, embeddings)
     alone = np.bincount(labels)[labels] == 1
     others = np.where(alone[:, None], embeddings, sums[labels] - embeddings)
-    centres = others / np.linalg.norm(others, axis=1, keepdims=True).clip(min=1e-6)
-    return centres.astype(np.float32), (centres * embeddings).sum(axis=1).astype(np.float32)
+    centres = unit(others)
+    return centres, (centres * embeddings).sum(axis=1).astype(np.float32)
 
 
 def _embeddings(crops: CropSet, embedder: Embedder) -> NDArray[np.float32]:

@@ -25,6 +25,7 @@ from recog.device import autocast, resolve
 from recog.embedding import Embedder
 from recog.errors import CheckpointError, ConfigError, DataError, ModelMismatch, ModelNotFound
 from recog.records import clean_name
+from recog.vectors import unit
 
 WEIGHTS = Path(__file__).parent / "weights"
 BUNDLED = {"bundled-gan": "gan", "bundled-vae": "vae"}
@@ -194,8 +195,7 @@ class Synthesizer:
             first = int(torch.randint(len(centres), (), generator=rng))
             distant = np.argsort(centres @ centres[first])[: max(1, len(centres) // 2)]  # the less alike half
             second = int(distant[int(torch.randint(len(distant), (), generator=rng))])
-            mixed = centres[first] + centres[second]
-            yield (mixed / max(float(np.linalg.norm(mixed)), 1e-6)).astype(np.float32)
+            yield unit(centres[first] + centres[second])
 
 
 def write_identity_folder(

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from recog.errors import ConfigError
 from recog.faces import EmbedderLike
+from recog.vectors import centres, unit
 
 
 class FaceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -64,10 +65,7 @@ class FaceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         checked, labels = validate_data(self, X, y, allow_nd=True, dtype="numeric")
         check_classification_targets(labels)
         self.classes_, codes = np.unique(labels, return_inverse=True)
-        vectors = self._vectors(checked)
-        sums = np.zeros((len(self.classes_), vectors.shape[1]))
-        np.add.at(sums, codes, vectors)
-        self.centres_ = _unit(sums)
+        self.centres_ = centres(self._vectors(checked), codes, len(self.classes_))
         return self
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803
@@ -97,7 +95,7 @@ class FaceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _vectors(self, checked: NDArray[Any]) -> NDArray[np.float64]:
         """(N, D) unit vectors of crops or vectors."""
         if checked.ndim == 2:
-            return _unit(checked.astype(np.float64))
+            return unit(checked.astype(np.float64))
         if checked.ndim != 4 or checked.dtype != np.uint8:
             raise ValueError(
                 f"X is {checked.dtype} {checked.shape}; give crops (N, S, S, 3) uint8, or vectors (N, D)."
@@ -119,10 +117,3 @@ class FaceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Leave loaded weights out of copies: they are found again by name."""
         state: dict[str, Any] = super().__getstate__()
         return {key: value for key, value in state.items() if key not in ("_network", "_loaded_as")}
-
-
-def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rows of length 1; a row of zeros stays."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: NDArray[np.float64] = vectors / np.where(lengths > 0, lengths, 1)
-    return unit

@@ -18,6 +18,7 @@ from recog.errors import FaceError, ImageError, NoFaceFound, SeveralFaces
 from recog.images import Source
 from recog.quality import Quality
 from recog.types import Box, Face
+from recog.vectors import unit
 
 Crops = NDArray[np.uint8]  # (B, S, S, 3), RGB
 
@@ -169,9 +170,7 @@ def both_ways(embedder: EmbedderLike, crops: Crops) -> tuple[NDArray[np.float32]
     Returns: (B, D) unit vectors, both images averaged, and (B,) the cosine between the two.
     """
     one, other = embedder.embed(crops, flip=False), embedder.embed(crops[:, :, ::-1], flip=False)
-    joined = one + other
-    length = np.maximum(np.linalg.norm(joined, axis=1, keepdims=True), 1e-12)
-    return (joined / length).astype(np.float32), (one * other).sum(axis=1)
+    return unit(one + other), (one * other).sum(axis=1)
 
 
 def reason(error: Exception, photo: Source) -> str:

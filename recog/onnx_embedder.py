@@ -13,6 +13,7 @@ from PIL import Image
 
 from recog.cards import Card
 from recog.errors import CheckpointError, ConfigError, DataError, ModelNotFound
+from recog.vectors import unit
 
 METADATA = "recog"  # key of an ONNX file's metadata
 MEAN, SCALE = 127.5, 128.0  # where a file does not say
@@ -78,8 +79,8 @@ class OnnxEmbedder:
         values = ((planes.astype(np.float32) - self.mean) / self.scale).transpose(2, 0, 1)[
             None
         ]  # (1, 3, S, S)
-        vector = _unit(self._run(values))
-        return _unit(vector + _unit(self._run(values[..., ::-1]))) if flip else vector
+        vector = unit(self._run(values))
+        return unit(vector + unit(self._run(values[..., ::-1]))) if flip else vector
 
     def _run(self, values: NDArray[Any]) -> NDArray[np.float32]:
         outputs = self._session.run(None, {self._input.name: np.ascontiguousarray(values)})
@@ -90,10 +91,6 @@ def _resized(crop: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     if crop.shape[:2] == (side, side):
         return crop
     return np.asarray(Image.fromarray(crop).resize((side, side), Image.Resampling.BILINEAR))
-
-
-def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
-    return vector / max(float(np.linalg.norm(vector)), 1e-12)
 
 
 def _session(content: bytes, file: Path) -> Any:

@@ -15,6 +15,7 @@ from scipy.optimize import linear_sum_assignment
 
 from recog.errors import ConfigError
 from recog.types import Box
+from recog.vectors import unit
 
 TEMPLATE_SIGHTINGS = (
     10  # the best of a track; the rest are counted and forgotten, so that memory stays bounded
@@ -62,8 +63,7 @@ class Track:
         """(D,) unit vector: the mean of the best embeddings, weighted by quality."""
         weights = np.maximum([sighting.quality for sighting in self.best], LEAST_WEIGHT)
         total = weights @ np.stack([sighting.embedding for sighting in self.best]).astype(np.float64)
-        unit: NDArray[np.float32] = (total / max(float(np.linalg.norm(total)), 1e-12)).astype(np.float32)
-        return unit
+        return unit(total).astype(np.float32)
 
 
 class Tracker:

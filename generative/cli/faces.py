@@ -185,14 +185,10 @@ def _vectors(
 
 def _centres(data: Path, embedder: Embedder, roles: Path | None, role: str | None) -> NDArray[np.float32]:
     """(P, D) identity centres of a folder of aligned crops."""
-    import numpy as np
+    from recog.vectors import centres
 
     crops = chosen_crops(data, embedder.image_size, roles, role)
-    vectors = embedder.embed(crops.images)
-    sums = np.zeros((len(crops.identities), vectors.shape[1]), np.float32)
-    np.add.at(sums, crops.labels, vectors)
-    lengths = np.linalg.norm(sums, axis=1, keepdims=True).clip(min=1e-6)
-    return np.asarray(sums / lengths, np.float32)
+    return centres(embedder.embed(crops.images), crops.labels, len(crops.identities))
 
 
 def _write(

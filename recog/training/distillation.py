@@ -21,6 +21,7 @@ from recog.training.loop import initial_network, run, start_digest
 from recog.training.losses import DistillLoss
 from recog.training.processes import Processes
 from recog.training.teachers import Teacher
+from recog.vectors import centres
 
 
 def distill(
@@ -60,7 +61,7 @@ def distill(
     if processes.is_main:
         processes.wait()
     config = replace(config, embedding_size=wanted.shape[1])
-    middle = teachers.centres(wanted, crops.labels, len(crops.identities))
+    middle = centres(wanted, crops.labels, len(crops.identities))
     batches = Batches(config, crops, targets=wanted, processes=processes)
     torch.manual_seed(config.seed)
     network = initial_network(config, start)

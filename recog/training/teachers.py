@@ -18,6 +18,7 @@ from recog.checkpoints import write_atomically
 from recog.errors import ConfigError, WriteFailed
 from recog.progress import progress
 from recog.training.data import CropSet, cache_folder
+from recog.vectors import unit
 
 logger = logging.getLogger(__name__)
 BLOCK = 1024  # crops whose answers are kept in one file of the cache
@@ -56,15 +57,8 @@ def targets(
         raise ConfigError(
             f"embedding_size is {size}, but the teachers give {joined.shape[1]} each face; take fewer."
         )
-    return _unit(TruncatedSVD(size, random_state=0).fit_transform(joined))
-
-
-def centres(vectors: Vectors, labels: NDArray[np.int64], people: int) -> Vectors:
-    """Mean direction of each person's crops: (people, D) unit vectors; crops with label -1 count nowhere."""
-    known = labels >= 0
-    sums = np.zeros((people, vectors.shape[1]), np.float64)
-    np.add.at(sums, labels[known], vectors[known])
-    return _unit(sums)
+    projected: Vectors = TruncatedSVD(size, random_state=0).fit_transform(joined)
+    return unit(projected)
 
 
 def _of_teacher(crops: CropSet, teacher: Teacher, cache: Path) -> Vectors:
@@ -93,9 +87,3 @@ def _keep(path: Path, vectors: Vectors) -> None:
         write_atomically(path, buffer.getvalue())
     except WriteFailed as error:
         raise WriteFailed(f"{error} RECOG_CACHE names another cache folder.") from error
-
-
-def _unit(vectors: NDArray[np.floating]) -> Vectors:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: Vectors = (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
-    return unit

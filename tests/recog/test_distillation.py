@@ -81,12 +81,6 @@ def test_several_teachers_give_the_mean_of_their_cosines(tmp_path: Path) -> None
         teachers.targets(crops, [], cache_dir=tmp_path)
 
 
-def test_centres_leave_unlabelled_crops_out() -> None:
-    vectors = np.array([[1, 0], [0, 1], [0, -1]], np.float32)
-    found = teachers.centres(vectors, np.array([0, 0, -1]), 1)
-    assert found == pytest.approx(np.array([[0.5**0.5, 0.5**0.5]]))
-
-
 def test_loss_is_the_sum_of_its_formulas() -> None:
     torch.manual_seed(0)
     config = replace(STUDENT, embedding_size=4, relational_weight=3.0, arcface_weight=0.5, margin=0.3)
