@@ -27,7 +27,7 @@ CARD = "model card"
 KINDS = {"verify": "fmr", "query": "fpir"}
 MOST_FOR_ODDS = 200_000  # non-mated pairs are thinned to about as many
 MOST_PHOTOS = 5_000  # all pairs of these are compared: 12.5 million
-BEYOND_CARD = 1.5  # times the card's largest gallery: from there on nobody has measured
+FAR = 1.5  # times as many templates as a threshold was measured with: from there on nobody has measured
 
 Floats = NDArray[np.floating]
 
@@ -232,7 +232,7 @@ def _relative_interval(
         return abs(math.log(entry.rate) - math.log(rate)) + sizes
 
     nearest = min(entries, key=distance)
-    if nearest.interval is None or templates > BEYOND_CARD * max(entry.size for entry in entries):
+    if nearest.interval is None or templates > FAR * max(entry.size for entry in entries):
         return None, None
     low, high = (bound / nearest.rate * rate for bound in nearest.interval)
     return low, high

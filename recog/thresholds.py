@@ -17,7 +17,6 @@ from recog.progress import progress
 from recog.records import Calibration, probability, spelled
 
 logger = logging.getLogger(__name__)
-GROWTH_WORTH_A_WARNING = 1.5  # times the number of templates that the threshold was set for
 
 
 class Thresholds:
@@ -39,7 +38,7 @@ class Thresholds:
         if stored is None or stored.source == calibration.CARD:  # the card is read at the present size
             rate = stored.rate if stored else calibration.RATES[purpose]
             stored = calibration.from_card(self._embedder.card, purpose, rate, size)
-        if stored.templates and size[1] > GROWTH_WORTH_A_WARNING * stored.templates:
+        if stored.templates and size[1] > calibration.FAR * stored.templates:
             self._warn_of_growth(stored.templates, size[1])
         return stored
 
