@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from recog.cli.options import device_option, emit, json_option
-from recog.training.config import AUGMENTATIONS, RunConfig
+from recog.training.config import AUGMENTATIONS, OPTIMIZERS, RunConfig
 
 Command = Callable[..., Any]
 out_option = click.option(
@@ -38,10 +38,17 @@ def run_options(defaults: RunConfig) -> Callable[[Command], Command]:
             help="Length of the run, thousands of crops.",
         ),
         click.option(
+            "--optimizer",
+            type=click.Choice(OPTIMIZERS),
+            default=defaults.optimizer,
+            show_default=True,
+            help="muon learns more from as many crops, and a step takes longer.",
+        ),
+        click.option(
             "--learning-rate",
             default=defaults.learning_rate,
             show_default=True,
-            help="Of AdamW, at its peak.",
+            help="At its peak.",
         ),
         click.option(
             "--augmentation",

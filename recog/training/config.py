@@ -10,6 +10,7 @@ from recog.errors import ConfigError
 
 AUGMENTATIONS = ("none", "flip", "classic", "strong", "damage")
 LOSSES = ("arcface", "cosface")
+OPTIMIZERS = ("adamw", "muon")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,8 @@ class RunConfig:
     batch_size: int = 128  # crops a step, over all processes
     photos_per_identity: int = 1  # in a batch; above 1, crops come in groups of one person
     total_kimg: float = 500.0  # length of the run, thousands of crops seen
-    learning_rate: float = 3e-3  # AdamW, at the peak; warm-up, then cosine to 0
+    optimizer: str = "adamw"  # or muon, which orthogonalises the updates of matrices (arXiv:2502.16982)
+    learning_rate: float = 3e-3  # at the peak; warm-up, then cosine to 0
     weight_decay: float = 0.05
     warmup: float = 0.05  # share of the run in which the learning rate grows
     ema_halflife_kimg: float = 0.0  # of the averaged weights that the run ends with; 0: the plain weights
@@ -56,6 +58,7 @@ class RunConfig:
         """Whether each setting is in its range."""
         return {
             "augmentation": self.augmentation in AUGMENTATIONS,
+            "optimizer": self.optimizer in OPTIMIZERS,
             "head": self.head in ("gdc", "timm"),
             "batch_size": self.batch_size >= 2,
             "embedding_size": self.embedding_size >= 2,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from timm.optim.muon import Muon
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -90,7 +91,7 @@ def run(
     layout = torch.channels_last if config.channels_last else torch.contiguous_format
     network.to(place, memory_format=layout)  # type: ignore[call-overload]
     loss.to(place)
-    optimizer = _optimizer(config, network, loss)
+    optimizer = optimizer_of(config, network, loss)
     average = _averaged(config, network)
     modules = {"network": network, "loss": loss, **({"average": average} if average is not None else {})}
     record = RunDirectory(run_dir) if run_dir is not None else None
@@ -98,7 +99,7 @@ def run(
     if record is not None:
         if processes.is_main:
             record.write_config({**config.to_json(), **sources})
-        first = record.resume(modules, {"adamw": optimizer}, rewind=processes.is_main)
+        first = record.resume(modules, {"optimizer": optimizer}, rewind=processes.is_main)
     writer = record if processes.is_main else None
     save_steps = max(1, round(config.checkpoint_kimg * 1000 / config.batch_size))
     trained = processes.wrap(network)
@@ -138,13 +139,13 @@ def run(
                 writer.append_stats({"step": step + 1, "kimg": kimg, **row, "crops_per_s": rate})
             clock, seen = time.perf_counter(), 0
         if writer is not None and saves:
-            writer.save_state(pack(modules, {"adamw": optimizer}), {"step": step + 1})
+            writer.save_state(pack(modules, {"optimizer": optimizer}), {"step": step + 1})
 
     final = network if average is None else average.module
     embedder = Embedder.of_network(final, config.model_config(), name="trained", device=place)
     if writer is not None:
         embedder.save(writer.final)
-        writer.save_state(pack(modules, {"adamw": optimizer}), {"step": config.steps})
+        writer.save_state(pack(modules, {"optimizer": optimizer}), {"step": config.steps})
     processes.wait()
     return embedder
 
@@ -202,11 +203,21 @@ def _averaged(config: RunConfig, network: nn.Module) -> AveragedModel | None:
     return AveragedModel(network, multi_avg_fn=average, use_buffers=True)
 
 
-def _optimizer(config: RunConfig, network: nn.Module, loss: nn.Module) -> torch.optim.Optimizer:
-    """AdamW that decays matrices only: decay on norms and biases does harm."""
+def optimizer_of(config: RunConfig, network: nn.Module, loss: nn.Module) -> torch.optim.Optimizer:
+    """The optimizer decays matrices only: decay on norms and biases does harm."""
     parameters = [p for p in (*network.parameters(), *loss.parameters()) if p.requires_grad]
+    matrices = [p for p in parameters if p.ndim > 1]
+    vectors: dict[str, Any] = {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0}
+    if config.optimizer == "adamw":
+        groups = [{"params": matrices, "weight_decay": config.weight_decay}, vectors]
+        return torch.optim.AdamW(groups, lr=config.learning_rate)
+    # class centres are rows that are learned each on its own, no map to be made orthogonal
+    rows = {id(p) for p in loss.parameters()}
+    maps = [p for p in matrices if id(p) not in rows]
+    centres = [p for p in matrices if id(p) in rows]
     groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": maps, "weight_decay": config.weight_decay},
+        vectors | {"use_fallback": True},
+        {"params": centres, "weight_decay": config.weight_decay, "use_fallback": True},
     ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate)
+    return Muon(groups, lr=config.learning_rate, nesterov=True)

@@ -17,9 +17,9 @@ from recog.errors import CheckpointError, ConfigError, DataError
 from recog.training import CropSet, TrainConfig, open_crops, train
 from recog.training.augment import build
 from recog.training.batches import Batches, epoch_order, people_order
-from recog.training.config import AUGMENTATIONS
+from recog.training.config import AUGMENTATIONS, OPTIMIZERS
 from recog.training.data import read_roles
-from recog.training.loop import schedule
+from recog.training.loop import optimizer_of, schedule
 from recog.training.losses import MarginLoss
 from recog.training.runs import RunDirectory
 
@@ -243,9 +243,12 @@ def test_training_goes_on_at_another_size(tmp_path: Path) -> None:
         train(replace(small, backbone="resnet18"), crops, start=tmp_path / "final.safetensors", device="cpu")
 
 
-def test_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    crops = coloured_people()
-    whole = train(TINY, crops, run_dir=tmp_path / "whole", device="cpu")
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_resumed_run_equals_an_uninterrupted_one(
+    optimizer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crops, config = coloured_people(), replace(TINY, optimizer=optimizer)
+    whole = train(config, crops, run_dir=tmp_path / "whole", device="cpu")
 
     class StoppedError(Exception):
         pass
@@ -258,9 +261,9 @@ def test_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(RunDirectory, "save_state", save_then_stop)
     with pytest.raises(StoppedError):
-        train(TINY, crops, run_dir=tmp_path / "halves", device="cpu")
+        train(config, crops, run_dir=tmp_path / "halves", device="cpu")
     monkeypatch.setattr(RunDirectory, "save_state", original)
-    halves = train(TINY, crops, run_dir=tmp_path / "halves", device="cpu")
+    halves = train(config, crops, run_dir=tmp_path / "halves", device="cpu")
     assert torch.equal(weights(halves), weights(whole))
     assert halves.digest == whole.digest
 
@@ -305,6 +308,21 @@ def test_resuming_forgets_the_steps_that_it_does_again(tmp_path: Path) -> None:
     assert run.resume({}, {}) == 2
     kept = (tmp_path / "stats.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in kept] == [1, 2]
+
+
+def test_muon_turns_a_matrix_in_all_directions_alike() -> None:
+    """A matrix is updated with equal singular values; biases and class centres are left to AdamW."""
+    torch.manual_seed(0)
+    network, loss = torch.nn.Linear(6, 4), torch.nn.Linear(4, 5, bias=False)
+    before = network.weight.detach().clone()
+    config = replace(TINY, optimizer="muon", learning_rate=0.1, weight_decay=0.0)
+    optimizer = optimizer_of(config, network, loss)
+    loss(network(torch.randn(5, 6))).square().sum().backward()
+    optimizer.step()
+    turned = torch.linalg.svdvals(network.weight.detach() - before)
+    assert turned.min() > 0.6 * turned.max()
+    kept = optimizer.state_dict()["state"]
+    assert ["momentum_buffer" in kept[k] for k in sorted(kept)] == [True, False, False]
 
 
 def test_start_must_fit(tmp_path: Path) -> None:
