@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
+from scipy.stats import beta
 
 from recog.cards import Card, CardEntry
 from recog.errors import ConfigError, GalleryError, TooFewPairs
@@ -26,6 +26,7 @@ CONFIDENCE = 0.95
 CARD = "model card"
 KINDS = {"verify": "fmr", "query": "fpir"}
 MOST_FOR_ODDS = 200_000  # non-mated pairs are thinned to about as many
+FEWEST_FOR_ODDS = 30  # people with several photos: of fewer, one odd pair would decide
 MOST_PHOTOS = 5_000  # all pairs of these are compared: 12.5 million
 FAR = 1.5  # times as many templates as a threshold was measured with: from there on nobody has measured
 
@@ -40,7 +41,7 @@ def threshold_at_rate(non_mated: Floats, rate: float) -> float:
         rate: as a fraction, 0 < rate < 1.
     Raises: TooFewPairs: under 1/rate scores cannot show this rate; ConfigError: rate outside 0..1.
     """
-    _require(non_mated, rate)
+    _require(len(non_mated), rate)
     return _above(non_mated, math.floor(rate * len(non_mated) + 1e-9))
 
 
@@ -53,7 +54,7 @@ def threshold_for_new(non_mated: Floats, rate: float) -> float:
 
     Args, Raises: as `threshold_at_rate`.
     """
-    _require(non_mated, rate)
+    _require(len(non_mated), rate)
     return _above(non_mated, math.floor(rate * (len(non_mated) + 1) + 1e-9) - 1)
 
 
@@ -63,14 +64,15 @@ def _above(scores: Floats, allowed: int) -> float:
     return float(np.nextafter(first_refused, np.inf))
 
 
-def _require(non_mated: Floats, rate: float) -> None:
+def _require(count: float, rate: float, name: str = "A rate", what: str = "comparisons of strangers") -> None:
+    """Raises: TooFewPairs: fewer than 1/rate of `what`; ConfigError: rate outside 0..1."""
     if not 0 < rate < 1:
         raise ConfigError(f"The rate is {rate}; give a fraction between 0 and 1, for example 0.001.")
     needed = math.ceil(1 / rate - 1e-9)
-    if len(non_mated) < needed:
+    if count < needed:
         raise TooFewPairs(
-            f"A rate of {rate:g} needs at least {needed} comparisons of strangers, and there are "
-            f"{len(non_mated)}. Give more photos of people, or ask for a higher rate."
+            f"{name} of {rate:g} needs at least {needed} {what}, and there are {math.floor(count)}. "
+            "Give photos of more people, or ask for a higher rate."
         )
 
 
@@ -93,8 +95,9 @@ class StrangerPairs:
         names, codes = np.unique(people, return_inverse=True)
         left, right = np.triu_indices(len(codes), k=1)
         apart = codes[left] != codes[right]
-        similarity = (embeddings @ embeddings.T)[left, right]
-        odds = fit_odds(similarity[~apart], similarity[apart])
+        similarity = (embeddings @ embeddings.T)[left, right].astype(np.float64)
+        several = len(np.unique(codes[left][~apart]))
+        odds = fit_odds(similarity[~apart], similarity[apart]) if several >= FEWEST_FOR_ODDS else None
         return cls(similarity[apart], len(names), codes[left][apart], codes[right][apart], odds)
 
     def threshold(self, fmr: float, source: str, seed: int = 0) -> Calibration:
@@ -102,6 +105,7 @@ class StrangerPairs:
 
         Raises: TooFewPairs.
         """
+        _require(self.people * (self.people - 1) / 2, fmr, "An FMR", "pairs of different people")
         threshold = threshold_for_new(self.scores, fmr)
         _, low, high = self.rate(threshold, seed)
         odds = self.odds or (None, None)
@@ -120,13 +124,13 @@ def for_verify(
 ) -> Calibration:
     """The 1:1 threshold from photos of known people: all pairs of different people.
 
-    Pairs of photos of one person, where there are any, give the probability of a similarity.
+    Pairs of photos of one person, where there are enough, give the probability of a similarity.
 
     Args:
         embeddings: (N, D) unit vectors.
         people: (N,) who each one is.
         fmr: wanted false-match rate, as a fraction.
-    Raises: TooFewPairs.
+    Raises: TooFewPairs: fewer than 1/fmr pairs of people.
     """
     return StrangerPairs.of(embeddings, people, seed).threshold(fmr, source, seed)
 
@@ -147,14 +151,17 @@ def for_query(
         fpir: wanted false-positive identification rate, as a fraction.
         enrolled: (people, templates) in the gallery.
         galleries: (N,) which of several random galleries of this size was searched; default one.
-    Raises: TooFewPairs.
+    Raises: TooFewPairs: fewer than 1/fpir strangers searched a gallery.
     """
-    threshold = threshold_for_new(best, fpir)
-    hits = best >= threshold
     names, codes = np.unique(people, return_inverse=True)
     column = np.zeros_like(codes) if galleries is None else np.unique(galleries, return_inverse=True)[1]
-    shape = (len(names), int(column.max()) + 1)
-    matched, compared = (_sums(codes, column, flags, shape) for flags in (hits, np.ones_like(hits)))
+    shape = (len(names), int(column.max(initial=0)) + 1)
+    compared = _sums(codes, column, np.ones(len(codes)), shape)
+    # photos of one stranger say much the same, and so do several galleries that one stranger searched
+    _require((compared > 0).sum() / shape[1], fpir, "An FPIR", "people who are not enrolled")
+    best = best.astype(np.float64)  # a threshold between two float32 scores is none of them
+    threshold = threshold_for_new(best, fpir)
+    matched = _sums(codes, column, best >= threshold, shape)
     low, high = rate_interval(matched, compared, 0)
     return Calibration(threshold, fpir, source, low, high, len(best), *enrolled)
 
@@ -167,7 +174,7 @@ def fit_odds(mated: Floats, non_mated: Floats) -> tuple[float, float] | None:
 
     Args:
         mated, non_mated: cosines of pairs of one person, and of different people.
-    Returns: None where there are no mated pairs, or where similarity does not rise with them.
+    Returns: None where there are no pairs of a kind, or where similarity does not rise with them.
     """
     if not len(mated) or not len(non_mated):
         return None
@@ -257,8 +264,8 @@ def rate_interval(hits: Floats, counts: Floats, seed: int, *, paired: bool = Fal
     """95 % interval of a rate: the wider of a bootstrap and Clopper-Pearson.
 
     Comparisons that share a person (a row) or a gallery (a column) are not independent, hence the bootstrap;
-    where hardly anything was hit the bootstrap sees no spread, hence Clopper-Pearson, over the comparisons of
-    one column: searching several galleries does not make more strangers.
+    where hardly anything was hit the bootstrap sees no spread, hence Clopper-Pearson, which counts people (or
+    pairs of people), not their photos: more photos of a stranger, or more galleries, make no more strangers.
 
     Args:
         hits, counts: (P, C) hits and comparisons by row and column.
@@ -272,11 +279,12 @@ def rate_interval(hits: Floats, counts: Floats, seed: int, *, paired: bool = Fal
     )
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile((matched / np.maximum(totals, 1))[totals > 0], [tail, 1 - tail])
-    share = 1 if paired else hits.shape[1]
-    exact = binomtest(round(hits.sum() / share), round(counts.sum() / share)).proportion_ci(
-        CONFIDENCE, "exact"
-    )
-    return float(min(low, exact.low)), float(max(high, exact.high))
+    met = np.triu(counts + counts.T, 1) > 0 if paired else counts > 0
+    trials = met.sum() / (1 if paired else hits.shape[1])
+    successes = hits.sum() / counts.sum() * trials
+    lowest = beta.ppf(tail, successes, trials - successes + 1) if successes > 0 else 0.0
+    highest = beta.ppf(1 - tail, successes + 1, trials - successes) if successes < trials else 1.0
+    return float(min(low, lowest)), float(max(high, highest))
 
 
 def _multinomial(items: int, rng: np.random.Generator) -> Floats:

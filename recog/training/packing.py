@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,7 @@ def measured_card(
     pairs = calibration.StrangerPairs.of(embeddings, people, seed)
     fmr = [
         CardEntry("fmr", found.rate, 0, found.threshold, _interval(found))
-        for found in (pairs.threshold(rate, "card", seed) for rate in FMRS if rate * len(pairs.scores) >= 1)
+        for found in (pairs.threshold(rate, "card", seed) for rate in _shown(FMRS, known * (known - 1) // 2))
     ]
     sizes = [size for size in GALLERY_SIZES if size <= 0.75 * known]
     fpir = [entry for size in sizes for entry in _of_size(embeddings, people, size, seed)]
@@ -78,11 +79,15 @@ def _of_size(
     best, owners = (np.concatenate(parts) for parts in zip(*draws, strict=True))
     which = np.repeat(np.arange(DRAWS), [len(scores) for scores, _ in draws])
     entries = []
-    for rate in FPIRS:
-        if rate * len(best) >= 1:
-            found = calibration.for_query(best, owners, rate, "card", (size, size), which)
-            entries.append(CardEntry("fpir", rate, size, found.threshold, _interval(found)))
+    for rate in _shown(FPIRS, len(np.unique(people)) - size):
+        found = calibration.for_query(best, owners, rate, "card", (size, size), which)
+        entries.append(CardEntry("fpir", rate, size, found.threshold, _interval(found)))
     return entries
+
+
+def _shown(rates: Sequence[float], count: int) -> list[float]:
+    """The rates that this many strangers, or pairs of them, can show."""
+    return [rate for rate in rates if rate * count >= 1 - 1e-9]
 
 
 def _strangers_best(

@@ -83,6 +83,34 @@ def test_no_hit_at_all_still_has_an_upper_bound() -> None:
     assert found.high == pytest.approx(1 - 0.025 ** (1 / 100), rel=1e-6)
 
 
+def test_photos_of_one_stranger_are_not_many_strangers() -> None:
+    scores, few = RNG.uniform(size=200), np.repeat(np.arange(20), 10)
+    with pytest.raises(TooFewPairs, match="FPIR of 0.01 needs at least 100 people who are not enrolled"):
+        calibration.for_query(scores, few, 0.01, "folder", (1, 1))
+    with pytest.raises(TooFewPairs, match="FMR of 0.01 needs at least 100 pairs of different people"):
+        calibration.for_verify(*strangers(14, 10, 0.3), 0.01, "folder")
+    found = calibration.for_query(scores, few, 0.05, "folder", (1, 1))
+    assert (found.high or 0) > 0.15  # twenty people without a hit may well have a rate of 16 %
+
+
+def test_a_repeated_stranger_is_within_the_interval() -> None:
+    """Ten photos a person that all say the same: the interval still holds the true rate."""
+    held = []
+    for _ in range(60):
+        best = np.repeat(RNG.uniform(size=100), 10)
+        found = calibration.for_query(best, np.repeat(np.arange(100), 10), 0.05, "folder", (1, 1))
+        held.append((found.low or 0) <= 1 - found.threshold <= (found.high or 0))
+    assert np.mean(held) > 0.85
+
+
+def test_single_precision_scores_count_as_they_are_refused() -> None:
+    scores = RNG.uniform(size=1000).astype(np.float32)
+    found = calibration.for_query(scores, np.arange(1000), 0.002, "folder", (1, 1))
+    assert (scores.astype(np.float64) >= found.threshold).sum() == 1
+    alone = calibration.for_query(np.zeros(1000, np.float32), np.arange(1000), 0.002, "folder", (1, 1))
+    assert alone.low == 0
+
+
 THRESHOLDS = {"fmr_1e-3": 0.3, "fmr_1e-2": 0.2, "fpir_1e-2_100": 0.4, "fpir_1e-2_1000": 0.5}
 CARD = Card.of_config({"thresholds": THRESHOLDS, "intervals": {"fmr_1e-3": [5e-4, 2e-3]}, "odds": [10, -3]})
 

@@ -25,10 +25,11 @@ def people_on_a_sphere(people: int, photos: int, size: int = 16) -> tuple[np.nda
 
 
 def test_thresholds_keep_their_rates() -> None:
-    vectors, people = people_on_a_sphere(60, 4)
+    vectors, people = people_on_a_sphere(150, 3)
     card = measured_card(vectors, np.full(len(people), 0.9), people)
     thresholds = card.to_config()["thresholds"]
     assert {"fmr_0.1", "fmr_0.001", "fmr_0.0001", "fpir_0.01_10", "fpir_0.03_30"} <= set(thresholds)
+    assert not {"fpir_0.003_1", "fpir_0.03_300"} & set(thresholds)  # 149 strangers, and none, cannot show it
     scores = (vectors @ vectors.T)[people[:, None] != people[None]]
     assert np.mean(scores >= thresholds["fmr_0.001"]) == pytest.approx(1e-3, rel=0.1)
     assert thresholds["fpir_0.03_10"] < thresholds["fpir_0.03_30"]  # more people, more chances
