@@ -1,4 +1,4 @@
-"""`recog bench backbones`: which backbone learns most from a teacher in the same short time?
+"""`recog bench backbones`: which backbone learns most from a teacher from the same crops?
 
 Every candidate is distilled with the same crops, steps and settings, judged on people it did not learn from,
 exported to ONNX and timed in turn with the others.

@@ -21,7 +21,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.identification import CALIBRATED, Half, IdentifyPlan, count_row, split
+import numpy as np
+
+from benchmarks import stats
+from benchmarks.identification import CALIBRATED, Half, IdentifyPlan, Share, listing, split
 from benchmarks.photos import subject
 from benchmarks.rows import Row, label, origin
 from recog import images
@@ -77,23 +80,24 @@ def identify(
         f"calibrated on the other half for FPIR {plan.fpir:g}"
     )
     source = origin(
-        "identify", protocol, label(folder), {"plan": asdict(plan), "model": used["digest"]}, device
+        "identify",
+        protocol,
+        label(folder),
+        {"plan": asdict(plan), "model": used["digest"], "photos": listing(folder)},
+        device,
     )
     threshold = next(t["threshold"] for t in thresholds if t["purpose"] == "query")
     seconds = time.perf_counter() - started
     return [
-        count_row(
+        share.row(
             source,
-            count,
-            n,
             arm=f"{used['model']}, {CALIBRATED}",
-            metric=metric,
             seed=plan.seed,
             model=used["digest"],
             seconds=seconds,
-            details={"threshold": threshold},
+            details={},
         )
-        for metric, count, n in _errors(tested, added, mated, strangers)
+        for share in _errors(tested, added, mated, strangers, threshold)
     ]
 
 
@@ -117,21 +121,24 @@ class Shell:
 
 
 def _errors(
-    tested: Half, added: list[Record], mated: list[Record], strangers: list[Record]
-) -> list[tuple[str, int, int]]:
-    """(metric, count, of how many)."""
+    tested: Half, added: list[Record], mated: list[Record], strangers: list[Record], threshold: float
+) -> list[Share]:
     answers = _of_subjects(mated)
-    found = [(name, answers.get(str(photo))) for name, photo in tested.probes]
-    right = sum(a is not None and a["identity"] == name for name, a in found)
-    first = sum(a is not None and a["candidates"][0]["identity"] == name for name, a in found)
-    matched = sum(a["status"] == "match" for a in _of_subjects(strangers).values())
+    truth = np.array([name for name, _ in tested.probes])
+    found = [answers.get(str(photo)) for _, photo in tested.probes]
+    missed = [a is None or a["identity"] != name for a, name in zip(found, truth, strict=True)]
+    first = [
+        a is not None and a["candidates"][0]["identity"] == name for a, name in zip(found, truth, strict=True)
+    ]
+    matched = {photo for photo, answer in _of_subjects(strangers).items() if answer["status"] == "match"}
+    named = np.array([str(photo) in matched for photo in tested.strangers])
     failed = sum(len(person["failed"]) for person in added)
     photos = sum(len(several) for several in tested.enrolled.values())
     return [
-        ("FPIR (strangers matched)", matched, len(tested.strangers)),
-        ("FNIR (enrolled missed)", len(found) - right, len(found)),
-        ("rank-1", first, len(found)),
-        ("failure to enroll", failed, photos),
+        Share.of("FPIR (strangers matched)", named, np.arange(len(named)), threshold),
+        Share.of("FNIR (enrolled missed)", np.array(missed), truth, threshold),
+        Share.of("rank-1", np.array(first), truth),
+        Share("failure to enroll", failed, photos, stats.proportion_interval(failed, photos)),
     ]
 
 

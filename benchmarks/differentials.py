@@ -48,7 +48,12 @@ def read_groups(path: Path, column: str) -> Groups:
     key = next((name for name in ("file", "identity") if name in names), None)
     if key is None or column not in names:
         raise DataError(f"{path}: needs a column {column!r} and one of file, identity; has {list(names)}.")
-    return Groups(column, {"/".join(Path(row[key]).parts[-2:]): row[column] for row in rows})
+    known = [row for row in rows if row[key] and row[column]]
+    if len(known) < len(rows):
+        logger.warning(
+            "%s: %d lines without %s or %s are left out", path, len(rows) - len(known), key, column
+        )
+    return Groups(column, {"/".join(Path(row[key]).parts[-2:]): row[column] for row in known})
 
 
 def by_group(
@@ -65,7 +70,7 @@ def by_group(
     if not known:
         raise DataError(f"{exam.data}: none of its photos or people is in the list of groups.")
     code = {group: number for number, group in enumerate(known)}
-    of_photo = np.array([code.get(groups.of.get(key, ""), -1) for key in keys])
+    of_photo = np.array([code[groups.of[key]] if key in groups.of else -1 for key in keys])
     left, right = of_photo[exam.pairs.left], of_photo[exam.pairs.right]
     threshold = threshold_at_rate(scores[~exam.pairs.mated], FMR)
     accepted, mated = scores >= threshold, exam.pairs.mated
@@ -95,8 +100,11 @@ def _rate(
         weights = np.where(left == right, times[left], times[left] * times[right])
         return np.array([(weights * wrong).sum() / max(weights.sum(), 1.0)])
 
-    low, high = stats.bootstrap(share, len(names), resamples=resamples)[0]
     exact = stats.proportion_interval(int(wrong.sum()), len(wrong))
+    low, high = stats.bootstrap(share, len(names), resamples=resamples)[0] or (
+        0.0,
+        1.0,
+    )  # of one person: unknown
     return float(wrong.mean()), (min(low, exact[0]), max(high, exact[1]))
 
 

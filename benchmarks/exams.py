@@ -7,8 +7,9 @@ miss and a non-mated pair is refused.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,8 @@ class Exam:
     crops: NDArray[np.uint8]  # (P, S, S, 3) RGB, aligned
     found: NDArray[np.bool_]  # (P,) whether the photo gave a face
     pairs: Pairs
+    detected: bool = field(default=False, kw_only=True)  # faces were searched for; else they were given
+    seconds: float = field(default=0.0, kw_only=True)  # that preparing took
 
     def scores(self, embedder: Embeds, flip: bool = True) -> NDArray[np.float64]:
         """(N,) cosine of each pair; -1 where one of the photos has no face. `flip`: see `Embedder.embed`."""
@@ -77,19 +80,28 @@ def of_pairs(
         landmarks: published landmarks to align by, instead of a detector.
     Raises: DataError: photos, pairs or landmarks cannot be used.
     """
+    started = time.perf_counter()
     pairs = read_pairs(pairs_file, folder)
     if landmarks is not None:
         how = "published landmarks"
         crops, found = photos.from_landmarks(folder, pairs.photos, size, photos.read_landmarks(landmarks))
     elif detector is not None:
-        how = "MTCNN, largest central face"
+        how = "MTCNN, largest central face; without a face a photo matches nobody"
         crops, found = photos.from_photos(folder, pairs.photos, size, detector)
     else:
         how = "aligned crops"
         crops, found = photos.from_crops(folder, pairs.photos, size)
     drawn = "as listed" if pairs.folds is not None else "drawn at random, seed 0"
     count = len(np.unique(pairs.folds)) if pairs.folds is not None else 10
-    return Exam(f"{label(folder)}, {pairs_file.name}", f"{count} folds {drawn}; {how}", crops, found, pairs)
+    return Exam(
+        f"{label(folder)}, {pairs_file.name}",
+        f"{count} folds {drawn}; {how}",
+        crops,
+        found,
+        pairs,
+        detected=landmarks is None and detector is not None,
+        seconds=time.perf_counter() - started,
+    )
 
 
 def of_crops(crops: CropSet, data: str, *, most_non_mated: int = MOST_NON_MATED, seed: int = 0) -> Exam:

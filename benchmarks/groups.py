@@ -38,7 +38,7 @@ def of_crops(folders: Sequence[tuple[Path, str | None]], roles: Path | None, emb
 def of_photos(folder: Path, plan: OpenSetPlan, embedder: Embeds, detector: Finder) -> Groups:
     """One folder of photos: who has enough photos can be enrolled, the others are two halves of strangers.
 
-    Photos without a face are left out of this benchmark; `recog bench verify` counts them.
+    Photos without a face are left out, and counted in what reports say of the faces.
 
     Raises: DataError: too few people.
     """
@@ -58,17 +58,20 @@ def of_photos(folder: Path, plan: OpenSetPlan, embedder: Embeds, detector: Finde
             f"{max(plan.sizes)}. Ask for smaller --sizes."
         )
     chosen = [{name: people[name] for name in sorted(kind)} for kind in kinds]
-    first, second, third = (_group(folder, some, embedder, detector, plan) for some in chosen)
-    return Groups(first, second, third, label(folder), "MTCNN, largest central face")
+    made = [_group(folder, some, embedder, detector, plan) for some in chosen]
+    first, second, third = (group for group, _ in made)
+    without = sum(count for _, count in made)
+    how = f"MTCNN, largest central face; {without} photos without a face left out"
+    return Groups(first, second, third, label(folder), how)
 
 
 def _group(
     folder: Path, people: dict[str, list[Path]], embedder: Embeds, detector: Finder, plan: OpenSetPlan
-) -> Group:
-    """The faces of at most as many photos a person as the plan can use."""
+) -> tuple[Group, int]:
+    """The faces of at most as many photos a person as the plan can use, and how many of those have none."""
     most = plan.photos + plan.probes
     chosen = [(code, path) for code, paths in enumerate(people.values()) for path in paths[:most]]
     names = [str(path.relative_to(folder)) for _, path in chosen]
     crops, found = photos.from_photos(folder, names, embedder.image_size, detector)
     labels = np.array([code for code, _ in chosen], np.int64)
-    return Group(embedder.embed(crops[found]), labels[found])
+    return Group(embedder.embed(crops[found]), labels[found]), int((~found).sum())

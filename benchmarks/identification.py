@@ -9,6 +9,8 @@ Photos that show no face stay in the count: of an enrolled person they are a mis
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import time
 from collections.abc import Mapping
@@ -28,6 +30,7 @@ from recog.faces import DetectorLike, EmbedderLike
 from recog.photos import of_people
 from recog.progress import progress
 from recog.recognizer import Recognizer
+from recog.types import FMR, FPIR
 
 logger = logging.getLogger(__name__)
 NO_FACE = -1.0
@@ -45,8 +48,8 @@ class IdentifyPlan:
     enroll_photos: int = 3  # of each
     probe_photos: int = 3  # other photos of each, at most
     strangers: int = 1000  # one photo each, at most
-    fpir: float = calibration.FPIR  # wanted of query
-    fmr: float = calibration.FMR  # wanted of verify
+    fpir: float = FPIR  # wanted of query
+    fmr: float = FMR  # wanted of verify
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -80,7 +83,7 @@ class Measured:
     truth: NDArray[np.str_]  # (N,) who the mated probes show
     strangers: Searches
     pair_scores: NDArray[np.float64]  # all pairs of photos of enrolled people; -1 where a face is missing
-    pair_mated: NDArray[np.bool_]
+    subjects: NDArray[np.int64]  # (P,) who is on each of those photos
     vectors: NDArray[np.float32]  # (M, D) of the photos of enrolled people that have a face
     owners: NDArray[np.int64]  # (M,) whose they are
     templates: int
@@ -137,35 +140,65 @@ def identify(
         f"{plan.fpir:g} and FMR {plan.fmr:g} from the other half"
     )
     source = origin(
-        "identify", protocol, label(folder), {"plan": asdict(plan), "model": embedder.digest}, device
+        "identify",
+        protocol,
+        label(folder),
+        {"plan": asdict(plan), "model": embedder.digest, "photos": listing(folder)},
+        device,
     )
     seconds = time.perf_counter() - started
     return [
-        count_row(
+        share.row(
             source,
-            count,
-            n,
             arm=f"{embedder.name}, {arm}",
-            metric=metric,
             seed=plan.seed,
             model=embedder.digest,
             seconds=seconds,
-            details={"threshold": threshold, "templates": tested.templates},
+            details={"templates": tested.templates},
         )
         for arm, thresholds in arms.items()
-        for metric, count, n, threshold in _errors(tested, *thresholds)
+        for share in _errors(tested, *thresholds)
     ]
 
 
-def count_row(source: Origin, count: int, n: int, *, details: Mapping[str, Any], **more: Any) -> Row:
-    """A row of a share: `count` of `n`, with the exact interval; `more` are other fields of Row."""
-    return source.row(
-        value=count / n,
-        ci95=stats.proportion_interval(count, n),
-        n=n,
-        details={"count": count, **details},
-        **more,
-    )
+@dataclass(frozen=True)
+class Share:
+    """What was counted."""
+
+    metric: str
+    count: int
+    n: int  # of how many
+    ci95: stats.Interval
+    threshold: float | None = None
+
+    @classmethod
+    def of(
+        cls,
+        metric: str,
+        flags: NDArray[np.bool_],
+        people: NDArray[np.generic],
+        threshold: float | None = None,
+    ) -> Share:
+        """From (N,) flags and (N,) whose each is."""
+        return cls(metric, int(flags.sum()), len(flags), stats.share_interval(flags, people), threshold)
+
+    def row(self, source: Origin, *, details: Mapping[str, Any], **more: Any) -> Row:
+        """`more` are other fields of Row."""
+        return source.row(
+            metric=self.metric,
+            value=self.count / self.n,
+            ci95=self.ci95,
+            n=self.n,
+            details={"count": self.count, "threshold": self.threshold, **details},
+            **more,
+        )
+
+
+def listing(folder: Path) -> str:
+    """Changes with the photos of a folder: names and sizes."""
+    people = of_people(folder).values()
+    found = [(str(path.relative_to(folder)), path.stat().st_size) for photos in people for path in photos]
+    return hashlib.sha256(json.dumps(found).encode()).hexdigest()
 
 
 def _half(
@@ -189,13 +222,13 @@ def _measure(half: Half, embedder: EmbedderLike, detector: DetectorLike) -> Meas
         mated = _search(recognizer, [photo for _, photo in half.probes])
         strangers = _search(recognizer, half.strangers)
         photos = [(name, photo) for name, several in half.enrolled.items() for photo in several] + half.probes
-        scores, same, vectors, owners = _pairs(recognizer, photos)
+        scores, subjects, vectors, owners = _pairs(recognizer, photos)
     return Measured(
         mated=mated,
         truth=np.array([name for name, _ in half.probes]),
         strangers=strangers,
         pair_scores=scores,
-        pair_mated=same,
+        subjects=subjects,
         vectors=vectors,
         owners=owners,
         templates=sum(result.added for result in done),
@@ -221,8 +254,8 @@ def _search(recognizer: Recognizer, photos: list[Path]) -> Searches:
 
 def _pairs(
     recognizer: Recognizer, photos: list[tuple[str, Path]]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float32], NDArray[np.int64]]:
-    """Scores and kinds of all pairs, vectors and owners of the photos that have a face."""
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+    """Scores of all pairs and who is on each photo; vectors and owners of the photos that have a face."""
     code = {name: k for k, name in enumerate(sorted({name for name, _ in photos}))}
     vectors = np.zeros((len(photos), recognizer.embedder.embedding_size), np.float32)
     found = np.zeros(len(photos), np.bool_)
@@ -240,7 +273,7 @@ def _pairs(
     left, right = np.triu_indices(len(photos), k=1)
     scores = (vectors @ vectors.T)[left, right].astype(np.float64)
     scores[~(found[left] & found[right])] = NO_FACE
-    return scores, owners[left] == owners[right], vectors[found], owners[found]
+    return scores, owners, vectors[found], owners[found]
 
 
 def _card_arm(embedder: EmbedderLike, plan: IdentifyPlan, tested: Measured) -> dict[str, tuple[float, float]]:
@@ -255,26 +288,35 @@ def _card_arm(embedder: EmbedderLike, plan: IdentifyPlan, tested: Measured) -> d
     return {"model card": (query, verify)}
 
 
-def _errors(tested: Measured, query: float, verify: float) -> list[tuple[str, int, int, float | None]]:
-    """(metric, count, of how many, threshold)."""
+def _errors(tested: Measured, query: float, verify: float) -> list[Share]:
     right = tested.mated.identity == tested.truth
-    accepted = tested.pair_scores >= verify
-    mated, others = tested.pair_mated, ~tested.pair_mated
+    missed = ~(right & (tested.mated.best >= query))
+    strangers = tested.strangers.best >= query  # one photo each
+    left, right_side = np.triu_indices(len(tested.subjects), k=1)
+    first, second = tested.subjects[left], tested.subjects[right_side]
+    mated = first == second
+    refused = (tested.pair_scores < verify)[mated]
+    pairs = calibration.StrangerPairs(
+        tested.pair_scores[~mated], int(tested.subjects.max()) + 1, first[~mated], second[~mated], None
+    )
+    rate, low, high = pairs.rate(verify)
     photos = tested.templates + tested.not_enrolled
     return [
-        (
-            "FPIR (strangers matched)",
-            _count(tested.strangers.best >= query),
-            len(tested.strangers.best),
-            query,
+        Share.of("FPIR (strangers matched)", strangers, np.arange(len(strangers)), query),
+        Share.of("FNIR (enrolled missed)", missed, tested.truth, query),
+        Share.of("rank-1", right, tested.truth),
+        Share(
+            "FMR (strangers verified)",
+            round(rate * len(pairs.scores)),
+            len(pairs.scores),
+            (low, high),
+            verify,
         ),
-        ("FNIR (enrolled missed)", _count(~(right & (tested.mated.best >= query))), len(right), query),
-        ("rank-1", _count(right), len(right), None),
-        ("FMR (strangers verified)", _count(accepted & others), _count(others), verify),
-        ("FNMR (same person refused)", _count(~accepted & mated), _count(mated), verify),
-        ("failure to enroll", tested.not_enrolled, photos, None),
+        Share.of("FNMR (same person refused)", refused, first[mated], verify),
+        Share(
+            "failure to enroll",
+            tested.not_enrolled,
+            photos,
+            stats.proportion_interval(tested.not_enrolled, photos),
+        ),
     ]
-
-
-def _count(flags: NDArray[np.bool_]) -> int:
-    return int(flags.sum())

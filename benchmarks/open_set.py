@@ -7,6 +7,7 @@ set for each of them as `recog calibrate FOLDER` does, and by the model's card a
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -21,6 +22,7 @@ from recog import calibration
 from recog.cards import Card
 from recog.errors import ConfigError, DataError, GalleryError
 from recog.progress import progress
+from recog.types import FMR
 
 RANKS = (1, 5, 10)
 Vectors = NDArray[np.float32]
@@ -40,7 +42,7 @@ class OpenSetPlan:
     probes: int = 3  # other photos searched of each, at most
     draws: int = 20  # random galleries a size
     fpirs: tuple[float, ...] = (0.01, 0.1)
-    fmr: float = calibration.FMR
+    fmr: float = FMR
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -73,7 +75,12 @@ class Groups:
 class Tally:
     """What was counted of each person's searches, one random gallery after another."""
 
-    def __init__(self) -> None:
+    def __init__(self, redrawn: bool) -> None:
+        """
+        Args:
+            redrawn: every gallery has people of its own; otherwise the same people search every gallery.
+        """
+        self.redrawn = redrawn
         self.people: list[Labels] = []
         self.flags: list[NDArray[np.bool_]] = []
 
@@ -85,6 +92,10 @@ class Tally:
     def rate(self) -> Rate:
         """Share, 95 % interval over people and galleries, and number of searches."""
         galleries = len(self.people)
+        if self.redrawn:
+            flags = np.concatenate(self.flags)
+            interval = stats.share_interval(flags, np.concatenate(self.people))
+            return float(flags.mean()), interval, len(flags)
         names, rows = np.unique(np.concatenate(self.people), return_inverse=True)
         columns = np.repeat(np.arange(galleries), [len(people) for people in self.people])
         flags = np.concatenate(self.flags)
@@ -121,7 +132,10 @@ def open_set(
         f"open set by gallery size: {plan.photos} template(s) a person, {plan.draws} random galleries "
         f"a size; {groups.how}"
     )
-    digest = {"plan": asdict(plan), "model": embedder.digest, "faces": len(groups.enrolled.people)}
+    sha = hashlib.sha256()
+    for group in (groups.enrolled, groups.others, groups.strangers):
+        sha.update(group.vectors.tobytes() + group.people.tobytes())
+    digest = {"plan": asdict(plan), "model": embedder.digest, "faces": sha.hexdigest()}
     source = origin("identify", protocol, groups.data, digest, device)
     measured = [("any size", metric, *found) for metric, found in _verify(groups, plan, card).items()]
     for size in progress(plan.sizes, total=len(plan.sizes), desc="galleries"):
@@ -163,7 +177,8 @@ def _at_size(groups: Groups, able: Labels, size: int, plan: OpenSetPlan, card: C
     tallies: dict[str, Tally] = {}
 
     def count(name: str, people: Labels, flags: NDArray[np.bool_]) -> None:
-        tallies.setdefault(name, Tally()).add(people, flags)
+        redrawn = people is not groups.strangers.people
+        tallies.setdefault(name, Tally(redrawn)).add(people, flags)
 
     for draw in range(plan.draws):
         rng = np.random.default_rng([plan.seed, size, draw])
@@ -205,14 +220,14 @@ def _count_draw(
 def _search(
     group: Group, probes: Labels, gallery: Vectors, owners: Labels
 ) -> tuple[NDArray[np.float64], Labels]:
-    """Best score of each probe, and how many other people score above its own."""
+    """Best score of each probe, and how many other people score as high as its own, or higher."""
     similarity = group.vectors[probes] @ gallery.T  # (P, T)
     names, columns = np.unique(owners, return_inverse=True)
     by_person = np.full((len(probes), len(names)), -np.inf)
     for column, person in enumerate(columns):
         np.maximum(by_person[:, person], similarity[:, column], out=by_person[:, person])
     own = by_person[np.arange(len(probes)), np.searchsorted(names, group.people[probes])]
-    ahead: Labels = (by_person > own[:, None]).sum(axis=1)
+    ahead: Labels = (by_person >= own[:, None]).sum(axis=1) - 1
     return by_person.max(axis=1), ahead
 
 

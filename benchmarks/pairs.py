@@ -149,7 +149,7 @@ def _read_csv(path: Path, folder: Path) -> Pairs:
     right = np.array([index[row["b"]] for row in rows], np.int64)
     truths = [_truth(row["same"], f"{path}, line {line}") for line, row in enumerate(rows, start=2)]
     mated = np.array(truths, np.bool_)
-    people = _linked(len(photos), left[mated], right[mated])
+    people = _people(photos, left[mated], right[mated])
     return Pairs(tuple(photos), people, left, right, mated, _folds(rows, path))
 
 
@@ -162,9 +162,14 @@ def _folds(rows: list[dict[str, str]], path: Path) -> NDArray[np.int64] | None:
     return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
 
-def _linked(photos: int, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(P,) numbers of people: photos joined by mated pairs show one person (a CSV does not name them)."""
-    links = coo_array((np.ones(len(left)), (left, right)), shape=(photos, photos))
+def _people(photos: list[str], left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(P,) numbers of people: photos in one folder, and photos joined by mated pairs, show one person."""
+    folders = [photo.rpartition("/")[0] for photo in photos]
+    _, first, home = np.unique(folders, return_index=True, return_inverse=True)
+    alone = np.array([not folder for folder in folders])  # a flat list: only the pairs say who is who
+    same = np.where(alone, np.arange(len(photos)), first[home])
+    ends = np.concatenate([left, np.arange(len(photos))]), np.concatenate([right, same])
+    links = coo_array((np.ones(len(ends[0])), ends), shape=(len(photos), len(photos)))
     return np.asarray(connected_components(links, directed=False)[1], np.int64)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
@@ -85,15 +86,19 @@ def examine(folder: Path, pairs_file: Path, peer: Peer) -> PeerExam:
 
     Raises: DataError: photos or pairs cannot be used.
     """
+    started = time.perf_counter()
     pairs = read_pairs(pairs_file, folder)
     encoded = [_encoded(folder / photo, peer) for photo in progress(pairs.photos, desc=peer.name)]
     found = np.array([vector is not None for vector in encoded])
     length = next((len(vector) for vector in encoded if vector is not None), 1)
     vectors = np.stack([np.zeros(length) if vector is None else vector for vector in encoded])
     count = len(np.unique(pairs.folds)) if pairs.folds is not None else 10
-    protocol = f"{count} folds as listed; the model's own detection"
+    drawn = "as listed" if pairs.folds is not None else "drawn at random, seed 0"
+    protocol = f"{count} folds {drawn}; the model's own detection; without a face a photo matches nobody"
     nothing = np.zeros((len(encoded), 1, 1, 3), np.uint8)
-    return PeerExam(f"{label(folder)}, {pairs_file.name}", protocol, nothing, found, pairs, vectors)
+    seconds = time.perf_counter() - started
+    name = f"{label(folder)}, {pairs_file.name}"
+    return PeerExam(name, protocol, nothing, found, pairs, vectors, detected=True, seconds=seconds)
 
 
 def _encoded(photo: Path, peer: Peer) -> NDArray[np.float64] | None:

@@ -8,6 +8,7 @@ a photo that shows no face are left out: no quality foretold that, and `recog be
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -83,10 +84,16 @@ def quality(
         "quality",
         f"error against discard at FMR {FMR:g}; MTCNN, largest central face",
         f"{label(folder)}, {pairs_file.name}",
-        {"model": embedder.digest, "shares": DISCARDED, "weights": WEIGHTS},
+        {
+            "model": embedder.digest,
+            "shares": DISCARDED,
+            "weights": WEIGHTS,
+            "resamples": resamples,
+            "faces": hashlib.sha256(graded.vectors.tobytes() + pairs.mated.tobytes()).hexdigest(),
+        },
         device,
     )
-    measured = [
+    measured: list[tuple[str, str, float, stats.Interval | None, int]] = [
         (name, f"FNMR, worst {share:.0%} discarded", *_curve_point(missed, mark, share))
         for name, mark in marks.items()
         for share in DISCARDED
@@ -141,7 +148,7 @@ def _curve_point(
 
 def _gain(
     missed: NDArray[np.bool_], mark: NDArray[np.float64], people: NDArray[np.int64], resamples: int
-) -> tuple[float, stats.Interval, int]:
+) -> tuple[float, stats.Interval | None, int]:
     """How much lower the miss rate is without the worst tenth, with a bootstrap interval over people."""
     _, codes = np.unique(people, return_inverse=True)
     rows = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])

@@ -34,7 +34,7 @@ TITLES = {
     "verify": "Same person or not",
     "identify": "Who is it, and are strangers refused",
     "quality": "Does quality foretell misses",
-    "backbones": "Backbones after an equal, short distillation",
+    "backbones": "Backbones after learning from the same crops",
     "augment": "What synthetic faces do to recognition",
     "generate": "Generators",
     "repair": "Repair",

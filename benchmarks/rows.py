@@ -8,6 +8,7 @@ import json
 import logging
 import math
 import os
+import platform
 import shlex
 import subprocess
 import sys
@@ -171,7 +172,7 @@ def commit() -> str:
 
 
 def describe_device(device: str = "auto") -> str:
-    """Device and how much of it, for example "cpu, 2 threads"."""
+    """Device and how much of it, for example "cpu, 2 threads (AMD EPYC), torch 2.9.0"."""
     import torch
 
     from recog.device import resolve
@@ -179,7 +180,18 @@ def describe_device(device: str = "auto") -> str:
     place = resolve(device)
     if place.type == "cuda":
         return torch.cuda.get_device_name(place)
-    return f"{place.type}, {torch.get_num_threads()} threads"
+    threads = f"{place.type}, {torch.get_num_threads()} threads"
+    return f"{threads} ({_processor()}), torch {torch.__version__.partition('+')[0]}"
+
+
+def _processor() -> str:
+    """What the processor calls itself."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:  # not Linux
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -62,7 +62,9 @@ def _timed(
     started = time.perf_counter()
     timed = in_turn(files, batch=batch, threads=threads, rounds=rounds)
     what = f"{batch} at once, {threads} thread{'s' if threads > 1 else ''}"
-    source = origin("speed", f"embedding one face, {what}, onnxruntime", "noise", dict(digests), "cpu")
+    source = origin(
+        "speed", f"embedding one face, {what}, onnxruntime", "noise", {**digests, "rounds": rounds}, "cpu"
+    )
     seconds = time.perf_counter() - started
     measured: list[tuple[str, str, float, Interval]] = []
     for label, found in timed.items():

@@ -78,7 +78,12 @@ def grid(rows: Sequence[Row], caption: str) -> Table:
 
 
 def one_a_line(rows: Sequence[Row]) -> list[Row]:
-    """The last row of each arm and metric, arms told apart by seed where there are several seeds."""
+    """The rows of each arm's last plan, arms told apart by seed where there are several seeds.
+
+    An arm that was measured again, with other weights say, must not keep some of its old figures.
+    """
+    last = {row.arm: row.plan for row in rows}
+    rows = [row for row in rows if row.plan == last[row.arm]]
     several = len({row.seed for row in rows}) > 1
     named = [replace(row, arm=f"{row.arm}, seed {row.seed}") if several else row for row in rows]
     return list({(row.arm, row.metric): row for row in named}.values())
@@ -189,7 +194,7 @@ def history(rows: Iterable[Row]) -> Table:
     """What was run, with which code, on what, and how long it took."""
     runs: dict[tuple[str, str, str, str], dict[tuple[str, str, int | None], float]] = {}
     for row in rows:
-        unit = (row.plan, row.arm if row.bench == "augment" else "", row.seed)
+        unit = (row.plan, row.arm if row.bench in ("augment", "backbones") else "", row.seed)
         runs.setdefault((row.bench, row.command, row.commit, row.device), {})[unit] = row.seconds
     body = [[*key, _duration(sum(units.values()))] for key, units in runs.items()]
     return Table("What was run", ["bench", "command", "commit", "device", "time"], body)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ class Timed:
         def median(drawn: NDArray[np.integer]) -> NDArray[np.float64]:
             return np.array([np.median(self.seconds[drawn])])
 
-        return stats.bootstrap(median, len(self.seconds), resamples=500)[0]
+        return _interval(median, len(self.seconds))
 
     def ratio(self, other: Timed) -> tuple[float, stats.Interval]:
         """Median of this over that of another, round by round, with its 95 % interval."""
@@ -44,7 +44,14 @@ class Timed:
         def median(drawn: NDArray[np.integer]) -> NDArray[np.float64]:
             return np.array([np.median(ratios[drawn])])
 
-        return float(np.median(ratios)), stats.bootstrap(median, len(ratios), resamples=500)[0]
+        return float(np.median(ratios)), _interval(median, len(ratios))
+
+
+def _interval(median: Callable[[NDArray[np.integer]], NDArray[np.float64]], rounds: int) -> stats.Interval:
+    (found,) = stats.bootstrap(median, rounds, resamples=500)
+    if found is None:
+        raise ConfigError(f"{rounds} round is too few to tell how much times vary. Time at least two.")
+    return found
 
 
 def in_turn(files: Mapping[str, Path], *, batch: int, threads: int, rounds: int = 60) -> dict[str, Timed]:
@@ -57,12 +64,13 @@ def in_turn(files: Mapping[str, Path], *, batch: int, threads: int, rounds: int 
     Raises: ConfigError: onnxruntime is missing; DataError: a model does not take this batch.
     """
     sessions = {name: _session(file, threads) for name, file in files.items()}
+    order = np.random.default_rng(0)
     images = {name: _input(session, batch, name) for name, session in sessions.items()}
     taken: dict[str, list[float]] = {name: [] for name in files}
     for number in range(WARM_UP + rounds):
-        for name, session in sessions.items():
+        for name in order.permutation(list(sessions)):
             begun = time.perf_counter()
-            session.run(None, images[name])
+            sessions[name].run(None, images[name])
             if number >= WARM_UP:
                 taken[name].append((time.perf_counter() - begun) / batch)
     return {name: Timed(np.array(seconds)) for name, seconds in taken.items()}
@@ -81,6 +89,8 @@ def _session(file: Path, threads: int) -> Any:
         raise ConfigError("Timing ONNX models needs onnxruntime: pip install 'recog[onnx]'.") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    # else a session's threads go on waiting busily, 34 ms here, while the next model is timed
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
 
 

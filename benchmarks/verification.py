@@ -56,10 +56,10 @@ def verify(
     protocol = exam.protocol if flip else f"{exam.protocol}; without mirror images"
     source = origin("verify", protocol, exam.data, plan, device)
     scores = exam.scores(embedder, flip)  # type: ignore[arg-type]  # a peer comes with an exam of its own
-    measured = [*_accuracy(exam, scores), *_rates(exam, scores, resamples), _failures(exam)]
+    measured = [*_accuracy(exam, scores), *_rates(exam, scores, resamples), *_failures(exam)]
     if groups is not None:
         measured += [(*found, {}) for found in by_group(exam, scores, groups)]
-    seconds = time.perf_counter() - started
+    seconds = exam.seconds + time.perf_counter() - started
     name, model = arm or embedder.name, embedder.digest
     return [
         source.row(
@@ -135,7 +135,9 @@ def _rates(exam: Exam, scores: NDArray[np.float64], resamples: int) -> list[Meas
     return [*rates, ("AUC", metrics.auc_score(scores, pairs.mated), None, len(pairs), curve)]
 
 
-def _failures(exam: Exam) -> Measured:
+def _failures(exam: Exam) -> list[Measured]:
     missed, total = int((~exam.found).sum()), len(exam.found)
-    interval = stats.proportion_interval(missed, total)
-    return "failure to enroll", missed / total, interval, total, {"photos": missed}
+    if not exam.detected and not missed:
+        return []  # nothing was searched for
+    interval = stats.share_interval(~exam.found, exam.pairs.people)
+    return [("failure to enroll", missed / total, interval, total, {"photos": missed})]

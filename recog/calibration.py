@@ -17,9 +17,8 @@ from scipy.stats import beta
 from recog.cards import Card, CardEntry
 from recog.errors import ConfigError, GalleryError, TooFewPairs
 from recog.records import Calibration
+from recog.types import FMR, FPIR
 
-FMR = 1e-3  # of `verify`: one stranger in a thousand pairs is taken for the same person
-FPIR = 1e-2  # of `query`: one stranger in a hundred is taken for someone enrolled
 RATES = {"verify": FMR, "query": FPIR}
 RESAMPLES = 500
 CONFIDENCE = 0.95

@@ -59,20 +59,19 @@ class Detector:
 
         Without it, landmarks of a face that fills the photo are off by a tenth of its width (measured).
         """
-        pad = round(PADDING * max(image.shape[:2]))
-        padded = cv2.copyMakeBorder(image, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=(127, 127, 127))
-        faces = self._detect_at_most(np.asarray(padded, dtype=np.uint8), self.max_side)
-        return [_moved(face, 1.0, -float(pad)) for face in faces]
+        small, scale = _at_most(image, round(self.max_side / (1 + 2 * PADDING)))  # first: photos can be huge
+        if min(small.shape[:2]) < SMALLEST_FACE_PX:
+            return []
+        pad = round(PADDING * max(small.shape[:2]))
+        padded = cv2.copyMakeBorder(small, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=(127, 127, 127))
+        faces = self._run(np.asarray(padded, dtype=np.uint8))
+        return [_moved(face, 1 / scale, -pad / scale) for face in faces]
 
     def _detect_at_most(self, image: NDArray[np.uint8], side: int) -> list[Face]:
-        scale = side / max(image.shape[:2])
-        if scale >= 1:
-            return self._run(image)
-        height, width = (max(1, round(length * scale)) for length in image.shape[:2])
-        small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-        if min(height, width) < SMALLEST_FACE_PX:
+        small, scale = _at_most(image, side)
+        if min(small.shape[:2]) < SMALLEST_FACE_PX:
             return []
-        return [_moved(face, 1 / scale, 0.0) for face in self._run(np.asarray(small, dtype=np.uint8))]
+        return [_moved(face, 1 / scale, 0.0) for face in self._run(small)]
 
     def _run(self, image: NDArray[np.uint8]) -> list[Face]:
         try:
@@ -86,6 +85,16 @@ class Detector:
             return []
         found = zip(boxes, confidences, landmarks, strict=True)
         return [face for face in (_face(*parts) for parts in found) if face.confidence >= self.min_confidence]
+
+
+def _at_most(image: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], float]:
+    """The image with its longer side no longer than `side` px, and by what it was scaled."""
+    scale = side / max(image.shape[:2])
+    if scale >= 1:
+        return image, 1.0
+    height, width = (max(1, round(length * scale)) for length in image.shape[:2])
+    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, dtype=np.uint8), scale
 
 
 def _face(box: Any, confidence: Any, landmarks: Any) -> Face:

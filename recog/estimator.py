@@ -36,7 +36,7 @@ class FaceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     classes_ : the labels seen in fit.
     centres_ : (K, D) unit vector of each class.
-    n_features_in_ : D for vectors, pixels of a crop (S * S * 3) for crops.
+    n_features_in_ : D for vectors; for crops their height, as scikit-learn counts the second axis.
     """
 
     def __init__(

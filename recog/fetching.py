@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import requests
+from filelock import FileLock
 from huggingface_hub import (
     constants,
     get_hf_file_metadata,
@@ -159,9 +160,11 @@ def _obtain(remote: Remote) -> str | None:
     try:
         if not remote.path.is_file():
             part.parent.mkdir(parents=True, exist_ok=True)
-            _transfer(remote, part)
-            _checked(part, remote.sha256)
-            part.replace(remote.path)
+            with FileLock(f"{part}.lock"):  # two processes must not write one file
+                if not remote.path.is_file():
+                    _transfer(remote, part)
+                    _checked(part, remote.sha256)
+                    part.replace(remote.path)
     except requests.RequestException as error:  # comes first: these are OSErrors, too
         raise _unreachable(remote.url, remote.by_hand, error) from error
     except OSError as error:

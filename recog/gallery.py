@@ -124,6 +124,13 @@ class Gallery:
         query = f"SELECT name FROM {JOINED} WHERE photo_digest = ?"
         return {name for (name,) in self._rows(query, photo_digest)}
 
+    def size(self) -> tuple[int, int]:
+        """(people, templates)."""
+        people, templates = self._row(
+            "SELECT (SELECT COUNT(*) FROM identity), (SELECT COUNT(*) FROM template)"
+        )
+        return int(people), int(templates)
+
     def people(self) -> list[Person]:
         """Everyone, by name."""
         query = (
@@ -148,7 +155,7 @@ class Gallery:
         """Erase a person: names and vectors are gone from the files when this returns.
 
         Returns: how many templates went with the name.
-        Raises: UnknownIdentity; ErasureIncomplete: another program is reading the file.
+        Raises: UnknownIdentity; ErasureIncomplete: gone from the gallery, but not yet from the file's bytes.
         """
         with self._writing():
             person = self._id_of(name)
@@ -174,11 +181,17 @@ class Gallery:
     def purge(self) -> None:
         """Rewrite the file without free pages and empty its write-ahead log.
 
-        Raises: ErasureIncomplete: another program is reading, so that its log cannot be emptied now.
+        Raises: ErasureIncomplete: another program is reading or writing, or the disk is full.
         """
-        with self._lock, self._reporting():
-            self._db.execute("VACUUM")  # secure_delete zeroes cells, but b-tree splits may have left copies
-            (busy, *_), *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        try:
+            with self._lock:
+                self._db.execute("VACUUM")  # secure_delete zeroes cells, but b-tree splits may leave copies
+                (busy, *_), *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except (sqlite3.Error, OSError) as error:
+            raise ErasureIncomplete(
+                f"{self}: the change is made, but old bytes stay in the file: {_remedy(error)} "
+                "Then run: recog doctor"
+            ) from error
         if busy:
             raise ErasureIncomplete(
                 f"{self}: the change is made, but another program is reading the gallery, so old bytes stay "
@@ -308,7 +321,8 @@ class Gallery:
         try:
             yield
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:  # on a full disk SQLite has rolled back by itself
+                self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
 

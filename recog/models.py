@@ -21,8 +21,6 @@ from recog import fetching
 from recog.catalogue import FACENET, HUB, LOCAL, named_models
 from recog.errors import ConfigError, ModelNotFound
 
-HEADS = ("timm", "gdc")
-
 
 class DepthwiseHead(nn.Module):
     """Global depthwise convolution, then a linear map (MobileFaceNets, arXiv:1804.07573, section 3.1).
@@ -53,7 +51,8 @@ class FaceNetwork(nn.Module):
             shape = backbone.eval()(torch.zeros(1, 3, image_size, image_size)).shape
         if len(shape) != 4 or shape[2] != shape[3]:
             raise ConfigError(
-                f"head 'gdc' needs a map of features (B, C, S, S), not {tuple(shape)}; give head 'timm'."
+                f"head 'gdc' needs a map of features (B, C, S, S), not {tuple(shape)}; take head 'timm' "
+                "(--head timm)."
             )
         self.head = DepthwiseHead(shape[1], shape[2], embedding_size)
 
@@ -89,10 +88,18 @@ def create_network(config: Mapping[str, Any]) -> nn.Module:
     options = dict(config.get("backbone_options") or {})
     if name.startswith(FACENET):
         return _facenet(None)
+    side = int(config["image_size"])
+    if timm.is_model(name) and getattr(timm.get_pretrained_cfg(name), "fixed_input_size", False):
+        options = {"img_size": side, **options}  # transformers are built for one size
     if config.get("head", "timm") == "timm":
         return cast(nn.Module, _timm(name, num_classes=size, **options))
     body = _timm(name, num_classes=0, global_pool="", **options)
-    return FaceNetwork(body, int(config["image_size"]), size)
+    try:
+        return FaceNetwork(body, side, size)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(
+            f"backbone {name!r} takes no images of {side} px ({_first_line(error)})."
+        ) from error
 
 
 def pretrained_network(name: str) -> tuple[nn.Module, dict[str, Any]]:

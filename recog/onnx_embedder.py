@@ -60,7 +60,8 @@ class OnnxEmbedder:
         self._input = self._session.get_inputs()[0]
         shapes = [tuple(port.shape) for port in (self._input, self._session.get_outputs()[0])]
         image, vector = shapes
-        if len(image) != 4 or image[1] != 3 or len(vector) != 2 or not isinstance(image[3], int):
+        square = len(image) == 4 and image[2] == image[3] and isinstance(image[3], int)
+        if not square or image[1] != 3 or len(vector) != 2:
             raise DataError(f"{path}: has shapes {shapes}; expected (B, 3, S, S) and (B, D).")
         self.image_size = int(image[3])  # px
         self.embedding_size = int(vector[1])

@@ -12,7 +12,7 @@ SUFFIXES = frozenset(
 )
 
 
-def expand(photos: Iterable[str | os.PathLike[str]], stdin: Iterable[str] | None = None) -> list[Path]:
+def expand(photos: Iterable[str | os.PathLike[str]], stdin: Iterable[bytes] | None = None) -> list[Path]:
     """All photos that the arguments name, each once, in order.
 
     A path that does not exist, and a folder without photos, stay in the list: reading them fails with a
@@ -20,7 +20,7 @@ def expand(photos: Iterable[str | os.PathLike[str]], stdin: Iterable[str] | None
 
     Args:
         photos: paths of files or folders; "-" stands for the lines of `stdin`.
-        stdin: where "-" reads from; default `sys.stdin`.
+        stdin: where "-" reads from; default standard input. Names are bytes: not all of them are text.
     """
     found = (path for photo in _with_lines(photos, stdin) for path in _files(Path(photo)))
     return list(dict.fromkeys(found))
@@ -36,22 +36,28 @@ def of_people(folder: str | os.PathLike[str]) -> dict[str, list[Path]]:
     return {person.name: expand([person]) for person in people}
 
 
-def _with_lines(photos: Iterable[str | os.PathLike[str]], stdin: Iterable[str] | None) -> Iterator[str]:
+def _with_lines(photos: Iterable[str | os.PathLike[str]], stdin: Iterable[bytes] | None) -> Iterator[str]:
     for photo in photos:
         if os.fspath(photo) != "-":
             yield os.fspath(photo)
         else:
-            lines = (line.rstrip("\r\n") for line in (sys.stdin if stdin is None else stdin))
-            yield from (line for line in lines if line.strip())
+            lines = (line.rstrip(b"\r\n") for line in (sys.stdin.buffer if stdin is None else stdin))
+            yield from (os.fsdecode(line) for line in lines if line.strip())
 
 
 def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    inside = sorted(
-        Path(folder, name)
-        for folder, _, names in os.walk(path)
-        for name in names
-        if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
-    )
-    return inside or [path]
+    return sorted(inside(path)) or [path]
+
+
+def inside(folder: Path) -> Iterator[Path]:
+    """All photos in a folder and its sub-folders, in no order; hidden ones are left out, links followed."""
+    seen = {os.path.realpath(folder)}  # a link may lead back up
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = {name: os.path.realpath(os.path.join(place, name)) for name in folders}
+        folders[:] = [name for name in folders if not name.startswith(".") and real[name] not in seen]
+        seen.update(real[name] for name in folders)
+        for name in names:
+            if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
+                yield Path(place, name)

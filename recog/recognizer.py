@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recog import calibration, images
+from recog import images
 from recog.errors import FaceError, ImageError, PoorQuality
 from recog.faces import Crops, DetectorLike, EmbedderLike, Embeddings, FaceReader, reason, several
 from recog.gallery import Gallery
@@ -19,7 +19,7 @@ from recog.index import SearchIndex
 from recog.quality import POOR, Quality
 from recog.records import Calibration, Model, Person, Template, spelled
 from recog.thresholds import Thresholds
-from recog.types import Answer, Candidate, Enrollment, Face, TrackAnswer, Verification, verdict
+from recog.types import FMR, FPIR, Answer, Candidate, Enrollment, Face, TrackAnswer, Verification, verdict
 
 if TYPE_CHECKING:
     from recog.video import VideoSource
@@ -139,7 +139,7 @@ class Recognizer:
             except (ImageError, FaceError) as error:
                 failed.append((images.name_of(photo), reason(error, photo)))
         added = self.gallery.add(name, templates, self._model)
-        return Enrollment(name, added, known + len(templates) - added, tuple(failed))
+        return Enrollment(spelled(name), added, known + len(templates) - added, tuple(failed))
 
     def remove(self, name: str) -> int:
         """Erase a person; returns how many templates they had. Raises: UnknownIdentity."""
@@ -238,9 +238,10 @@ class Recognizer:
         self,
         folder: Path | str | None = None,
         *,
-        fmr: float = calibration.FMR,
-        fpir: float = calibration.FPIR,
+        fmr: float = FMR,
+        fpir: float = FPIR,
         seed: int = 0,
+        on_failure: Callable[[str, str], None] | None = None,
     ) -> dict[str, Calibration]:
         """Set both thresholds and store them in the gallery.
 
@@ -248,10 +249,12 @@ class Recognizer:
             folder: photos of people who are strangers to the gallery, one sub-folder a person; people and
                 photos that are enrolled are left out. Default: the model card's thresholds.
             fmr: wanted rate of `verify`; fpir: wanted rate of `query` at the gallery's present size.
+            on_failure: called with each photo that cannot be used, and why; default they are logged.
         Returns: "verify", and "query" unless nobody is enrolled and a folder is given.
         Raises: DataError: no usable photos; TooFewPairs: too few for these rates; GalleryError: no such card.
         """
-        return self._thresholds.set(Path(folder) if folder is not None else None, fmr, fpir, seed)
+        place = Path(folder) if folder is not None else None
+        return self._thresholds.set(place, fmr, fpir, seed, on_failure or _log_failure)
 
     # ---------------------------------------------------------------- inside
 
@@ -272,6 +275,10 @@ class Recognizer:
         if score < POOR:
             logger.warning("%s: poor quality %.2f, weakest in %s (%.2f)", name, score, part, value)
         return Template(embedding, digest, round(score, 4), "repaired" if self.faces.repairs else "photo")
+
+
+def _log_failure(photo: str, why: str) -> None:
+    logger.warning("%s: left out (%s)", photo, why)
 
 
 def _answer(name: str | None, face: Face, mark: Quality, found: list[Candidate], limit: float) -> Answer:

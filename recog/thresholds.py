@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from recog.progress import progress
 from recog.records import Calibration, probability, spelled
 
 logger = logging.getLogger(__name__)
+OnFailure = Callable[[str, str], None]  # told of each photo that cannot be used, and why
 
 
 class Thresholds:
@@ -55,7 +57,9 @@ class Thresholds:
             return probability(odds, similarity)
         return found
 
-    def set(self, folder: Path | None, fmr: float, fpir: float, seed: int) -> dict[str, Calibration]:
+    def set(
+        self, folder: Path | None, fmr: float, fpir: float, seed: int, on_failure: OnFailure
+    ) -> dict[str, Calibration]:
         """Measure thresholds on a folder of strangers, or take the card's, and store them.
 
         Raises: as `Recognizer.calibrate`.
@@ -67,18 +71,19 @@ class Thresholds:
                 "query": calibration.from_card(card, "query", fpir, size),
             }
         else:
-            found = self._measure(folder, fmr, fpir, seed)
+            found = self._measure(folder, fmr, fpir, seed, on_failure)
         for purpose, result in found.items():
             self._gallery.calibrate(purpose, result, self._embedder.digest)
         return found
 
     def size(self) -> tuple[int, int]:
         """(people, templates) enrolled."""
-        counts = [person.templates for person in self._gallery.people()]
-        return len(counts), sum(counts)
+        return self._gallery.size()
 
-    def _measure(self, folder: Path, fmr: float, fpir: float, seed: int) -> dict[str, Calibration]:
-        embeddings, people = self._strangers(folder, seed)
+    def _measure(
+        self, folder: Path, fmr: float, fpir: float, seed: int, on_failure: OnFailure
+    ) -> dict[str, Calibration]:
+        embeddings, people = self._strangers(folder, seed, on_failure)
         found = {"verify": calibration.for_verify(embeddings, people, fmr, str(folder), seed)}
         size = self.size()
         if size[1]:
@@ -86,7 +91,9 @@ class Thresholds:
             found["query"] = calibration.for_query(best, people, fpir, str(folder), size)
         return found
 
-    def _strangers(self, folder: Path, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def _strangers(
+        self, folder: Path, seed: int, on_failure: OnFailure
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """(N, D) vectors of the largest face of each photo of people who are not enrolled, and (N,) who."""
         known = set(self._gallery.snapshot().photo_digests)
         who: list[int] = []
@@ -98,7 +105,7 @@ class Thresholds:
                     vectors.append(self._faces.only_face(path, largest=True)[1])
                     who.append(code)
             except (ImageError, FaceError) as error:
-                logger.info("%s: left out (%s)", path, reason(error, path))
+                on_failure(str(path), reason(error, path))
         if not who:
             raise DataError(f"{folder}: no usable photo of a stranger. Expected FOLDER/<person>/<photo>.")
         return np.stack(vectors), np.array(who, np.int64)

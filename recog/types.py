@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 if TYPE_CHECKING:  # `recog --help` reads this module: numpy would be a third of its time
@@ -11,6 +11,8 @@ if TYPE_CHECKING:  # `recog --help` reads this module: numpy would be a third of
     from numpy.typing import NDArray
 
 Box = tuple[float, float, float, float]
+FMR = 1e-3  # of `verify`: one stranger in a thousand pairs is taken for the same person
+FPIR = 1e-2  # of `query`: one stranger in a hundred is taken for someone enrolled
 Status = Literal["match", "unknown", "no_face", "error"]
 
 
@@ -46,7 +48,7 @@ class Answer:
     box: Box | None = None
     confidence: float | None = None  # of the detection, 0..1
     quality: float | None = None  # 0..1, higher is better
-    quality_parts: Mapping[str, float] | None = None  # what it is made of, see `recog.quality`
+    quality_parts: Mapping[str, float] | None = field(default=None, hash=False)  # see `recog.quality`
     identity: str | None = None  # set when status is "match"
     similarity: float | None = None  # cosine to the best candidate
     threshold: float | None = None  # cosine from which a candidate is a match

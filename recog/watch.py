@@ -46,6 +46,8 @@ def answers(
 def tracks(source: VideoSource, faces: FaceReader, fps: float) -> Iterator[Track]:
     """Every track, when it ends. Ctrl-C ends them all: they are given before KeyboardInterrupt goes on.
 
+    That holds while a frame is awaited or looked at, which is nearly always; not between two frames.
+
     Raises: ImageError: nothing of the video can be read; ConfigError: fps.
     """
     tracker = Tracker()

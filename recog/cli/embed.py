@@ -62,7 +62,7 @@ def embed(
     from recog.recognizer import Recognizer
 
     detector = AlignedCrops() if aligned else None
-    known = gallery if gallery.exists() else None  # decides the model, as in verify
+    known = gallery if model is None and gallery.exists() else None  # it decides the model
     with Recognizer.open(known, model, device, detector=detector) as recognizer:
         found = recognizer.embed(progress(paths, total=len(paths), desc="embed"), largest=largest, flip=flip)
         digest = recognizer.embedder.digest

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +24,12 @@ def default_gallery() -> Path:
     import platformdirs
 
     return Path(platformdirs.user_data_dir("recog", appauthor=False)) / "people.gallery"
+
+
+def _number(_context: click.Context, _parameter: click.Parameter, value: float | None) -> float | None:
+    if value is not None and math.isnan(value):
+        raise click.BadParameter("nan is no number to compare with.")
+    return value
 
 
 gallery_option = click.option(
@@ -60,6 +68,7 @@ flip_option = click.option(
 threshold_option = click.option(
     "--threshold",
     type=click.FloatRange(-1, 1),
+    callback=_number,
     show_default="the gallery's, or the model card's",
     help="Cosine from which faces match.",
 )
@@ -79,7 +88,14 @@ def emit(record: Any, as_json: bool, text: str) -> None:
     except UnicodeEncodeError:  # a file name that is no text here must not cost the other answers
         escaped = text.encode(encoding, "backslashreplace").decode(encoding)
         line = json.dumps(record, allow_nan=False) if as_json else escaped
-    click.echo(line)
+    with _between_bars():
+        click.echo(line)
+
+
+def _between_bars() -> contextlib.AbstractContextManager[None]:
+    """Clears a progress bar that is on the terminal, and draws it again below."""
+    tqdm = sys.modules.get("tqdm")  # not imported: no bar
+    return tqdm.tqdm.external_write_mode() if tqdm else contextlib.nullcontext()
 
 
 def cleaned(_context: click.Context, _parameter: click.Parameter, name: str | None) -> str | None:
@@ -138,7 +154,8 @@ class Outcome:
     def fail(self, what: object, why: str | None) -> None:
         """Name a failed input on standard error."""
         self.failed += 1
-        click.echo(f"{what}: {why}", err=True)
+        with _between_bars():
+            click.echo(f"{what}: {why}", err=True)
 
     def leave(self, *, no: bool = False) -> NoReturn:
         """End the command.

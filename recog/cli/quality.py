@@ -43,7 +43,7 @@ def quality(photos: tuple[str, ...], gallery: Path, model: str | None, device: s
     from recog.recognizer import Recognizer
 
     outcome = Outcome()
-    known = gallery if gallery.exists() else None  # decides the model, as in verify
+    known = gallery if model is None and gallery.exists() else None  # it decides the model
     with Recognizer.open(known, model, device) as recognizer:
         for photo in progress(paths, total=len(paths), desc="quality"):
             try:

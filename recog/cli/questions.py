@@ -148,16 +148,15 @@ def verify(
 ) -> None:
     """Say whether two photos show one person.
 
-    No gallery is needed; where there is one, its model and its threshold are used. Exit code 1 when they do
-    not show one person.
+    No gallery is needed; where there is one, its model and its threshold are used, unless --model names
+    another. Exit code 1 when they do not show one person.
 
     \b
     Example:
       recog verify passport.jpg selfie.jpg
     """
-    from recog.recognizer import Recognizer
 
-    with Recognizer.open(gallery if gallery.exists() else None, model, device) as recognizer:
+    with _opened(gallery if gallery.exists() else None, model, device) as recognizer:
         result = recognizer.verify(photo_a, photo_b, threshold=threshold, largest=largest)
     text = "same person" if result.same else "not the same person"
     text += f" (similarity {result.similarity:.3f}, threshold {result.threshold:.3f}"
@@ -165,3 +164,14 @@ def verify(
     emit(result.to_json(), as_json, text)
     if not result.same:
         click.get_current_context().exit(NO)
+
+
+def _opened(gallery: Path | None, model: str | None, device: str) -> Recognizer:
+    """The gallery's recogniser; where --model names another model, one without the gallery."""
+    from recog.errors import ModelMismatch
+    from recog.recognizer import Recognizer
+
+    try:
+        return Recognizer.open(gallery, model, device)
+    except ModelMismatch:
+        return Recognizer.open(None, model, device)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from recog.cli.options import device_option, emit, json_option
-from recog.training.config import AUGMENTATIONS, OPTIMIZERS, RunConfig
+from recog.training.config import AUGMENTATIONS, HEADS, OPTIMIZERS, RunConfig
 
 Command = Callable[..., Any]
 out_option = click.option(
@@ -22,6 +22,13 @@ def run_options(defaults: RunConfig) -> Callable[[Command], Command]:
     """The settings of a run, named as in its configuration, with the defaults that it has."""
     options = [
         click.option("--backbone", default=defaults.backbone, show_default=True, help="Any timm backbone."),
+        click.option(
+            "--head",
+            type=click.Choice(HEADS),
+            default=defaults.head,
+            show_default=True,
+            help="gdc weighs each place of the face; timm: the backbone's own, for transformers.",
+        ),
         click.option(
             "--size",
             "image_size",

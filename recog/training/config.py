@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -9,8 +10,10 @@ from typing import Any
 from recog.errors import ConfigError
 
 AUGMENTATIONS = ("none", "flip", "classic", "strong", "damage")
+HEADS = ("gdc", "timm")
 LOSSES = ("arcface", "cosface")
 OPTIMIZERS = ("adamw", "muon")
+Checks = dict[str, tuple[bool, str]]  # by setting: whether its value is possible, and which values are
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,30 +49,34 @@ class RunConfig:
             value = getattr(self, setting.name)
             if setting.type == "int" and (not isinstance(value, int) or isinstance(value, bool)):
                 raise ConfigError(f"{setting.name} is {value!r}; give a whole number.")
-            if setting.type == "float" and not isinstance(value, int | float):
+            if setting.type == "float" and (not isinstance(value, int | float) or not math.isfinite(value)):
                 raise ConfigError(f"{setting.name} is {value!r}; give a number.")
-        for name, fine in self._checks().items():
+        for name, (fine, wanted) in self._checks().items():
             if not fine:
-                raise ConfigError(
-                    f"{name} is {getattr(self, name)!r}; see {type(self).__name__} for what is possible."
-                )
+                raise ConfigError(f"{name} is {getattr(self, name)!r}; give {wanted}.")
 
-    def _checks(self) -> dict[str, bool]:
-        """Whether each setting is in its range."""
+    def _checks(self) -> Checks:
+        """Whether each setting is in its range, and what that is."""
         return {
-            "augmentation": self.augmentation in AUGMENTATIONS,
-            "optimizer": self.optimizer in OPTIMIZERS,
-            "head": self.head in ("gdc", "timm"),
-            "batch_size": self.batch_size >= 2,
-            "embedding_size": self.embedding_size >= 2,
-            "image_size": self.image_size >= 8,
-            "total_kimg": self.total_kimg > 0,
-            "learning_rate": self.learning_rate > 0,
-            "ema_halflife_kimg": self.ema_halflife_kimg >= 0,
-            "workers": self.workers >= 0,
-            "photos_per_identity": 1 <= self.photos_per_identity <= self.batch_size,
-            "warmup": 0 <= self.warmup < 1,
-            "crops_per_draw": self.crops_per_draw >= 1,
+            "augmentation": (self.augmentation in AUGMENTATIONS, f"one of {', '.join(AUGMENTATIONS)}"),
+            "optimizer": (self.optimizer in OPTIMIZERS, f"one of {', '.join(OPTIMIZERS)}"),
+            "head": (self.head in HEADS, f"one of {', '.join(HEADS)}"),
+            "batch_size": (self.batch_size >= 2, "2 or more"),
+            "embedding_size": (self.embedding_size >= 2, "2 or more"),
+            "image_size": (self.image_size >= 8, "8 px or more"),
+            "total_kimg": (self.total_kimg > 0, "more than 0"),
+            "learning_rate": (self.learning_rate > 0, "more than 0"),
+            "weight_decay": (self.weight_decay >= 0, "0 or more"),
+            "ema_halflife_kimg": (self.ema_halflife_kimg >= 0, "0 or more"),
+            "checkpoint_kimg": (self.checkpoint_kimg > 0, "more than 0"),
+            "workers": (self.workers >= 0, "0 or more"),
+            "seed": (self.seed >= 0, "0 or more"),
+            "photos_per_identity": (
+                1 <= self.photos_per_identity <= self.batch_size,
+                f"1 to {self.batch_size}, a batch",
+            ),
+            "warmup": (0 <= self.warmup < 1, "0 or more, less than 1"),
+            "crops_per_draw": (self.crops_per_draw >= 1, "1 or more"),
         }
 
     @property
@@ -108,14 +115,21 @@ class TrainConfig(RunConfig):
     temperature: float = 0.07  # of that term
     synthetic_share: float = 0.0  # of each batch
 
-    def _checks(self) -> dict[str, bool]:
+    def _checks(self) -> Checks:
         return super()._checks() | {
-            "loss": self.loss in LOSSES,
-            "synthetic_share": 0 <= self.synthetic_share <= 1,
-            "margin": 0 <= self.margin < 1.6,
-            "scale": self.scale > 0,
-            "contrastive_weight": self.contrastive_weight == 0 or self.photos_per_identity > 1,
-            "margin_start": 0 <= self.margin_start < max(self.margin_full, 1e-9) <= 1,
+            "loss": (self.loss in LOSSES, f"one of {', '.join(LOSSES)}"),
+            "synthetic_share": (0 <= self.synthetic_share <= 1, "0 to 1"),
+            "margin": (0 <= self.margin < 1.6, "0 or more, less than 1.6"),
+            "scale": (self.scale > 0, "more than 0"),
+            "contrastive_weight": (
+                self.contrastive_weight == 0
+                or (self.contrastive_weight > 0 and self.photos_per_identity > 1),
+                "0, or more than 0 with two photos_per_identity or more",
+            ),
+            "margin_start": (
+                0 <= self.margin_start < max(self.margin_full, 1e-9) <= 1,
+                f"0 or more, less than margin_full ({self.margin_full}), which is at most 1",
+            ),
         }
 
 
@@ -138,12 +152,19 @@ class DistillConfig(RunConfig):
     margin: float = 0.2  # m of that term, in rad (arXiv:1801.07698)
     scale: float = 32.0  # s of that term
 
-    def _checks(self) -> dict[str, bool]:
+    def _checks(self) -> Checks:
         weights = ("cosine_weight", "relational_weight", "arcface_weight")
+        some = any(getattr(self, name) > 0 for name in weights)
         return super()._checks() | {
-            "margin": 0 <= self.margin < 1.6,
-            "scale": self.scale > 0,
-            "embedding_size": self.embedding_size == 0 or self.embedding_size >= 2,
-            **{name: getattr(self, name) >= 0 for name in weights},
-            "cosine_weight": self.cosine_weight >= 0 and any(getattr(self, name) > 0 for name in weights),
+            "margin": (0 <= self.margin < 1.6, "0 or more, less than 1.6 rad"),
+            "scale": (self.scale > 0, "more than 0"),
+            "embedding_size": (
+                self.embedding_size == 0 or self.embedding_size >= 2,
+                "2 or more, or 0 for the teachers' own",
+            ),
+            **{name: (getattr(self, name) >= 0, "0 or more") for name in weights},
+            "cosine_weight": (
+                self.cosine_weight >= 0 and some,
+                "0 or more, of one term at least more than 0",
+            ),
         }

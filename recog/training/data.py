@@ -21,11 +21,11 @@ import platformdirs
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from recog import photos
 from recog.errors import DataError
 from recog.progress import progress
 
 logger = logging.getLogger(__name__)
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,10 +128,15 @@ def _listing(root: Path, labelled: bool) -> list[tuple[str, int, int]]:
     if not root.is_dir():
         raise DataError(f"{root}: no such folder. Give a folder of crops.")
     found = []
-    for file in root.glob("*/*") if labelled else root.rglob("*"):
+    for file in photos.inside(root):
         parts = file.relative_to(root).parts
-        if file.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in parts):
-            about = file.stat()
+        if len(parts) == 2 or not labelled:
+            try:
+                about = file.stat()
+            except OSError as error:
+                raise DataError(
+                    f"{file}: cannot be read ({error.strerror}). Remove or replace it."
+                ) from error
             found.append(("/".join(parts), about.st_size, about.st_mtime_ns))
     return sorted(found)
 
@@ -151,12 +156,12 @@ def _decode_into(path: Path, root: Path, names: list[str], size: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_suffix(f".{os.getpid()}.part.npy")
     try:
-        array = np.lib.format.open_memmap(
-            scratch, mode="w+", dtype=np.uint8, shape=(len(names), size, size, 3)
-        )
-        for index, name in enumerate(progress(names, total=len(names), desc=f"decode {root.name}")):
-            array[index] = read_crop(root / name, size)
-        array.flush()
+        with scratch.open("wb") as file:  # not through a memory map: on a full disk that ends the process
+            shape = (len(names), size, size, 3)
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            for name in progress(names, total=len(names), desc=f"decode {root.name}"):
+                file.write(read_crop(root / name, size).tobytes())
         scratch.replace(path)
     except OSError as error:
         raise DataError(
@@ -202,10 +207,12 @@ def read_roles(path: Path | str, role: str) -> tuple[str, ...]:
     Raises: DataError: no such file or nobody has the role.
     """
     try:
-        with Path(path).open(newline="") as file:
+        with Path(path).open(newline="", encoding="utf-8-sig") as file:  # as spreadsheets write it
             rows = list(csv.DictReader(file))
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not UTF-8 ({error.reason}). Save it as UTF-8.") from error
     if rows and not {"identity", "role"} <= rows[0].keys():
         raise DataError(f"{path}: columns are {', '.join(rows[0])}; a CSV with identity and role is needed.")
     names = tuple(row["identity"] for row in rows if row["role"] == role)

@@ -54,6 +54,15 @@ def test_groups_of_single_photos(tmp_path: Path) -> None:
     assert fmr[3] + fnmr[3] == len(EXAM.pairs)
 
 
+def test_who_has_no_group_is_in_none(tmp_path: Path) -> None:
+    table = tmp_path / "groups.csv"
+    table.write_text("identity,age\n" + "\n".join(f"p{k},old" for k in range(10)) + "\np10,\np11\n")
+    groups = read_groups(table, "age")
+    assert len(groups.of) == 10
+    counted = {name.split(",")[0]: n for name, _, _, n in by_group(EXAM, scores(), groups)}
+    assert counted == {"FMR of age=old": 10 * 9 // 2 * 9, "FNMR of age=old": 10 * 3}
+
+
 def test_unfit_lists_are_named(tmp_path: Path) -> None:
     table = tmp_path / "groups.csv"
     table.write_text("identity,age\nnobody,old\n")

@@ -76,7 +76,7 @@ def test_the_card_is_measured_beside_calibration() -> None:
 
 
 def test_a_tally_is_a_share_with_an_interval_over_people() -> None:
-    tally = Tally()
+    tally = Tally(redrawn=True)
     tally.add(np.array([0, 0, 1, 1]), np.array([True, False, True, True]))
     tally.add(np.array([2, 2]), np.array([False, False]))
     value, (low, high), n = tally.rate()
@@ -86,12 +86,35 @@ def test_a_tally_is_a_share_with_an_interval_over_people() -> None:
 
 def test_many_galleries_do_not_make_more_strangers() -> None:
     """Twenty searches of the same 50 people without a hit bound the rate as one search of them does."""
-    tally = Tally()
+    tally = Tally(redrawn=False)
     for _ in range(20):
         tally.add(np.arange(50), np.zeros(50, np.bool_))
     value, (low, high), n = tally.rate()
     assert (value, low, n) == (0.0, 0.0, 1000)
     assert high == pytest.approx(1 - 0.025 ** (1 / 50), rel=1e-6)
+
+
+def test_many_galleries_of_other_people_do() -> None:
+    """Misses are of the enrolled, who are others in each gallery: all of them together bound the rate."""
+    rng = np.random.default_rng(0)
+    tally = Tally(redrawn=True)
+    for _ in range(20):
+        people = rng.choice(1000, 50, replace=False)
+        tally.add(people, (people % 5 == 0))  # a fifth of the people are always missed
+    value, (low, high), _ = tally.rate()
+    assert value == pytest.approx(0.2, abs=0.02)
+    assert low < 0.2 < high
+    assert high - low < 0.08  # 50 people alone would give 0.23
+
+
+def test_equals_do_not_rank_first() -> None:
+    """A model that finds everyone equally alike recognises nobody."""
+    same = Group(np.tile(np.array([[1.0, 0.0]], np.float32), (40, 1)), np.repeat(np.arange(20), 2))
+    others = Group(np.tile(np.array([[0.0, 1.0]], np.float32), (40, 1)), np.arange(40))
+    alike = Groups(same, others, others, "all alike", "made up")
+    plan = OpenSetPlan(sizes=(20,), draws=2, fpirs=(0.1,), fmr=0.1)
+    rows = by_metric(open_set(alike, plan, ColourEmbedder(), Card()), ", 20 people")
+    assert rows["rank-1"].value == 0.0
 
 
 def test_the_interval_of_false_matches_covers_as_often_as_it_says() -> None:

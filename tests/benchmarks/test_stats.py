@@ -65,3 +65,47 @@ def test_paired_difference_needs_the_same_seeds() -> None:
     assert stats.paired_difference(np.array([0.3, 0.1]), np.zeros(2)).ci95 is None
     with pytest.raises(DataError, match="same seeds"):
         stats.paired_difference(np.ones(3), np.ones(2))
+
+
+def test_an_interval_of_six_seeds_holds_no_effect_as_often_as_it_says() -> None:
+    """A/A: the same arm twice. A bootstrap of six values misses zero in one case of eight."""
+    generator = np.random.default_rng(0)
+    held = []
+    for _ in range(400):
+        found = stats.paired_difference(generator.normal(size=6), np.zeros(6))
+        assert found.ci95 is not None
+        held.append(found.ci95[0] <= 0 <= found.ci95[1])
+    assert np.mean(held) >= 0.93
+
+
+def test_share_intervals_resample_people() -> None:
+    """Forty people with five photos each that all say the same: forty observations, not two hundred."""
+    generator = np.random.default_rng(0)
+    held, widths = [], []
+    for _ in range(200):
+        flags = np.repeat(generator.random(40) < 0.3, 5)
+        low, high = stats.share_interval(flags, np.repeat(np.arange(40), 5), resamples=300)
+        held.append(low <= 0.3 <= high)
+        widths.append(high - low)
+    assert np.mean(held) >= 0.9
+    assert np.mean(widths) == pytest.approx(2 * 1.96 * np.sqrt(0.3 * 0.7 / 40), rel=0.15)
+
+
+def test_shares_of_nothing_and_of_all() -> None:
+    low, high = stats.share_interval(np.zeros(50, bool), np.repeat(np.arange(25), 2))
+    assert (low, high) == (0.0, pytest.approx(1 - 0.025 ** (1 / 25)))
+    low, high = stats.share_interval(np.ones(50, bool), np.arange(50))
+    assert (low, high) == (pytest.approx(0.025 ** (1 / 50)), 1.0)
+    with pytest.raises(DataError):
+        stats.share_interval(np.ones(0, bool), np.arange(0))
+
+
+def test_too_few_people_have_no_interval() -> None:
+    """Of three people, many resamples hold nobody twice or only one of them."""
+    people = np.repeat(np.arange(3), 20)
+    left, right = np.triu_indices(60, k=1)
+    mated = people[left] == people[right]
+    scores = np.random.default_rng(0).normal(mated, 0.3)
+    found = stats.tar_intervals(scores, mated, (people[left], people[right]), [0.01], resamples=200)
+    assert found == [None]
+    assert stats.bootstrap(lambda drawn: np.zeros(2), 1) == [None, None]

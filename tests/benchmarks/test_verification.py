@@ -86,6 +86,15 @@ def test_csv_pairs(lfw: Path) -> None:
     assert read.people[read.left[0]] == read.people[read.right[0]] != read.people[read.right[1]]
 
 
+def test_photos_of_a_csv_are_of_the_person_whose_folder_holds_them(lfw: Path) -> None:
+    file = lfw / "pairs.csv"
+    file.write_text(
+        "a,b,same\nAda_L/Ada_L_0001.png,Bob/Bob_0001.png,0\nAda_L/Ada_L_0002.webp,Bob/Bob_0001.png,0\n"
+    )
+    read = pairs.read_pairs(file, lfw)
+    assert len(np.unique(read.people)) == 2
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [("x,y\n1,2\n", "header"), ("a,b,same\nno.png,no.png,1\n", "no.png"),

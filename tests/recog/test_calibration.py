@@ -85,9 +85,9 @@ def test_no_hit_at_all_still_has_an_upper_bound() -> None:
 
 def test_photos_of_one_stranger_are_not_many_strangers() -> None:
     scores, few = RNG.uniform(size=200), np.repeat(np.arange(20), 10)
-    with pytest.raises(TooFewPairs, match="FPIR of 0.01 needs at least 100 people who are not enrolled"):
+    with pytest.raises(TooFewPairs, match=r"FPIR of 0\.01 needs at least 100 people who are not enrolled"):
         calibration.for_query(scores, few, 0.01, "folder", (1, 1))
-    with pytest.raises(TooFewPairs, match="FMR of 0.01 needs at least 100 pairs of different people"):
+    with pytest.raises(TooFewPairs, match=r"FMR of 0\.01 needs at least 100 pairs of different people"):
         calibration.for_verify(*strangers(14, 10, 0.3), 0.01, "folder")
     found = calibration.for_query(scores, few, 0.05, "folder", (1, 1))
     assert (found.high or 0) > 0.15  # twenty people without a hit may well have a rate of 16 %

@@ -248,6 +248,37 @@ def test_calibrate_stores_both_thresholds(call: Call, photo: Photo, tmp_path: Pa
     assert "model card" in call("calibrate").stdout
 
 
+@pytest.mark.usefixtures("people")
+def test_calibrate_names_what_it_leaves_out(call: Call, photo: Photo, tmp_path: Path) -> None:
+    for i in range(5):
+        photo(f"strangers/p{i}/1.png", 20 + 10 * i)
+    photo("strangers/p5/empty.png")
+    result = call("calibrate", tmp_path / "strangers", "--fmr", 0.2, "--fpir", 0.2, "--json", code=3)
+    assert [f["purpose"] for f in objects(result)] == ["verify", "query"]
+    assert "empty.png: no face found" in result.stderr
+    few = call("calibrate", tmp_path / "strangers", "--fmr", 0.2, "--fpir", 0.1, code=4)
+    assert "An FPIR of 0.1 needs at least 10 people" in few.stderr
+
+
+@pytest.mark.usefixtures("people")
+@pytest.mark.parametrize("command", ["verify", "embed", "quality"])
+def test_what_needs_no_gallery_takes_any_model(
+    command: str, call: Call, photo: Photo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The default gallery is another model's: that must not decide here."""
+    other = ColourEmbedder("d1" * 32)
+    monkeypatch.setattr(Embedder, "load", lambda name, device="auto", fetch=True: other)
+    one = photo("one.png", 0)
+    more = {"verify": [one], "embed": ["--out", tmp_path / "o.npz"], "quality": []}[command]
+    call(command, one, *more, "--model", "other")
+    call("query", one, "--model", "other", code=4)
+
+
+@pytest.mark.parametrize("threshold", ["nan", "2"])
+def test_thresholds_are_cosines(call: Call, photo: Photo, threshold: str) -> None:
+    call("verify", photo("a.png", 0), photo("b.png", 0), "--threshold", threshold, code=2)
+
+
 def test_embed_writes_the_documented_arrays(call: Call, photo: Photo, tmp_path: Path) -> None:
     two, empty, out = photo("two.png", 0, 90), photo("empty.png"), tmp_path / "faces.npz"
     (told,) = objects(call("embed", two, empty, "missing.jpg", "--out", out, "--json", code=3))

@@ -62,6 +62,15 @@ def test_close_ups_are_tried_again_with_a_border(detector: Detector, stub: OneFa
     np.testing.assert_allclose(face.landmarks, [[50, 50]] * 5)
 
 
+def test_a_panorama_is_made_small_before_it_gets_a_border(detector: Detector, stub: OneFace) -> None:
+    """A border of half the longer side around the whole photo would take gigabytes."""
+    stub.answers = [False, True]
+    (face,) = detector.detect(np.zeros((2000, 20_000, 3), np.uint8))
+    assert stub.shapes == [(128, 1280, 3), (704, 1280, 3)]
+    assert face.box == pytest.approx((0, -4500, 20_000, 6500))  # the middle half of the bordered picture
+    assert detector.detect(np.zeros((20, 4000, 3), np.uint8)) == []
+
+
 def test_a_face_at_the_border_is_measured_again_with_one(
     detector: Detector, monkeypatch: pytest.MonkeyPatch
 ) -> None:

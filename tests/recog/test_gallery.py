@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import subprocess
 import sys
@@ -174,6 +175,29 @@ def test_erasure_says_when_a_reader_prevents_it(
     assert [p.identity for p in two.people()] == ["bob"]
     two.purge()
     assert b"ada" not in files_of(gallery_path)
+
+
+def test_erasure_that_fails_says_that_the_person_is_gone(two: Gallery, gallery_path: Path) -> None:
+    two._db.execute("PRAGMA busy_timeout = 50")
+    with contextlib.closing(sqlite3.connect(gallery_path, isolation_level=None)) as writer:
+        two._db.set_trace_callback(
+            lambda query: writer.execute("BEGIN IMMEDIATE") if query == "VACUUM" else None
+        )
+        with pytest.raises(ErasureIncomplete, match=r"the change is made.*recog doctor"):
+            two.remove("ada")
+        two._db.set_trace_callback(None)
+    assert [p.identity for p in two.people()] == ["bob"]
+    two.purge()
+    assert b"ada" not in files_of(gallery_path)
+
+
+def test_a_full_disk_is_named_and_nothing_is_half_done(gallery: Gallery) -> None:
+    (pages,) = gallery._row("PRAGMA page_count")
+    gallery._db.execute(f"PRAGMA max_page_count = {pages + 2}")
+    many = [template([1, 0], f"photo {number}") for number in range(3000)]
+    with pytest.raises(GalleryError, match="full"):
+        gallery.add("ada", many, MODEL)
+    assert gallery.size() == (0, 0)
 
 
 @pytest.mark.parametrize("change", ["add", "remove", "rename"])

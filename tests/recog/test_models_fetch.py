@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def test_a_release_file_comes_whole_and_to_its_place(site: Site, tmp_path: Path)
     fetched = fetch(VGGFACE2)
     assert fetched == fetching.Fetched((path,), sha256(PAYLOAD), True)
     assert path.read_bytes() == PAYLOAD
-    assert list(path.parent.iterdir()) == [path]
+    assert {file.name for file in path.parent.iterdir()} <= {path.name, f"{path.name}.part.lock"}
     assert fetch(VGGFACE2) == fetched
     assert len(site.gets) == 1
 
@@ -71,6 +72,15 @@ def test_it_lies_where_the_library_looks(tmp_path: Path, monkeypatch: pytest.Mon
     for cache in (str(tmp_path / "caches"), "~/caches"):
         monkeypatch.setenv("XDG_CACHE_HOME", cache)
         assert fetching._released(card_named(CASIA)).path.parent == Path(get_torch_home()) / "checkpoints"
+
+
+def test_two_at_once_make_one_file(site: Site, tmp_path: Path) -> None:
+    """Both write NAME.part: without a lock one goes on appending to what the other has checked."""
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(fetch, [VGGFACE2, VGGFACE2]))
+    assert both[0] == both[1]
+    assert release_path(tmp_path).read_bytes() == PAYLOAD
+    assert len(site.gets) == 1
 
 
 def test_a_cut_download_goes_on_where_it_stopped(site: Site, tmp_path: Path) -> None:
@@ -130,7 +140,7 @@ def test_another_file_than_the_known_one_is_refused(site: Site, tmp_path: Path) 
     site.files[f"/release/{path.name}"] = b"something else"
     with pytest.raises(FetchFailed, match=sha256(PAYLOAD)):
         fetch(VGGFACE2)
-    assert list(path.parent.iterdir()) == []
+    assert {file.name for file in path.parent.iterdir()} <= {f"{path.name}.part.lock"}
 
 
 def test_a_damaged_file_that_is_here_is_found_and_deleted(site: Site, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from PIL import Image
 
 from recog.embedding import Embedder
 from recog.errors import CheckpointError, ConfigError, DataError
+from recog.models import create_network
 from recog.training import CropSet, TrainConfig, open_crops, train
 from recog.training.augment import build
 from recog.training.batches import Batches, epoch_order, people_order
@@ -284,11 +286,45 @@ def test_run_directory_holds_what_it_promises(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"batch_size": 1}, {"loss": "softmax"}, {"synthetic_share": 1.5}, {"total_kimg": 0}]
+    ("change", "wanted"),
+    [
+        ({"batch_size": 1}, "batch_size is 1; give 2 or more"),
+        ({"loss": "softmax"}, "loss is 'softmax'; give one of arcface, cosface"),
+        ({"synthetic_share": 1.5}, "synthetic_share is 1.5; give 0 to 1"),
+        ({"total_kimg": 0}, "total_kimg is 0; give more than 0"),
+        ({"total_kimg": math.inf}, "total_kimg is inf; give a number"),
+        ({"weight_decay": math.nan}, "weight_decay is nan; give a number"),
+        ({"seed": -1}, "seed is -1; give 0 or more"),
+        ({"checkpoint_kimg": -1}, "checkpoint_kimg is -1; give more than 0"),
+        ({"contrastive_weight": 1.0}, "contrastive_weight is 1.0; give 0, or more than 0 with two photos"),
+    ],
 )
-def test_impossible_settings_are_refused(change: dict[str, object]) -> None:
-    with pytest.raises(ConfigError, match=next(iter(change))):
+def test_impossible_settings_are_refused(change: dict[str, object], wanted: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(wanted)):
         replace(TINY, **change)  # type: ignore[arg-type]
+
+
+def test_transformers_are_built_for_the_size_asked_for() -> None:
+    settings = {"backbone": "vit_tiny_patch16_224", "embedding_size": 8, "image_size": 64}
+    network = create_network({**settings, "head": "timm", "backbone_options": {"depth": 1}})
+    assert network.eval()(torch.zeros(1, 3, 64, 64)).shape == (1, 8)
+    with pytest.raises(ConfigError, match="--head timm"):
+        create_network({**settings, "head": "gdc", "backbone_options": {"depth": 1}})
+
+
+def test_lists_from_spreadsheets_are_read(tmp_path: Path) -> None:
+    (tmp_path / "roles.csv").write_bytes("identity,role\nadé,fit\n".encode("utf-8-sig"))
+    assert read_roles(tmp_path / "roles.csv", "fit") == ("adé",)
+    (tmp_path / "roles.csv").write_bytes("identity,role\nadé,fit\n".encode("latin-1"))
+    with pytest.raises(DataError, match="UTF-8"):
+        read_roles(tmp_path / "roles.csv", "fit")
+
+
+def test_a_crop_that_is_gone_is_named(tmp_path: Path) -> None:
+    written(coloured_people(), tmp_path / "crops")
+    (tmp_path / "crops" / "p0" / "gone.png").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(DataError, match=r"gone\.png"):
+        open_crops(tmp_path / "crops", size=32)
 
 
 def test_a_damaged_state_is_named(tmp_path: Path) -> None:
