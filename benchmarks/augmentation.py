@@ -1,8 +1,8 @@
 """`recog bench augment`: does synthesis help somebody who has K photos of each of N people?
 
 Each seed draws N people and K photos of each from the `user` identities, and gives that draw to every arm
-with the same initial weights, the same number of gradient steps and the same exams, on people that no arm has
-seen. The differences between arms are therefore paired by seed.
+with the same initial weights, the same number of gradient steps and the same exams, whose folders share no
+person's name with those of the arms. The differences between arms are therefore paired by seed.
 
 Regimes of the synthetic arms: "open" means that the generator learned from other people's photos (the bundled
 one: from the `fit` identities), so that knowledge from outside comes in; none of the exam's people were among
