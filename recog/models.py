@@ -60,12 +60,31 @@ class FaceNetwork(nn.Module):
         return cast(Tensor, self.head(self.backbone(images)))  # (B, D)
 
 
+class Whitened(nn.Module):
+    """A network whose vectors are centred and whitened: see `recog.training.whitening`."""
+
+    centre: Tensor  # (D,)
+    matrix: Tensor  # (D, D)
+
+    def __init__(self, network: nn.Module, embedding_size: int) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("centre", torch.zeros(embedding_size))
+        self.register_buffer("matrix", torch.eye(embedding_size))
+
+    def forward(self, images: Tensor) -> Tensor:
+        unit = F.normalize(self.network(images), dim=1)  # (B, D)
+        return (unit - self.centre) @ self.matrix
+
+
 def fitted(tensors: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
     """Weights for `network` from weights of the same network at another image size.
 
     Only the depthwise head knows the size: its weights are resampled, and scaled so that their sum over the
-    map stays (progressive resizing: train small, finish large).
+    map stays (progressive resizing: train small, finish large). A whitening is left behind.
     """
+    if "matrix" in tensors and "centre" in tensors:
+        tensors = {k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")}
     there = network.state_dict()
     weight, wanted = tensors.get("head.weight"), there.get("head.weight")
     if weight is None or wanted is None or weight.shape == wanted.shape:
@@ -81,9 +100,14 @@ def create_network(config: Mapping[str, Any]) -> nn.Module:
 
     Args:
         config: backbone (timm name, or "facenet-pytorch:..."), backbone_options, head, embedding_size,
-            image_size (px).
+            image_size (px), whitened.
     Raises: ConfigError: timm knows no such backbone, or the options do not fit it.
     """
+    network = _bare(config)
+    return Whitened(network, int(config["embedding_size"])) if config.get("whitened") else network
+
+
+def _bare(config: Mapping[str, Any]) -> nn.Module:
     name, size = str(config["backbone"]), int(config["embedding_size"])
     options = dict(config.get("backbone_options") or {})
     if name.startswith(FACENET):

@@ -102,9 +102,23 @@ def fetch(name: str, as_json: bool) -> None:
 )
 @roles_option
 @role_option
+@click.option(
+    "--whiten",
+    type=click.Path(path_type=Path),
+    help="Crops it learned from: makes small what differs between photos of one person.",
+)
+@click.option("--whiten-role", help="Of those the identities of this role only, with --roles.")
 @json_option
 def pack(
-    run: Path, out: Path, name: str, strangers: Path, roles: Path | None, role: str | None, as_json: bool
+    run: Path,
+    out: Path,
+    name: str,
+    strangers: Path,
+    roles: Path | None,
+    role: str | None,
+    whiten: Path | None,
+    whiten_role: str | None,
+    as_json: bool,
 ) -> None:
     """Turn a training RUN into weights to ship: half precision, with thresholds.
 
@@ -115,8 +129,11 @@ def pack(
     from recog.embedding import Embedder
     from recog.training.packing import pack as write
 
+    if whiten_role and not (whiten and roles):
+        raise click.UsageError("--whiten-role goes with --whiten and --roles.")
     size = Embedder.load(run, device="cpu").image_size
-    embedder = write(run, out, name, chosen_crops(strangers, size, roles, role))
+    known = chosen_crops(whiten, size, roles if whiten_role else None, whiten_role) if whiten else None
+    embedder = write(run, out, name, chosen_crops(strangers, size, roles, role), whiten=known)
     result = {"weights": str(out), "model": embedder.digest, **embedder.card.to_config()}
     emit(result, as_json, f"{out}  {embedder.digest[:12]}  {len(embedder.card.entries)} thresholds")
 

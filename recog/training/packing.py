@@ -16,6 +16,7 @@ from recog.errors import DataError
 from recog.faces import both_ways
 from recog.records import Calibration
 from recog.training.data import CropSet
+from recog.training.whitening import whitened
 
 FEWEST = 14  # people
 FMRS = (0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4)
@@ -24,16 +25,27 @@ GALLERY_SIZES = (1, 3, 10, 30, 100, 300)  # people, one template each
 DRAWS = 20  # random galleries a size
 
 
-def pack(run: Path | str, out: Path | str, name: str, strangers: CropSet, seed: int = 0) -> Embedder:
+def pack(
+    run: Path | str,
+    out: Path | str,
+    name: str,
+    strangers: CropSet,
+    *,
+    whiten: CropSet | None = None,
+    seed: int = 0,
+) -> Embedder:
     """Write `run`'s weights to `out` in float16, with a card measured on `strangers`.
 
     Args:
         run: run directory or weights file.
         strangers: crops of people the model was not trained on; they are used for nothing else afterwards.
+        whiten: labelled crops, those it was trained on for example, by which its vectors are whitened.
     Returns: the model as shipped; its digest is that of the rounded weights.
     Raises: ModelNotFound; DataError: too few people for the smallest gallery; TooFewPairs; WriteFailed.
     """
     trained = Embedder.load(run, device="cpu")
+    if whiten is not None:
+        trained = whitened(trained, whiten)
     tensors = {key: _rounded(value) for key, value in trained.network.state_dict().items()}
     trained.network.load_state_dict(tensors)  # the card belongs to the weights that are shipped
     card = measured_card(*both_ways(trained, np.asarray(strangers.images)), strangers.labels, seed)

@@ -16,7 +16,9 @@ from recog.embedding import Embedder
 from recog.errors import CheckpointError, DeviceUnavailable, ModelNotFound
 from recog.onnx_export import export
 from recog.recognizer import Recognizer
+from recog.training.whitening import whitened
 from tests.recog.test_embedding import embedder
+from tests.recog.test_whitening import crops
 
 pytest.importorskip("onnxscript")
 __all__ = ["embedder"]
@@ -33,6 +35,15 @@ def test_the_file_answers_as_the_network(embedder: Embedder, tmp_path: Path) -> 
     for batch in (1, 3):  # the batch size is free
         images = np.zeros((batch, 3, 32, 32), np.float32)
         assert session.run(None, {"images": images})[0].shape == (batch, embedder.embedding_size)
+
+
+def test_a_whitened_model_is_exported_with_its_whitening(embedder: Embedder, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    learned = crops()
+    made = whitened(embedder, learned)
+    loaded = load_embedder(export(made, tmp_path / "model.onnx"))
+    some = learned.images[:4]
+    assert loaded.embed(some, flip=False) == pytest.approx(made.embed(some, flip=False), abs=1e-4)
 
 
 def test_a_damaged_or_absent_file_is_named(tmp_path: Path) -> None:
