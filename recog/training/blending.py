@@ -7,42 +7,60 @@ well: half are averages of two faces, half have one face on one side of a soft s
 
 from __future__ import annotations
 
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
 from recog.errors import ConfigError
-from recog.training.data import CropSet
+from recog.progress import progress
+from recog.training.data import CropSet, cache_folder, kept
 
 EVENNESS = (0.3, 0.7)  # share of the first face in an average
 SEAM_PLACE = 0.15  # of the side, around the middle
 SEAM_WIDTH = (0.04, 0.12)  # of the side: how soft
 
 
-def blended(crops: CropSet, count: int, seed: int = 0) -> CropSet:
-    """`count` mixtures of two crops each, of nobody (label -1).
+def blends(crops: CropSet, count: int, seed: int = 0) -> Iterator[NDArray[np.uint8]]:
+    """`count` mixtures of two crops each, (S, S, 3).
 
     Args:
         crops: (N, S, S, 3), N >= 2, all on one template.
-    Raises: ConfigError: a negative count, or fewer than two crops.
     """
-    if count < 0 or len(crops) < 2:
-        raise ConfigError(f"{count} blends of {len(crops)} crops: ask for 0 or more, of at least two crops.")
     rng = np.random.default_rng([seed, 3])
     side = crops.images.shape[1]
-    images = np.empty((count, side, side, 3), np.uint8)
     for place in range(count):
         first, second = rng.choice(len(crops), 2, replace=False)
         weight = _even(rng) if place % 2 else _seam(side, rng)
         a = crops.images[first].astype(np.float32)
         b = _recoloured(crops.images[second].astype(np.float32), a, place % 2 == 0)
-        images[place] = np.clip(weight * a + (1 - weight) * b + 0.5, 0, 255)
+        yield np.clip(weight * a + (1 - weight) * b + 0.5, 0, 255).astype(np.uint8)
+
+
+def with_blends(crops: CropSet, count: int, seed: int = 0, *, cache_dir: Path | None = None) -> CropSet:
+    """The crops, and after them `count` mixtures of nobody (label -1), all in one memory-mapped file.
+
+    Args:
+        cache_dir: where that file is kept; default `cache_folder()`.
+    Raises: ConfigError: a negative count, or fewer than two crops; DataError: the cache cannot be written.
+    """
+    if not count:
+        return crops
+    if count < 0 or len(crops) < 2:
+        raise ConfigError(f"{count} blends of {len(crops)} crops: ask for 0 or more, of at least two crops.")
+    side = crops.images.shape[1]
+    pixels = hashlib.sha256(np.ascontiguousarray(crops.images).data).hexdigest()
+    key = hashlib.sha256(json.dumps([pixels, side, count, seed]).encode()).hexdigest()[:24]
+    bar = progress(blends(crops, count, seed), total=count, desc="blends")
+    path = (cache_dir or cache_folder()) / "crops" / f"blends-{key}.npy"
+    images = kept(path, itertools.chain(crops.images, bar), len(crops) + count, side)
     names = tuple(f"blend-{seed}-{place:06d}" for place in range(count))
-    return CropSet(images, np.full(count, -1, np.int64), (), names)
-
-
-def with_blends(crops: CropSet, count: int, seed: int = 0) -> CropSet:
-    """The crops, and `count` mixtures of them after them."""
-    return CropSet.concat([crops, blended(crops, count, seed)]) if count else crops
+    labels = np.concatenate([crops.labels, np.full(count, -1, np.int64)])
+    return CropSet(images, labels, crops.identities, (*crops.files, *names))
 
 
 def _even(rng: np.random.Generator) -> NDArray[np.float32]:

@@ -143,32 +143,40 @@ def _listing(root: Path, labelled: bool) -> list[tuple[str, int, int]]:
 
 def _decoded(root: Path, names: list[str], listing: Any, size: int, cache: Path) -> NDArray[np.uint8]:
     key = hashlib.sha256(json.dumps([str(root.resolve()), listing, size]).encode()).hexdigest()[:24]
-    path = cache / "crops" / f"{key}.npy"
+    bar = progress(names, total=len(names), desc=f"decode {root.name}")
+    rows = (read_crop(root / name, size) for name in bar)
+    return kept(cache / "crops" / f"{key}.npy", rows, len(names), size)
+
+
+def kept(path: Path, rows: Iterable[NDArray[np.uint8]], count: int, size: int) -> NDArray[np.uint8]:
+    """The rows of a file of crops, memory-mapped; where it is missing it is written from `rows` first.
+
+    It is written beside its final place and moved there: two processes may do so at once. A memory map would
+    end the process on a full disk, hence plain writing.
+
+    Args:
+        rows: `count` crops (size, size, 3); only looked at where the file is missing.
+    Raises: DataError: the cache cannot be written; what `rows` raises.
+    """
     if not path.is_file():
-        logger.info("decoding %d crops of %s into %s", len(names), root, path)
-        _decode_into(path, root, names, size)
+        logger.info("writing %d crops into %s", count, path)
+        scratch = path.with_suffix(f".{os.getpid()}.part.npy")
+        header = {"descr": "|u1", "fortran_order": False, "shape": (count, size, size, 3)}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with scratch.open("wb") as file:
+                np.lib.format.write_array_header_1_0(file, header)
+                for row in rows:
+                    file.write(row.tobytes())
+            scratch.replace(path)
+        except OSError as error:
+            raise DataError(
+                f"{path}: the crop cache cannot be written ({error}). Set RECOG_CACHE to another folder."
+            ) from error
+        finally:
+            scratch.unlink(missing_ok=True)
     mapped: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
     return mapped
-
-
-def _decode_into(path: Path, root: Path, names: list[str], size: int) -> None:
-    """Write the array beside its final place, then move it there: two processes may do so at once."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_suffix(f".{os.getpid()}.part.npy")
-    try:
-        with scratch.open("wb") as file:  # not through a memory map: on a full disk that ends the process
-            shape = (len(names), size, size, 3)
-            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(file, header)
-            for name in progress(names, total=len(names), desc=f"decode {root.name}"):
-                file.write(read_crop(root / name, size).tobytes())
-        scratch.replace(path)
-    except OSError as error:
-        raise DataError(
-            f"{path}: the crop cache cannot be written ({error}). Set RECOG_CACHE to another folder."
-        ) from error
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 def read_crop(path: Path, size: int) -> NDArray[np.uint8]:

@@ -12,7 +12,7 @@ import pytest
 from recog.embedding import Embedder
 from recog.errors import ConfigError, DataError
 from recog.training import distill, open_crops, recipes, train
-from recog.training.blending import blended, with_blends
+from recog.training.blending import blends, with_blends
 from recog.training.sources import Source, framed, open_all
 from tests.recog.test_distillation import STUDENT, ColourTeacher, StoppedError, stop_at_the_next_save
 from tests.recog.test_training import TINY, coloured_people, written
@@ -103,21 +103,38 @@ def test_recipe_goes_stage_by_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_blends_lie_between_two_crops() -> None:
     crops = coloured_people(people=2, photos=1, side=64)
     crops.images[0], crops.images[1] = 40, 200
-    made = blended(crops, 40, seed=5)
-    assert made.labels.tolist() == [-1] * 40
-    assert made.images.min() >= 40
-    assert made.images.max() <= 200
-    seams, averages = made.images[::2].astype(int), made.images[1::2].astype(int)
+    made = np.stack([*blends(crops, 40, seed=5)])
+    assert made.min() >= 40
+    assert made.max() <= 200
+    seams, averages = made[::2].astype(int), made[1::2].astype(int)
     assert (np.ptp(averages, axis=(1, 2, 3)) == 0).all()
     assert (averages.min((1, 2, 3)) >= 40 + 0.3 * 160 - 1).all()
-    assert not np.array_equal(made.images, blended(crops, 40, seed=6).images)
-    assert np.array_equal(made.images, blended(crops, 40, seed=5).images)
+    assert not np.array_equal(made, np.stack([*blends(crops, 40, seed=6)]))
+    assert np.array_equal(made, np.stack([*blends(crops, 40, seed=5)]))
     assert len(np.unique(seams.reshape(len(seams), -1), axis=0)) > 1  # recoloured alike, yet not all the same
-    joined = with_blends(crops, 3)
+
+
+def test_blends_come_after_the_crops_and_are_made_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crops = coloured_people(people=2, photos=1, side=64)
+    joined = with_blends(crops, 3, cache_dir=tmp_path)
     assert joined.labels.tolist() == [0, 1, -1, -1, -1]
+    assert np.array_equal(joined.images[:2], crops.images)
+    assert np.array_equal(joined.images[2:], np.stack([*blends(crops, 3)]))
+    assert isinstance(joined.images, np.memmap)
+    with monkeypatch.context() as patched:
+        patched.setattr("recog.training.blending.blends", lambda *_: iter(()))
+        again = with_blends(crops, 3, cache_dir=tmp_path)
+    assert np.array_equal(again.images, joined.images)
+    assert again.fingerprint == joined.fingerprint
+    crops.images[0] = 0  # other pixels under the same names
+    assert not np.array_equal(with_blends(crops, 3, cache_dir=tmp_path).images, joined.images)
+    assert len(list((tmp_path / "crops").iterdir())) == 2
     assert with_blends(crops, 0) is crops
-    with pytest.raises(ConfigError, match="at least two"):
-        blended(crops.subset([0]), 3)
+    for few, count in ((crops.subset([0]), 3), (crops, -1)):
+        with pytest.raises(ConfigError, match="at least two"):
+            with_blends(few, count, cache_dir=tmp_path)
 
 
 def test_a_seam_shows_one_face_on_either_side() -> None:
@@ -126,7 +143,7 @@ def test_a_seam_shows_one_face_on_either_side() -> None:
     crops.images[0] = rng.integers(0, 60, (64, 64, 3))
     crops.images[1] = rng.integers(0, 60, (64, 64, 3))
     first, second = crops.images.astype(int)
-    made = blended(crops, 1, seed=0).images[0].astype(int)
+    made = next(blends(crops, 1)).astype(int)
     near = np.minimum(np.abs(made - first), np.abs(made - second)).max(2) <= 6
     assert near.mean() > 0.6
     assert (np.abs(made - first).max(2) <= 6).mean() > 0.2
