@@ -60,7 +60,8 @@ bench: $(STAMP)
 weights: $(STAMP)
 	$(BIN)/recog distill --recipe recog-s --data $(DATA) --out runs/recog-s
 	$(BIN)/recog models pack runs/recog-s --out recog/weights/recog-s.safetensors --name recog-s \
-		--strangers $(CELEBA)/train --roles $(CELEBA)/roles.csv --role tune
+		--strangers $(CELEBA)/train --roles $(CELEBA)/roles.csv --role tune \
+		--whiten $(CELEBA)/train --whiten-role fit
 	$(BIN)/recog generate train gan --data $(CELEBA)/train $(FIT) --attributes $(CELEBA)/manifest.csv \
 		--batch-size 32 --learning-rate 0.0003 --r1-gamma 0.05 --augment translation --identity-every 16 \
 		--total-kimg 240 --snapshot-kimg 20 --out runs/gan

@@ -122,11 +122,11 @@ def _from_options(
     from recog.training.sources import Source, open_all
 
     config = DistillConfig(**given)
-    with main_first():
-        taught_by = [load_embedder(name, device) for name in teachers]
     sources = [Source(folder=folder, roles=roles, role=role) for folder in folders]
     sources += [Source(folder=folder, labelled=False) for folder in unlabelled]
-    crops = open_all(sources, max(teacher.image_size for teacher in taught_by))
-    crops = with_blends(crops, blends, config.seed)
+    with main_first():
+        taught_by = [load_embedder(name, device) for name in teachers]
+        crops = open_all(sources, max(teacher.image_size for teacher in taught_by))
+        crops = with_blends(crops, blends, config.seed)
     embedder = distill(config, crops, taught_by, run_dir=out, device=device, start=start)
     return config.steps, embedder.digest

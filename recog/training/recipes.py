@@ -98,7 +98,8 @@ def follow(recipe: Recipe, out: Path | str, *, device: str = "auto") -> Embedder
     for number, stage in enumerate(recipe.stages, start=1):
         place = Path(out) / f"stage-{number}"
         logger.info("%s: stage %d of %d", recipe.name, number, len(recipe.stages))
-        material = with_blends(crops, stage.blends, stage.config.seed)
+        with main_first():
+            material = with_blends(crops, stage.blends, stage.config.seed)
         embedder = distill(stage.config, material, taught_by, run_dir=place, device=device, start=start)
         start = place / "final.safetensors"
     if start is not None and is_main_process():
