@@ -12,9 +12,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
+import numpy as np
 import timm
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from recog import fetching
@@ -71,6 +73,11 @@ class Whitened(nn.Module):
         self.network = network
         self.register_buffer("centre", torch.zeros(embedding_size))
         self.register_buffer("matrix", torch.eye(embedding_size))
+
+    def learn(self, centre: NDArray[np.floating], matrix: NDArray[np.floating]) -> None:
+        """Take over a whitening: (D,) and (D, D)."""
+        self.centre.copy_(torch.from_numpy(centre))
+        self.matrix.copy_(torch.from_numpy(matrix))
 
     def forward(self, images: Tensor) -> Tensor:
         unit = F.normalize(self.network(images), dim=1)  # (B, D)

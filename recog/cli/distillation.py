@@ -56,6 +56,12 @@ DEFAULTS = DistillConfig()
 )
 @click.option("--arcface-weight", default=DEFAULTS.arcface_weight, show_default=True, help="Of the labels.")
 @click.option("--margin", default=DEFAULTS.margin, show_default=True, help="Of that term, rad.")
+@click.option(
+    "--whiten/--no-whiten",
+    default=DEFAULTS.whiten,
+    show_default=True,
+    help="Make small, by the labels, what differs between photos of one person.",
+)
 @run_options(DEFAULTS)
 @click.pass_context
 def distill(

@@ -151,6 +151,10 @@ class DistillConfig(RunConfig):
     arcface_weight: float = 0.0  # of ArcFace on labelled crops, its centres the teachers' mean embeddings
     margin: float = 0.2  # m of that term, in rad (arXiv:1801.07698)
     scale: float = 32.0  # s of that term
+    whiten: bool = False  # learn the answers whitened by the labelled crops (`recog.training.whitening`)
+
+    def model_config(self) -> dict[str, Any]:
+        return super().model_config() | ({"whitened": True} if self.whiten else {})
 
     def _checks(self) -> Checks:
         weights = ("cosine_weight", "relational_weight", "arcface_weight")

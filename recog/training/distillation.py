@@ -13,6 +13,7 @@ import torch
 from recog.device import resolve
 from recog.embedding import Embedder
 from recog.errors import ConfigError, DataError
+from recog.models import Whitened
 from recog.training import teachers
 from recog.training.batches import Batches
 from recog.training.config import DistillConfig
@@ -21,7 +22,8 @@ from recog.training.loop import initial_network, run, start_digest
 from recog.training.losses import DistillLoss
 from recog.training.processes import Processes
 from recog.training.teachers import Teacher
-from recog.vectors import centres
+from recog.training.whitening import whitening
+from recog.vectors import centres, unit
 
 
 def distill(
@@ -46,8 +48,8 @@ def distill(
         run_dir: folder of the run; the same call resumes it. None: nothing is written.
         start: weights to go on from; they may be of another image size.
         cache_dir: where the teachers' answers are kept; default `recog.training.data.cache_folder()`.
-    Raises: DataError: no crops; ConfigError: the teachers' embeddings are shorter than the student's, or the
-    run directory holds other settings; TrainingDiverged.
+    Raises: DataError: no crops, or too few people for `config.whiten`; ConfigError: the teachers' embeddings
+    are shorter than the student's, or the run directory holds other settings; TrainingDiverged.
     """
     if len(crops) < 2:
         raise DataError(f"{len(crops)} crops are too few to learn from.")
@@ -61,10 +63,16 @@ def distill(
     if processes.is_main:
         processes.wait()
     config = replace(config, embedding_size=wanted.shape[1])
+    known = crops.labels >= 0
+    learned = whitening(wanted[known], crops.labels[known]) if config.whiten else None
+    if learned is not None:
+        wanted = unit((wanted - learned.centre) @ learned.matrix).astype(np.float32)
     middle = centres(wanted, crops.labels, len(crops.identities))
     batches = Batches(config, crops, targets=wanted, processes=processes)
     torch.manual_seed(config.seed)
     network = initial_network(config, start)
+    if isinstance(network, Whitened) and learned is not None:
+        network.learn(learned.centre, learned.matrix)
     loss = DistillLoss(config, torch.from_numpy(middle))
     sources = {
         "crops": len(crops),

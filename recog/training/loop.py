@@ -18,7 +18,7 @@ from recog import checkpoints
 from recog.device import autocast, keep_freed_memory, resolve
 from recog.embedding import KIND, Embedder
 from recog.errors import CheckpointError, ConfigError, DataError, TrainingDiverged
-from recog.models import create_network, fitted
+from recog.models import Whitened, create_network, fitted
 from recog.progress import progress
 from recog.training.batches import Batches
 from recog.training.config import RunConfig, TrainConfig
@@ -98,7 +98,7 @@ def run(
     first = 0
     if record is not None:
         if processes.is_main:
-            record.write_config({**config.to_json(), **sources})
+            record.write_config({**config.to_json(), **sources}, type(config)().to_json())
         first = record.resume(modules, {"optimizer": optimizer}, rewind=processes.is_main)
     writer = record if processes.is_main else None
     save_steps = max(1, round(config.checkpoint_kimg * 1000 / config.batch_size))
@@ -176,8 +176,9 @@ def initial_network(config: RunConfig, start: Path | str | None) -> nn.Module:
             f"{start} holds backbone {checkpoint.config.get('backbone')!r}, "
             f"but the run asks for {config.backbone!r}."
         )
+    bare = network.network if isinstance(network, Whitened) else network
     try:
-        network.load_state_dict(fitted(checkpoint.tensors, network))
+        bare.load_state_dict(fitted(checkpoint.tensors, bare))
     except RuntimeError as error:
         raise CheckpointError(
             f"{start} does not fit a network with head {config.head!r} and {config.embedding_size} numbers a "

@@ -30,15 +30,17 @@ class RunDirectory:
         """The finished weights."""
         return self.path / "final.safetensors"
 
-    def write_config(self, config: Mapping[str, Any]) -> None:
+    def write_config(self, config: Mapping[str, Any], usual: Mapping[str, Any] | None = None) -> None:
         """Record what this run is.
 
+        Args:
+            usual: values of settings that a run of an older version may not have recorded.
         Raises: ConfigError: the folder holds a run with other settings.
         """
         settled = json.loads(json.dumps(config))
         file = self.path / "config.json"
         if file.is_file():
-            there = json.loads(file.read_text())
+            there = {**json.loads(json.dumps(usual or {})), **json.loads(file.read_text())}
             changed = sorted(k for k in {*there, *settled} if there.get(k) != settled.get(k))
             if changed:
                 raise ConfigError(

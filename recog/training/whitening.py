@@ -7,10 +7,12 @@ covariance becomes the unit matrix.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from torch import nn
 
 from recog.embedding import Embedder
 from recog.errors import DataError
@@ -18,15 +20,21 @@ from recog.models import Whitened
 from recog.training.data import CropSet
 
 SHRINKAGE = 0.5  # of the covariance towards a multiple of the unit matrix, 0..1
-Map = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
-def whitening(vectors: NDArray[np.float32], people: NDArray[np.int64]) -> Map:
-    """What to take off unit vectors, and what to multiply them by from the right.
+@dataclass(frozen=True, eq=False)
+class Whitening:
+    """unit vectors -> (vectors - centre) @ matrix."""
+
+    centre: NDArray[np.float64]  # (D,)
+    matrix: NDArray[np.float64]  # (D, D)
+
+
+def whitening(vectors: NDArray[np.float32], people: NDArray[np.int64]) -> Whitening:
+    """Learn it from labelled vectors.
 
     Args:
         vectors: (N, D) unit vectors. people: (N,) who each one is.
-    Returns: (D,) and (D, D).
     Raises: DataError: D people or fewer, or too few photos of each.
     """
     size, known = vectors.shape[1], len(np.unique(people))
@@ -38,25 +46,26 @@ def whitening(vectors: NDArray[np.float32], people: NDArray[np.int64]) -> Map:
     analysis = LinearDiscriminantAnalysis(solver="eigen", shrinkage=SHRINKAGE)
     analysis.fit(vectors.astype(np.float64), people)
     scale = np.sqrt(np.mean(analysis.scalings_**2) * size)  # directions matter, lengths do not: near 1 is
-    return vectors.mean(axis=0, dtype=np.float64), analysis.scalings_ / scale  # kinder to half precision
+    return Whitening(vectors.mean(axis=0, dtype=np.float64), analysis.scalings_ / scale)  # kind to float16
 
 
 def whitened(embedder: Embedder, crops: CropSet) -> Embedder:
-    """The embedder with a whitening of its vectors behind it.
+    """The embedder with a whitening of its vectors behind it, in place of one that it may have.
 
     Args:
         crops: labelled, of people whom the model may learn from.
-    Raises: DataError: nobody is named on some crop, the model is whitened already, or as `whitening`.
+    Raises: DataError: nobody is named on some crop, or as `whitening`.
     """
-    if embedder.config.get("whitened"):
-        raise DataError(f"{embedder.name} is whitened already.")
     if (crops.labels < 0).any():
         raise DataError("Whitening needs to know who is on every crop.")
-    vectors = embedder.embed(np.asarray(crops.images), flip=False)
-    centre, matrix = whitening(vectors, crops.labels)
-    network = Whitened(embedder.network, embedder.embedding_size)
-    with torch.no_grad():
-        network.centre.copy_(torch.from_numpy(centre))
-        network.matrix.copy_(torch.from_numpy(matrix))
-    config = {**embedder.config, "whitened": True}
+    network = Whitened(_bare(embedder), embedder.embedding_size).to(embedder.device)
+    config = {**embedder.config, "whitened": False}
+    plain = Embedder.of_network(network.network, config, name=embedder.name, device=embedder.device)
+    learned = whitening(plain.embed(np.asarray(crops.images), flip=False), crops.labels)
+    network.learn(learned.centre, learned.matrix)
+    config["whitened"] = True
     return Embedder.of_network(network, config, name=embedder.name, device=embedder.device)
+
+
+def _bare(embedder: Embedder) -> nn.Module:
+    return embedder.network.network if isinstance(embedder.network, Whitened) else embedder.network

@@ -277,6 +277,14 @@ def test_run_directory_refuses_other_settings(tmp_path: Path) -> None:
         RunDirectory(tmp_path).write_config({"seed": 2, "size": 64})
 
 
+def test_a_run_of_an_older_version_goes_on_where_new_settings_are_as_usual(tmp_path: Path) -> None:
+    RunDirectory(tmp_path).write_config({"seed": 1})
+    RunDirectory(tmp_path).write_config({"seed": 1, "whiten": False}, {"seed": 0, "whiten": False})
+    RunDirectory(tmp_path / "b").write_config({"seed": 1})
+    with pytest.raises(ConfigError, match="whiten"):
+        RunDirectory(tmp_path / "b").write_config({"seed": 1, "whiten": True}, {"seed": 0, "whiten": False})
+
+
 def test_run_directory_holds_what_it_promises(tmp_path: Path) -> None:
     embedder = train(TINY, coloured_people(), run_dir=tmp_path, device="cpu")
     stats = [json.loads(line) for line in (tmp_path / "stats.jsonl").read_text().splitlines()]

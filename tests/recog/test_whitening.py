@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,12 @@ from numpy.typing import NDArray
 from recog.embedding import Embedder
 from recog.errors import DataError
 from recog.models import create_network, fitted
-from recog.training import CropSet
+from recog.training import CropSet, distill
 from recog.training.whitening import SHRINKAGE, whitened, whitening
 from recog.vectors import unit
+from tests.recog.test_distillation import STUDENT, ColourTeacher
 from tests.recog.test_embedding import CONFIG, embedder  # noqa: F401
+from tests.recog.test_training import coloured_people
 
 
 def people_and_light(people: int, photos: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -35,7 +38,8 @@ def separation(vectors: NDArray[np.floating], people: NDArray[np.int64]) -> floa
 
 def test_the_shrunk_scatter_within_people_becomes_the_unit_matrix() -> None:
     vectors, people = people_and_light(60, 6, 0)
-    centre, matrix = whitening(vectors, people)
+    learned = whitening(vectors, people)
+    centre, matrix = learned.centre, learned.matrix
     assert centre == pytest.approx(vectors.mean(axis=0), abs=1e-6)
     means = np.stack([vectors[people == person].mean(axis=0) for person in range(60)])
     scatter = np.cov((vectors - means[people]).T, bias=True)
@@ -45,9 +49,12 @@ def test_the_shrunk_scatter_within_people_becomes_the_unit_matrix() -> None:
 
 
 def test_people_whom_it_did_not_see_are_told_apart_better() -> None:
-    centre, matrix = whitening(*people_and_light(200, 5, 0))
+    learned = whitening(*people_and_light(200, 5, 0))
     others, people = people_and_light(100, 5, 1)
-    assert separation(unit((others - centre) @ matrix), people) > separation(others, people) + 0.1
+    assert (
+        separation(unit((others - learned.centre) @ learned.matrix), people)
+        > separation(others, people) + 0.1
+    )
 
 
 def test_few_people_are_refused() -> None:
@@ -74,19 +81,38 @@ def test_a_whitened_model_is_a_model(embedder: Embedder, tmp_path: Path) -> None
     learned = crops()
     made = whitened(embedder, learned)
     plain = embedder.embed(learned.images, flip=False)
-    centre, matrix = whitening(plain, learned.labels)
-    expected = unit((plain - centre) @ matrix)
+    found = whitening(plain, learned.labels)
+    expected = unit((plain - found.centre) @ found.matrix)
     assert made.embed(learned.images, flip=False) == pytest.approx(expected, abs=1e-4)
     assert made.digest != embedder.digest
     made.save(tmp_path / "made.safetensors")
     again = Embedder.load(tmp_path / "made.safetensors", device="cpu")
     assert again.digest == made.digest
     assert again.embed(learned.images[:2]) == pytest.approx(made.embed(learned.images[:2]), abs=1e-5)
-    with pytest.raises(DataError, match="whitened already"):
-        whitened(made, learned)
+    assert whitened(made, learned).digest == made.digest  # learned again from the bare network
     nameless = CropSet(learned.images, np.full(60, -1), (), learned.files)
     with pytest.raises(DataError, match="who is on every crop"):
         whitened(embedder, nameless)
+
+
+def test_a_student_of_whitened_answers_is_a_whitened_model(tmp_path: Path) -> None:
+    crops = coloured_people(people=16, photos=4)
+    config = replace(STUDENT, whiten=True, total_kimg=2.0, learning_rate=1e-2)
+    student = distill(config, crops, [ColourTeacher()], run_dir=tmp_path / "run", device="cpu")
+    answers = ColourTeacher().embed(crops.images)
+    learned = whitening(answers, crops.labels)
+    wanted = unit((answers - learned.centre) @ learned.matrix)
+    found = student.embed(crops.images, flip=False)
+    untaught = distill(replace(config, total_kimg=0.008), crops, [ColourTeacher()], device="cpu")
+    before = untaught.embed(crops.images, flip=False)
+    assert (found * wanted).sum(1).mean() > (before * wanted).sum(1).mean() + 0.2
+    again = Embedder.load(tmp_path / "run", device="cpu")
+    assert again.embed(crops.images, flip=False) == pytest.approx(found, abs=1e-5)
+    further = replace(config, total_kimg=0.008, learning_rate=1e-9)
+    started = distill(
+        further, crops, [ColourTeacher()], start=tmp_path / "run" / "final.safetensors", device="cpu"
+    )
+    assert (started.embed(crops.images, flip=False) * found).sum(1).mean() > 0.9
 
 
 def test_training_goes_on_without_the_whitening(embedder: Embedder) -> None:  # noqa: F811
