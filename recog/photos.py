@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from recog.errors import DataError
+
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".avif"}
 )
@@ -29,9 +31,12 @@ def expand(photos: Iterable[str | os.PathLike[str]], stdin: Iterable[bytes] | No
 def of_people(folder: str | os.PathLike[str]) -> dict[str, list[Path]]:
     """Photos by person, of a folder with one sub-folder a person (torchvision's ImageFolder habit).
 
-    Raises: OSError: the folder cannot be listed.
+    Raises: DataError: the folder cannot be listed.
     """
-    entries = sorted(Path(folder).iterdir())
+    try:
+        entries = sorted(Path(folder).iterdir())
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be listed ({error.strerror}). Give a folder of people.") from error
     people = (entry for entry in entries if entry.is_dir() and not entry.name.startswith("."))
     return {person.name: expand([person]) for person in people}
 

@@ -112,12 +112,7 @@ class Thresholds:
 
     def _photos(self, folder: Path, seed: int) -> list[tuple[int, Path]]:
         """(who, photo) of everyone in the folder who is not enrolled; of very many photos some are drawn."""
-        try:
-            people = photos.of_people(folder)
-        except OSError as error:
-            raise DataError(
-                f"{folder}: cannot be listed ({error.strerror}). Give a folder of people."
-            ) from error
+        people = photos.of_people(folder)
         enrolled = {person.identity for person in self._gallery.people()}
         found = [
             (code, path)

@@ -95,10 +95,7 @@ def people_of(folder: Path) -> dict[str, list[Path]]:
     from recog.errors import DataError
     from recog.photos import of_people
 
-    try:
-        people = of_people(folder)
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be listed ({error.strerror}). Give a folder of people.") from error
+    people = of_people(folder)
     if not people:
         raise DataError(f"{folder}: has no sub-folders. Put each person's photos in one that bears the name.")
     return people

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from recog.errors import DataError
 from recog.photos import expand, of_people
 
 
@@ -65,5 +66,5 @@ def test_people_are_sub_folders(tree: Path) -> None:
     people = of_people(tree)
     assert list(people) == ["ada", "bob", "empty"]
     assert people["bob"] == [tree / "bob/deep/3.webp"]
-    with pytest.raises(OSError, match="nowhere"):
+    with pytest.raises(DataError, match="nowhere: cannot be listed"):
         of_people(tree / "nowhere")
