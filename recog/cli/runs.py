@@ -20,63 +20,34 @@ start_option = click.option("--start", type=click.Path(path_type=Path), help="We
 
 def run_options(defaults: RunConfig) -> Callable[[Command], Command]:
     """The settings of a run, named as in its configuration, with the defaults that it has."""
-    options = [
-        click.option("--backbone", default=defaults.backbone, show_default=True, help="Any timm backbone."),
-        click.option(
+
+    def setting(flag: str, name: str, text: str, **more: Any) -> Callable[[Command], Command]:
+        default = getattr(defaults, name)
+        return click.option(flag, name, default=default, show_default=True, help=text, **more)
+
+    options: list[Callable[[Command], Command]] = [
+        setting("--backbone", "backbone", "Any timm backbone."),
+        setting(
             "--head",
+            "head",
+            "gdc weighs each place of the face; timm: the backbone's own, for transformers.",
             type=click.Choice(HEADS),
-            default=defaults.head,
-            show_default=True,
-            help="gdc weighs each place of the face; timm: the backbone's own, for transformers.",
         ),
-        click.option(
-            "--size",
-            "image_size",
-            default=defaults.image_size,
-            show_default=True,
-            help="Side of the crops that the model sees, px.",
-        ),
-        click.option("--batch-size", default=defaults.batch_size, show_default=True, help="Crops a step."),
-        click.option(
-            "--kimg",
-            "total_kimg",
-            default=defaults.total_kimg,
-            show_default=True,
-            help="Length of the run, thousands of crops.",
-        ),
-        click.option(
+        setting("--size", "image_size", "Side of the crops that the model sees, px."),
+        setting("--batch-size", "batch_size", "Crops a step."),
+        setting("--kimg", "total_kimg", "Length of the run, thousands of crops."),
+        setting(
             "--optimizer",
+            "optimizer",
+            "muon learns more from as many crops, and a step takes longer.",
             type=click.Choice(OPTIMIZERS),
-            default=defaults.optimizer,
-            show_default=True,
-            help="muon learns more from as many crops, and a step takes longer.",
         ),
-        click.option(
-            "--learning-rate",
-            default=defaults.learning_rate,
-            show_default=True,
-            help="At its peak.",
-        ),
-        click.option(
-            "--augmentation",
-            type=click.Choice(AUGMENTATIONS),
-            default=defaults.augmentation,
-            show_default=True,
-        ),
-        click.option(
-            "--ema-halflife-kimg",
-            default=defaults.ema_halflife_kimg,
-            show_default=True,
-            help="Of averaged weights; 0: none.",
-        ),
-        click.option(
-            "--bf16/--no-bf16",
-            default=defaults.bf16,
-            show_default=True,
-            help="Compute in half precision where the device has it.",
-        ),
+        setting("--learning-rate", "learning_rate", "At its peak."),
+        setting("--augmentation", "augmentation", "How crops are altered.", type=click.Choice(AUGMENTATIONS)),
+        setting("--ema-halflife-kimg", "ema_halflife_kimg", "Of averaged weights; 0: none."),
+        setting("--bf16/--no-bf16", "bf16", "Compute in half precision where the device has it."),
         start_option,
-        click.option("--seed", default=defaults.seed, show_default=True),
+        setting("--seed", "seed", "The same seed learns the same."),
         device_option,
         json_option,
     ]
