@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,26 +31,20 @@ class Timed:
 
     def interval(self) -> stats.Interval:
         """95 % interval of the median (bootstrap over rounds)."""
-
-        def median(drawn: NDArray[np.integer]) -> NDArray[np.float64]:
-            return np.array([np.median(self.seconds[drawn])])
-
-        return _interval(median, len(self.seconds))
+        return _interval_of_median(self.seconds)
 
     def ratio(self, other: Timed) -> tuple[float, stats.Interval]:
         """Median of this over that of another, round by round, with its 95 % interval."""
         ratios = self.seconds / other.seconds
-
-        def median(drawn: NDArray[np.integer]) -> NDArray[np.float64]:
-            return np.array([np.median(ratios[drawn])])
-
-        return float(np.median(ratios)), _interval(median, len(ratios))
+        return float(np.median(ratios)), _interval_of_median(ratios)
 
 
-def _interval(median: Callable[[NDArray[np.integer]], NDArray[np.float64]], rounds: int) -> stats.Interval:
-    (found,) = stats.bootstrap(median, rounds, resamples=500)
+def _interval_of_median(values: NDArray[np.float64]) -> stats.Interval:
+    (found,) = stats.bootstrap(
+        lambda drawn: np.median(values[drawn], keepdims=True), len(values), resamples=500
+    )
     if found is None:
-        raise ConfigError(f"{rounds} round is too few to tell how much times vary. Time at least two.")
+        raise ConfigError(f"{len(values)} round is too few to tell how much times vary. Time at least two.")
     return found
 
 

@@ -84,6 +84,11 @@ class Whitened(nn.Module):
         return (unit - self.centre) @ self.matrix
 
 
+def bare(network: nn.Module) -> nn.Module:
+    """The network without its whitening, if it has one."""
+    return network.network if isinstance(network, Whitened) else network
+
+
 def fitted(tensors: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
     """Weights for `network` from weights of the same network at another image size.
 
@@ -110,11 +115,11 @@ def create_network(config: Mapping[str, Any]) -> nn.Module:
             image_size (px), whitened.
     Raises: ConfigError: timm knows no such backbone, or the options do not fit it.
     """
-    network = _bare(config)
+    network = _unwhitened(config)
     return Whitened(network, int(config["embedding_size"])) if config.get("whitened") else network
 
 
-def _bare(config: Mapping[str, Any]) -> nn.Module:
+def _unwhitened(config: Mapping[str, Any]) -> nn.Module:
     name, size = str(config["backbone"]), int(config["embedding_size"])
     options = dict(config.get("backbone_options") or {})
     if name.startswith(FACENET):

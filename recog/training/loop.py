@@ -18,7 +18,7 @@ from recog import checkpoints
 from recog.device import autocast, keep_freed_memory, resolve
 from recog.embedding import KIND, Embedder
 from recog.errors import CheckpointError, ConfigError, DataError, TrainingDiverged
-from recog.models import Whitened, create_network, fitted
+from recog.models import bare, create_network, fitted
 from recog.progress import progress
 from recog.training.batches import Batches
 from recog.training.config import RunConfig, TrainConfig
@@ -176,9 +176,9 @@ def initial_network(config: RunConfig, start: Path | str | None) -> nn.Module:
             f"{start} holds backbone {checkpoint.config.get('backbone')!r}, "
             f"but the run asks for {config.backbone!r}."
         )
-    bare = network.network if isinstance(network, Whitened) else network
+    inner = bare(network)
     try:
-        bare.load_state_dict(fitted(checkpoint.tensors, bare))
+        inner.load_state_dict(fitted(checkpoint.tensors, inner))
     except RuntimeError as error:
         raise CheckpointError(
             f"{start} does not fit a network with head {config.head!r} and {config.embedding_size} numbers a "

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from torch import nn
 
 from recog.embedding import Embedder
 from recog.errors import DataError
-from recog.models import Whitened
+from recog.models import Whitened, bare
 from recog.training.data import CropSet
 
 SHRINKAGE = 0.5  # of the covariance towards a multiple of the unit matrix, 0..1
@@ -58,14 +57,10 @@ def whitened(embedder: Embedder, crops: CropSet) -> Embedder:
     """
     if (crops.labels < 0).any():
         raise DataError("Whitening needs to know who is on every crop.")
-    network = Whitened(_bare(embedder), embedder.embedding_size).to(embedder.device)
+    network = Whitened(bare(embedder.network), embedder.embedding_size).to(embedder.device)
     config = {**embedder.config, "whitened": False}
     plain = Embedder.of_network(network.network, config, name=embedder.name, device=embedder.device)
     learned = whitening(plain.embed(np.asarray(crops.images), flip=False), crops.labels)
     network.learn(learned.centre, learned.matrix)
     config["whitened"] = True
     return Embedder.of_network(network, config, name=embedder.name, device=embedder.device)
-
-
-def _bare(embedder: Embedder) -> nn.Module:
-    return embedder.network.network if isinstance(embedder.network, Whitened) else embedder.network
