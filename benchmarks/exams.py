@@ -91,17 +91,22 @@ def of_pairs(
     else:
         how = "aligned crops"
         crops, found = photos.from_crops(folder, pairs.photos, size)
-    drawn = "as listed" if pairs.folds is not None else "drawn at random, seed 0"
-    count = len(np.unique(pairs.folds)) if pairs.folds is not None else 10
     return Exam(
         f"{label(folder)}, {pairs_file.name}",
-        f"{count} folds {drawn}; {how}",
+        f"{folds_of(pairs)}; {how}",
         crops,
         found,
         pairs,
         detected=landmarks is None and detector is not None,
         seconds=time.perf_counter() - started,
     )
+
+
+def folds_of(pairs: Pairs) -> str:
+    """What protocols say of the folds of a list."""
+    if pairs.folds is None:
+        return "10 folds drawn at random, seed 0"
+    return f"{len(np.unique(pairs.folds))} folds as listed"
 
 
 def of_crops(crops: CropSet, data: str, *, most_non_mated: int = MOST_NON_MATED, seed: int = 0) -> Exam:

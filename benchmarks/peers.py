@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.exams import NO_FACE, Exam
+from benchmarks.exams import NO_FACE, Exam, folds_of
 from benchmarks.pairs import read_pairs
 from benchmarks.photos import Embeds, subject
 from benchmarks.rows import label
@@ -92,9 +92,7 @@ def examine(folder: Path, pairs_file: Path, peer: Peer) -> PeerExam:
     found = np.array([vector is not None for vector in encoded])
     length = next((len(vector) for vector in encoded if vector is not None), 1)
     vectors = np.stack([np.zeros(length) if vector is None else vector for vector in encoded])
-    count = len(np.unique(pairs.folds)) if pairs.folds is not None else 10
-    drawn = "as listed" if pairs.folds is not None else "drawn at random, seed 0"
-    protocol = f"{count} folds {drawn}; the model's own detection; without a face a photo matches nobody"
+    protocol = f"{folds_of(pairs)}; the model's own detection; without a face a photo matches nobody"
     nothing = np.zeros((len(encoded), 1, 1, 3), np.uint8)
     seconds = time.perf_counter() - started
     name = f"{label(folder)}, {pairs_file.name}"
