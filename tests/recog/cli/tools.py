@@ -1,0 +1,27 @@
+"""What tests of the command line share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from recog.cli import main
+
+Photo = Callable[..., Path]
+Call = Callable[..., Result]
+
+
+def objects(result: Result) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def run_script(*arguments: object) -> int:
+    """The exit code that the shell gets."""
+    with pytest.raises(SystemExit) as left:
+        main([str(a) for a in arguments])
+    return int(left.value.code or 0)
