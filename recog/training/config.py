@@ -9,7 +9,7 @@ from typing import Any
 
 from recog.errors import ConfigError
 
-AUGMENTATIONS = ("none", "flip", "classic", "strong", "damage")
+AUGMENTATIONS = ("none", "flip", "classic", "strong", "damage", "light")
 HEADS = ("gdc", "timm")
 LOSSES = ("arcface", "cosface")
 OPTIMIZERS = ("adamw", "muon")
