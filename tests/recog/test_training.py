@@ -161,6 +161,18 @@ def test_augmentation_keeps_shape_and_type(name: str) -> None:
         assert made.dtype == torch.uint8
 
 
+def test_light_augmentation_brings_in_nothing_empty() -> None:
+    """A bright crop stays bright in all draws that do not harm it; of damage, most have black corners."""
+    bright = torch.full((3, 32, 32), 200, dtype=torch.uint8)
+    untouched = {}
+    for name in ("light", "damage"):
+        torch.manual_seed(0)
+        made = torch.stack([build(name, 32)(bright) for _ in range(200)])
+        untouched[name] = (made == 200).flatten(1).all(dim=1).float().mean().item()
+    assert 0.7 < untouched["light"] < 0.9
+    assert untouched["damage"] < 0.3
+
+
 def test_no_augmentation_changes_nothing() -> None:
     crop = torch.randint(0, 256, (3, 32, 32), dtype=torch.uint8)
     assert torch.equal(build("none", 32)(crop), crop)
