@@ -8,16 +8,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from recog.cli import main
-from recog.embedding import Embedder
-from tests.conftest import ColourEmbedder, PatchDetector
-from tests.recog.cli.tools import Call, Photo
+from tests.conftest import PatchDetector
+from tests.recog.cli.tools import Call, Photo, stand_in
 
 
 @pytest.fixture
 def stand_ins(monkeypatch: pytest.MonkeyPatch, gallery_path: Path) -> None:
-    monkeypatch.setenv("RECOG_GALLERY", str(gallery_path))
-    monkeypatch.setattr(Embedder, "load", lambda name, device="auto", fetch=True: ColourEmbedder())
-    monkeypatch.setattr("recog.detection.Detector", lambda device="auto": PatchDetector())
+    stand_in(monkeypatch, gallery_path, PatchDetector)
 
 
 @pytest.fixture

@@ -57,6 +57,13 @@ def test_same_call_resumes_and_another_is_refused() -> None:
         ("train crops --out run --synthetic-share 0.5", 2, "needs --synthetic"),
         ("train crops --out run --backbone no_such_net --size 32", 4, "no_such_net"),
         ("train crops --out run --batch-size 1", 4, "batch_size"),
+        ("distill crops --out run", 2, "--teacher"),
+        ("distill --teacher recog-s --out run", 2, "FOLDER"),
+        ("distill crops --recipe recog-s --out run", 2, "exclude each other"),
+        ("distill --recipe recog-s --kimg 3 --out run", 2, "--kimg"),
+        ("distill --recipe nothing --out run", 4, "no such recipe"),
+        ("distill crops --teacher nothing --out run", 4, "nothing"),
+        ("distill crops --teacher recog-s --embedding-size 999 --out run", 4, "999"),
     ],
 )
 @pytest.mark.usefixtures("crops")
@@ -75,25 +82,6 @@ def test_a_student_learns_from_a_trained_teacher() -> None:
     record = json.loads(done.stdout)
     assert record["steps"] == 2
     assert record["weights"] == "student/final.safetensors"
-
-
-@pytest.mark.parametrize(
-    ("line", "code", "said"),
-    [
-        ("distill crops --out run", 2, "--teacher"),
-        ("distill --teacher recog-s --out run", 2, "FOLDER"),
-        ("distill crops --recipe recog-s --out run", 2, "exclude each other"),
-        ("distill --recipe recog-s --kimg 3 --out run", 2, "--kimg"),
-        ("distill --recipe nothing --out run", 4, "no such recipe"),
-        ("distill crops --teacher nothing --out run", 4, "nothing"),
-        ("distill crops --teacher recog-s --embedding-size 999 --out run", 4, "999"),
-    ],
-)
-@pytest.mark.usefixtures("crops")
-def test_what_is_wrong_with_a_distillation_is_said(line: str, code: int, said: str) -> None:
-    result = recog(line)
-    assert result.exit_code == code, result.output
-    assert said in result.stderr
 
 
 @pytest.mark.parametrize("command", [distill, train])

@@ -11,6 +11,8 @@ import pytest
 from click.testing import Result
 
 from recog.cli import main
+from recog.embedding import Embedder
+from tests.conftest import ColourEmbedder, PatchDetector
 
 Photo = Callable[..., Path]
 Call = Callable[..., Result]
@@ -25,3 +27,10 @@ def run_script(*arguments: object) -> int:
     with pytest.raises(SystemExit) as left:
         main([str(a) for a in arguments])
     return int(left.value.code or 0)
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch, gallery_path: Path, detector: type[PatchDetector]) -> None:
+    """Commands use this gallery, and take stand-ins for the models."""
+    monkeypatch.setenv("RECOG_GALLERY", str(gallery_path))
+    monkeypatch.setattr(Embedder, "load", lambda name, device="auto", fetch=True: ColourEmbedder())
+    monkeypatch.setattr("recog.detection.Detector", lambda device="auto": detector())

@@ -9,10 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from recog.cli import main
-from recog.embedding import Embedder
 from recog.recognizer import Recognizer
-from tests.conftest import ColourEmbedder
-from tests.recog.cli.tools import objects
+from tests.recog.cli.tools import objects, stand_in
 from tests.recog.video.scenes import (
     CompressedPatchDetector,
     FakeCamera,
@@ -26,9 +24,7 @@ from tests.recog.video.scenes import (
 @pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch, gallery_path: Path, watcher: Recognizer) -> Callable[..., Result]:
     """Runs `recog query` on the watcher's gallery, with the stand-ins for the models."""
-    monkeypatch.setenv("RECOG_GALLERY", str(gallery_path))
-    monkeypatch.setattr(Embedder, "load", lambda name, device="auto", fetch=True: ColourEmbedder())
-    monkeypatch.setattr("recog.detection.Detector", lambda device="auto": CompressedPatchDetector())
+    stand_in(monkeypatch, gallery_path, CompressedPatchDetector)
 
     def run(*arguments: object, code: int = 0) -> Result:
         result = CliRunner().invoke(main, ["query", *map(str, arguments)])
