@@ -22,7 +22,7 @@ from recog import calibration
 from recog.cards import Card
 from recog.errors import ConfigError, DataError, GalleryError
 from recog.progress import progress
-from recog.types import FMR
+from recog.types import FMR, Purpose
 
 RANKS = (1, 5, 10)
 Vectors = NDArray[np.float32]
@@ -251,7 +251,7 @@ def _able(group: Group, photos: int) -> Labels:
     return able
 
 
-def _by_card(card: Card, purpose: str, rate: float, templates: int) -> float | None:
+def _by_card(card: Card, purpose: Purpose, rate: float, templates: int) -> float | None:
     try:
         return calibration.from_card(card, purpose, rate, (templates, templates)).threshold
     except GalleryError:

@@ -14,11 +14,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from recog import checkpoints
+from recog import checkpoints, images
 from recog.cards import Card
 from recog.catalogue import FACENET, HUB, LOCAL, bundled_path, named_models
 from recog.device import resolve
-from recog.errors import DataError, ModelNotFound
+from recog.errors import ModelNotFound
 from recog.models import create_network, pretrained_network, require_here
 
 KIND = "embedder"
@@ -100,8 +100,7 @@ class Embedder:
         Returns: (B, D) float32 unit vectors.
         Raises: DataError: the array has another shape or type.
         """
-        if crops.ndim != 4 or crops.shape[3] != 3 or crops.dtype != np.uint8:
-            raise DataError(f"crops are {crops.dtype} {crops.shape}; give uint8 (B, S, S, 3) RGB.")
+        images.require_crops(crops)
         rows = [self._embed_batch(crops[at : at + BATCH], flip) for at in range(0, len(crops), BATCH)]
         return np.concatenate(rows) if rows else np.zeros((0, self.embedding_size), np.float32)
 

@@ -58,13 +58,19 @@ class FaceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803 (scikit-learn's names)
         """Learn the centre of each class.
 
-        Raises: ConfigError: temperature <= 0; ValueError: shapes that do not fit, as scikit-learn expects.
+        Raises: ConfigError: temperature <= 0, or `unknown` is of another kind than the labels;
+        ValueError: shapes that do not fit, as scikit-learn expects.
         """
         if not self.temperature > 0:
             raise ConfigError(f"temperature is {self.temperature}; give a positive number, for example 0.05.")
         checked, labels = validate_data(self, X, y, allow_nd=True, dtype="numeric")
         check_classification_targets(labels)
         self.classes_, codes = np.unique(labels, return_inverse=True)
+        if self.threshold is not None and _kind(self.unknown) != _kind(self.classes_):
+            raise ConfigError(
+                f"unknown is {self.unknown!r}, and the labels are {self.classes_.dtype}; give a label of "
+                "their kind, for example -1 for numbers."
+            )
         self.centres_ = centres(self._vectors(checked), codes, len(self.classes_))
         return self
 
@@ -117,3 +123,9 @@ class FaceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Leave loaded weights out of copies: they are found again by name."""
         state: dict[str, Any] = super().__getstate__()
         return {key: value for key, value in state.items() if key not in ("_network", "_loaded_as")}
+
+
+def _kind(labels: Any) -> str:
+    """What kind of labels these are: texts (or objects), whole numbers, or numpy's letter for others."""
+    kind = np.asarray(labels).dtype.kind
+    return {"U": "texts", "O": "texts", "i": "whole numbers", "u": "whole numbers"}.get(kind, kind)

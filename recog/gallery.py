@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from recog.errors import DataError, ErasureIncomplete, GalleryError, ModelMismatch, UnknownIdentity
 from recog.migrations import MIGRATIONS
 from recog.records import Calibration, Model, Person, Snapshot, Template, clean_name
+from recog.types import Purpose
 
 APPLICATION_ID = 0x5265636F  # "Reco", in the file's header: tells a gallery from any other SQLite file
 BUSY_TIMEOUT_MS = 10_000
@@ -222,13 +223,13 @@ class Gallery:
 
     # ---------------------------------------------------------------- thresholds
 
-    def calibration(self, purpose: str, digest: str) -> Calibration | None:
+    def calibration(self, purpose: Purpose, digest: str) -> Calibration | None:
         """The threshold stored for "verify" or "query", if it belongs to this model."""
         query = f"SELECT {CALIBRATION} FROM calibration WHERE purpose = ? AND digest = ?"
         rows = self._rows(query, purpose, digest)
         return Calibration(*rows[0]) if rows else None
 
-    def calibrate(self, purpose: str, calibration: Calibration, digest: str) -> None:
+    def calibrate(self, purpose: Purpose, calibration: Calibration, digest: str) -> None:
         """Store a threshold for "verify" or "query"."""
         query = (
             f"INSERT OR REPLACE INTO calibration ({CALIBRATION}, purpose, digest) "

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from recog.errors import ImageError
+from recog.errors import DataError, ImageError
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +72,13 @@ def digest(source: Source) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ImageError(name_of(source), f"cannot be opened ({error.strerror}).") from error
+
+
+def require_crops(crops: NDArray[np.generic]) -> None:
+    """Raises: DataError: not (B, S, S, 3) uint8."""
+    square = crops.ndim == 4 and crops.shape[1] == crops.shape[2] and crops.shape[3] == 3
+    if not square or crops.dtype != np.uint8:
+        raise DataError(f"crops are {crops.dtype} {crops.shape}; give uint8 (B, S, S, 3) RGB.")
 
 
 def _checked(source: str | os.PathLike[str]) -> Path:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from recog import images
 from recog.cards import Card
 from recog.errors import CheckpointError, ConfigError, DataError, ModelNotFound
 from recog.vectors import unit
@@ -68,8 +69,7 @@ class OnnxEmbedder:
 
     def embed(self, crops: NDArray[np.uint8], flip: bool = True) -> NDArray[np.float32]:
         """(B, S, S, 3) uint8 RGB crops -> (B, D) float32 unit vectors; flip adds the mirrored crop."""
-        if crops.ndim != 4 or crops.shape[3] != 3 or crops.dtype != np.uint8:
-            raise DataError(f"crops are {crops.dtype} {crops.shape}; give uint8 (B, S, S, 3) RGB.")
+        images.require_crops(crops)
         rows = [self._one(crop, flip) for crop in crops]
         return np.stack(rows) if rows else np.zeros((0, self.embedding_size), np.float32)
 

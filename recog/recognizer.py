@@ -19,7 +19,18 @@ from recog.index import SearchIndex
 from recog.quality import POOR, Quality
 from recog.records import Calibration, Model, Person, Template, spelled
 from recog.thresholds import Thresholds
-from recog.types import FMR, FPIR, Answer, Candidate, Enrollment, Face, TrackAnswer, Verification, verdict
+from recog.types import (
+    FMR,
+    FPIR,
+    Answer,
+    Candidate,
+    Enrollment,
+    Face,
+    Purpose,
+    TrackAnswer,
+    Verification,
+    verdict,
+)
 
 if TYPE_CHECKING:
     from recog.video import VideoSource
@@ -165,17 +176,17 @@ class Recognizer:
             threshold: cosine from which a candidate is a match; default the gallery's.
         Raises: GalleryError: neither calibrated nor a threshold on the model's card; ConfigError: k < 1.
         """
-        limit = self.threshold("query").threshold if threshold is None else threshold
+        threshold = self._in_force("query", threshold)
         name = None if isinstance(photo, bytes | np.ndarray) else os.fspath(photo)
         try:
             seen = self.faces.see(photo)
         except (ImageError, FaceError) as error:
-            return [Answer(name, "error", threshold=limit, error=reason(error, photo))]
+            return [Answer(name, "error", threshold=threshold, error=reason(error, photo))]
         if not seen.faces:
-            return [Answer(name, "no_face", threshold=limit)]
+            return [Answer(name, "no_face", threshold=threshold)]
         found = self._index.search(seen.embeddings, k)
         parts = zip(seen.faces, seen.qualities, found, strict=True)
-        return [_answer(name, face, mark, candidates, limit) for face, mark, candidates in parts]
+        return [_answer(name, face, mark, candidates, threshold) for face, mark, candidates in parts]
 
     def query_video(
         self, source: VideoSource, k: int = 5, *, threshold: float | None = None, fps: float = 5.0
@@ -186,14 +197,15 @@ class Recognizer:
 
         Args:
             source: a video file, or the number of a camera.
-            k, threshold: as in `query`; a track is compared by the mean of its best faces.
+            k, threshold: as in `query`; a track is compared by the mean of its best faces, while the
+                gallery's threshold was measured on single photos.
             fps: frames a second that are looked at.
         Raises: GalleryError: as in `query`; ConfigError, with the first answer: k < 1, or fps is not above 0.
         """
         from recog import watch  # with scipy: what photos do not need
 
-        limit = self.threshold("query").threshold if threshold is None else threshold
-        return watch.answers(source, self.faces, lambda probes: self._index.search(probes, k), limit, fps)
+        threshold = self._in_force("query", threshold)
+        return watch.answers(source, self.faces, lambda probes: self._index.search(probes, k), threshold, fps)
 
     def verify(
         self, first: Source, second: Source, *, threshold: float | None = None, largest: bool = False
@@ -202,10 +214,10 @@ class Recognizer:
 
         Raises: ImageError; NoFaceFound; SeveralFaces: more than one face on a photo, and not `largest`.
         """
-        limit = self.threshold("verify").threshold if threshold is None else threshold
+        threshold = self._in_force("verify", threshold)
         a, b = (self.faces.only_face(photo, largest)[1] for photo in (first, second))
         similarity = float(a @ b)
-        return Verification(similarity >= limit, similarity, limit, self.probability(similarity))
+        return Verification(similarity >= threshold, similarity, threshold, self.probability(similarity))
 
     def probability(self, similarity: float) -> float | None:
         """Probability (0..1) that two faces this alike are one person, at even prior odds.
@@ -227,10 +239,10 @@ class Recognizer:
 
     # ---------------------------------------------------------------- thresholds
 
-    def threshold(self, purpose: str) -> Calibration:
+    def threshold(self, purpose: Purpose) -> Calibration:
         """The threshold in force for "verify" or "query": the gallery's own, else the model card's.
 
-        Raises: GalleryError: there is neither.
+        Raises: GalleryError: there is neither; ConfigError: another purpose.
         """
         return self._thresholds.of(purpose)
 
@@ -242,7 +254,7 @@ class Recognizer:
         fpir: float = FPIR,
         seed: int = 0,
         on_failure: Callable[[str, str], None] | None = None,
-    ) -> dict[str, Calibration]:
+    ) -> dict[Purpose, Calibration]:
         """Set both thresholds and store them in the gallery.
 
         Args:
@@ -257,6 +269,9 @@ class Recognizer:
         return self._thresholds.set(place, fmr, fpir, seed, on_failure or _log_failure)
 
     # ---------------------------------------------------------------- inside
+
+    def _in_force(self, purpose: Purpose, given: float | None) -> float:
+        return self.threshold(purpose).threshold if given is None else given
 
     def _warn_of_other_names(self, name: str, photo: Source, digest: str) -> None:
         others = self.gallery.names_with(digest) - {spelled(name)}
@@ -281,14 +296,14 @@ def _log_failure(photo: str, why: str) -> None:
     logger.warning("%s: left out (%s)", photo, why)
 
 
-def _answer(name: str | None, face: Face, mark: Quality, found: list[Candidate], limit: float) -> Answer:
+def _answer(name: str | None, face: Face, mark: Quality, found: list[Candidate], threshold: float) -> Answer:
     return Answer(
         photo=name,
         box=face.box,
         confidence=face.confidence,
         quality=mark.score,
         quality_parts=mark.parts(),
-        **verdict(found, limit),
+        **verdict(found, threshold),
     )
 
 

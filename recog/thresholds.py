@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog import calibration, images, photos
-from recog.errors import DataError, FaceError, GalleryError, ImageError
+from recog.errors import ConfigError, DataError, FaceError, GalleryError, ImageError
 from recog.faces import EmbedderLike, FaceReader, reason
 from recog.gallery import Gallery
 from recog.index import SearchIndex
 from recog.progress import progress
 from recog.records import Calibration, probability, spelled
+from recog.types import PURPOSES, Purpose
 
 logger = logging.getLogger(__name__)
 OnFailure = Callable[[str, str], None]  # told of each photo that cannot be used, and why
@@ -30,18 +31,20 @@ class Thresholds:
         self._gallery, self._embedder, self._faces, self._index = gallery, embedder, faces, index
         self._warned_of_growth = False
 
-    def of(self, purpose: str) -> Calibration:
+    def of(self, purpose: Purpose) -> Calibration:
         """The threshold in force for "verify" or "query": the gallery's own, else the model card's.
 
-        Raises: GalleryError: there is neither.
+        Raises: GalleryError: there is neither; ConfigError: another purpose.
         """
+        if purpose not in PURPOSES:
+            raise ConfigError(f"{purpose!r} has no threshold; give one of {', '.join(PURPOSES)}.")
         size = self.size()
         stored = self._gallery.calibration(purpose, self._embedder.digest)
         if stored is None or stored.source == calibration.CARD:  # the card is read at the present size
             rate = stored.rate if stored else calibration.RATES[purpose]
             stored = calibration.from_card(self._embedder.card, purpose, rate, size)
         if stored.templates and size[1] > calibration.FAR * stored.templates:
-            self._warn_of_growth(stored.templates, size[1])
+            self._warn_of_growth(stored, size[1])
         return stored
 
     def probability(self, similarity: float) -> float | None:
@@ -59,14 +62,14 @@ class Thresholds:
 
     def set(
         self, folder: Path | None, fmr: float, fpir: float, seed: int, on_failure: OnFailure
-    ) -> dict[str, Calibration]:
+    ) -> dict[Purpose, Calibration]:
         """Measure thresholds on a folder of strangers, or take the card's, and store them.
 
         Raises: as `Recognizer.calibrate`.
         """
         if folder is None:
             size, card = self.size(), self._embedder.card
-            found = {
+            found: dict[Purpose, Calibration] = {
                 "verify": calibration.from_card(card, "verify", fmr, size),
                 "query": calibration.from_card(card, "query", fpir, size),
             }
@@ -82,9 +85,11 @@ class Thresholds:
 
     def _measure(
         self, folder: Path, fmr: float, fpir: float, seed: int, on_failure: OnFailure
-    ) -> dict[str, Calibration]:
+    ) -> dict[Purpose, Calibration]:
         embeddings, people = self._strangers(folder, seed, on_failure)
-        found = {"verify": calibration.for_verify(embeddings, people, fmr, str(folder), seed)}
+        found: dict[Purpose, Calibration] = {
+            "verify": calibration.for_verify(embeddings, people, fmr, str(folder), seed)
+        }
         size = self.size()
         if size[1]:
             best = np.array([top[0].similarity for top in self._index.search(embeddings, 1)])
@@ -114,11 +119,16 @@ class Thresholds:
         """(who, photo) of everyone in the folder who is not enrolled; of very many photos some are drawn."""
         people = photos.of_people(folder)
         enrolled = {person.identity for person in self._gallery.people()}
+        strangers = {name for name in people if spelled(name) not in enrolled}
+        if len(strangers) < len(people):
+            logger.warning(
+                "%s: %d of %d people are left out, because people of their names are enrolled",
+                folder,
+                len(people) - len(strangers),
+                len(people),
+            )
         found = [
-            (code, path)
-            for code, name in enumerate(people)
-            if spelled(name) not in enrolled
-            for path in people[name]
+            (code, path) for code, name in enumerate(people) if name in strangers for path in people[name]
         ]
         if len(found) <= calibration.MOST_PHOTOS:
             return found
@@ -126,14 +136,18 @@ class Thresholds:
         kept = np.random.default_rng(seed).choice(len(found), calibration.MOST_PHOTOS, replace=False)
         return [found[i] for i in sorted(kept)]
 
-    def _warn_of_growth(self, then: int, now: int) -> None:
+    def _warn_of_growth(self, stored: Calibration, templates: int) -> None:
         """Once: the threshold is asked for with each photo."""
-        if not self._warned_of_growth:
-            self._warned_of_growth = True
-            logger.warning(
-                "%s: the threshold of query is for %d templates, and there are %d: strangers match more "
-                "often than asked. Run recog calibrate on a folder of photos.",
-                self._gallery,
-                then,
-                now,
-            )
+        if self._warned_of_growth:
+            return
+        self._warned_of_growth = True
+        extrapolated = stored.source == calibration.CARD
+        logger.warning(
+            "%s: the threshold of query was measured at %s%d templates, and there are %d: %s. Run recog "
+            "calibrate on a folder of photos.",
+            self._gallery,
+            "up to " if extrapolated else "",
+            stored.templates,
+            templates,
+            "it is extrapolated" if extrapolated else "strangers match more often than asked",
+        )

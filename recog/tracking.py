@@ -7,7 +7,7 @@ the film puts there, goes on with the other's track.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -43,7 +43,6 @@ class Track:
     sightings: int  # how many there were
     box: Box  # of the latest sighting
     best: tuple[Sighting, ...]  # at most TEMPLATE_SIGHTINGS, highest quality first
-    missed: int = 0  # frames since the latest sighting
 
     @classmethod
     def begin(cls, first: Sighting) -> Track:
@@ -55,10 +54,6 @@ class Track:
         best = sorted((*self.best, latest), key=lambda sighting: -sighting.quality)[:TEMPLATE_SIGHTINGS]
         return Track(self.start, latest.seconds, self.sightings + 1, latest.box, tuple(best))
 
-    def miss(self) -> Track:
-        """The track after a frame without its face."""
-        return replace(self, missed=self.missed + 1)
-
     def template(self) -> NDArray[np.float32]:
         """(D,) unit vector: the mean of the best embeddings, weighted by quality."""
         weights = np.maximum([sighting.quality for sighting in self.best], LEAST_WEIGHT)
@@ -69,34 +64,34 @@ class Track:
 class Tracker:
     """Follows faces through the frames of one video. Not safe to share between threads."""
 
-    def __init__(self, overlap: float = 0.3, patience: int = 5) -> None:
+    def __init__(self, overlap: float = 0.3, patience: float = 1.0) -> None:
         """
         Args:
             overlap: intersection over union from which boxes of two frames are one face, above 0 to 1.
-            patience: frames without its face that a track survives; one more ends it.
+            patience: seconds without its face that a track survives; the first frame after them ends it.
         Raises: ConfigError: outside these ranges.
         """
         if not 0 < overlap <= 1:
             raise ConfigError(f"overlap is {overlap}; give a share above 0, to 1.")
-        if patience < 0:
-            raise ConfigError(f"patience is {patience}; give a number of frames, at least 0.")
+        if not patience >= 0:
+            raise ConfigError(f"patience is {patience}; give a number of seconds, at least 0.")
         self._overlap = overlap
         self._patience = patience
         self._open: list[Track] = []
 
-    def update(self, faces: Sequence[Sighting]) -> list[Track]:
-        """Take the faces of the next frame (none is news too).
+    def update(self, faces: Sequence[Sighting], seconds: float) -> list[Track]:
+        """Take the faces of the frame at this time (none is news too).
 
         Returns: the tracks that this frame ended.
         """
         pairs = match([track.box for track in self._open], [face.box for face in faces], self._overlap)
         followed = [
-            track.extend(faces[pairs[i]]) if i in pairs else track.miss()
-            for i, track in enumerate(self._open)
+            track.extend(faces[pairs[i]]) if i in pairs else track for i, track in enumerate(self._open)
         ]
         begun = [Track.begin(face) for j, face in enumerate(faces) if j not in pairs.values()]
-        self._open = [track for track in followed if track.missed <= self._patience] + begun
-        return [track for track in followed if track.missed > self._patience]
+        lost = [track for track in followed if seconds - track.end > self._patience]
+        self._open = [track for track in followed if track not in lost] + begun
+        return lost
 
     def close(self) -> list[Track]:
         """The video is over: the tracks that were still open, oldest first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 if TYPE_CHECKING:  # `recog --help` reads this module: numpy would be a third of its time
     import numpy as np
@@ -13,6 +13,8 @@ if TYPE_CHECKING:  # `recog --help` reads this module: numpy would be a third of
 Box = tuple[float, float, float, float]
 FMR = 1e-3  # of `verify`: one stranger in a thousand pairs is taken for the same person
 FPIR = 1e-2  # of `query`: one stranger in a hundred is taken for someone enrolled
+Purpose = Literal["verify", "query"]  # of a threshold: one pair compared, or a whole gallery searched
+PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 Status = Literal["match", "unknown", "no_face", "error"]
 
 
@@ -105,20 +107,20 @@ class Verdict(TypedDict):
     candidates: tuple[Candidate, ...]
 
 
-def verdict(found: Sequence[Candidate], limit: float) -> Verdict:
+def verdict(found: Sequence[Candidate], threshold: float) -> Verdict:
     """Match or unknown.
 
     Args:
         found: best first; may be empty.
-        limit: cosine from which the best is a match.
+        threshold: cosine from which the best is a match.
     """
     best = found[0] if found else None
-    matched = best is not None and best.similarity >= limit
+    matched = best is not None and best.similarity >= threshold
     return {
         "status": "match" if matched else "unknown",
         "identity": best.identity if best and matched else None,
         "similarity": best.similarity if best else None,
-        "threshold": limit,
+        "threshold": threshold,
         "candidates": tuple(found),
     }
 

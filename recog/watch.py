@@ -22,25 +22,25 @@ Search = Callable[[NDArray[np.float32]], list[list[Candidate]]]  # (B, D) unit v
 
 
 def answers(
-    source: VideoSource, faces: FaceReader, search: Search, limit: float, fps: float
+    source: VideoSource, faces: FaceReader, search: Search, threshold: float, fps: float
 ) -> Iterator[TrackAnswer]:
     """One answer a track; or one of status "error" or "no_face".
 
     Args:
         search: asked once a track, with its template.
-        limit: cosine from which a candidate is a match.
+        threshold: cosine from which a candidate is a match.
         fps: frames a second that are looked at.
     """
     name, count = video.name_of(source), 0
     try:
         for track in tracks(source, faces, fps):
             count += 1
-            yield _answer(name, track, search(track.template()[None])[0], limit)
+            yield _answer(name, track, search(track.template()[None])[0], threshold)
     except ImageError as error:
-        yield TrackAnswer(name, "error", threshold=limit, error=error.cause)
+        yield TrackAnswer(name, "error", threshold=threshold, error=error.cause)
         return
     if not count:
-        yield TrackAnswer(name, "no_face", threshold=limit)
+        yield TrackAnswer(name, "no_face", threshold=threshold)
 
 
 def tracks(source: VideoSource, faces: FaceReader, fps: float) -> Iterator[Track]:
@@ -54,7 +54,7 @@ def tracks(source: VideoSource, faces: FaceReader, fps: float) -> Iterator[Track
     try:
         with contextlib.closing(video.frames(source, fps)) as frames:
             for frame in frames:
-                yield from tracker.update(_sightings(frame, faces))
+                yield from tracker.update(_sightings(frame, faces), frame.seconds)
     except KeyboardInterrupt:
         yield from tracker.close()
         raise
@@ -73,7 +73,7 @@ def _sightings(frame: Frame, faces: FaceReader) -> list[Sighting]:
     ]
 
 
-def _answer(name: str, track: Track, found: list[Candidate], limit: float) -> TrackAnswer:
+def _answer(name: str, track: Track, found: list[Candidate], threshold: float) -> TrackAnswer:
     best = track.best[0]
     return TrackAnswer(
         photo=name,
@@ -84,5 +84,5 @@ def _answer(name: str, track: Track, found: list[Candidate], limit: float) -> Tr
         end=track.end,
         best=best.seconds,
         sightings=track.sightings,
-        **verdict(found, limit),
+        **verdict(found, threshold),
     )

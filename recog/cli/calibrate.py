@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from recog.cli.options import Outcome, device_option, emit, gallery_option, json_option, model_option
-from recog.types import FMR, FPIR
+from recog.types import FMR, FPIR, Purpose
 
 if TYPE_CHECKING:
     from recog.records import Calibration
@@ -61,9 +61,11 @@ def calibrate(
     outcome.leave()
 
 
-def describe(purpose: str, result: Calibration) -> str:
+def describe(purpose: Purpose, result: Calibration) -> str:
     """One line on a threshold."""
-    kind = {"verify": "FMR", "query": "FPIR"}[purpose]
+    from recog.calibration import KINDS
+
+    kind = KINDS[purpose].upper()
     text = f"{purpose}: threshold {result.threshold:.4f} for {kind} {result.rate:g}, from {result.source}"
     if result.low is not None and result.high is not None:
         text += f" (95 % interval {result.low:.2g} to {result.high:.2g}, {result.comparisons} comparisons)"

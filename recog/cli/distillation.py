@@ -121,6 +121,7 @@ def _from_options(
     if not folders and not unlabelled:
         raise click.UsageError("Give a FOLDER or --unlabelled, or a --recipe.")
 
+    from recog.device import resolve
     from recog.embedders import load_embedder
     from recog.training import distill
     from recog.training.blending import with_blends
@@ -130,7 +131,7 @@ def _from_options(
     config = DistillConfig(**given)
     sources = [Source(folder=folder, roles=roles, role=role) for folder in folders]
     sources += [Source(folder=folder, labelled=False) for folder in unlabelled]
-    with main_first():
+    with main_first(resolve(device)):
         taught_by = [load_embedder(name, device) for name in teachers]
         crops = open_all(sources, max(teacher.image_size for teacher in taught_by))
         crops = with_blends(crops, blends, config.seed)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from recog.cli.options import Outcome, device_option, emit, gallery_option, json_option
+from recog.types import PURPOSES
 
 if TYPE_CHECKING:
     from recog.gallery import Gallery
@@ -34,7 +35,7 @@ def info(gallery: Path, as_json: bool) -> None:
 
 def _record(gallery: Gallery, path: Path) -> dict[str, Any]:
     people, model = gallery.people(), gallery.model()
-    stored = {p: gallery.calibration(p, model.digest) if model else None for p in ("verify", "query")}
+    stored = {p: gallery.calibration(p, model.digest) if model else None for p in PURPOSES}
     return {
         "gallery": str(path),
         "people": len(people),
@@ -58,7 +59,7 @@ def _thresholds(gallery: Path, model: str | None) -> dict[str, Any] | None:
     try:
         embedder = load_embedder(model or "bundled", fetch=False)
         with Recognizer.open(gallery, create=False, embedder=embedder, detector=AlignedCrops()) as recognizer:
-            return {name: recognizer.threshold(name).to_json() for name in ("verify", "query")}
+            return {name: recognizer.threshold(name).to_json() for name in PURPOSES}
     except RecogError:
         return None
 

@@ -19,13 +19,14 @@ from typing import Any
 import numpy as np
 import platformdirs
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from recog import photos
-from recog.errors import DataError
+from recog import images, photos
+from recog.errors import DataError, ImageError
 from recog.progress import progress
 
 logger = logging.getLogger(__name__)
+READING = 2  # how crops are read: another number makes older cached arrays be written anew
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,13 +114,13 @@ def open_crops(
         expected = "FOLDER/<identity>/<image>, as torchvision's ImageFolder" if labelled else "pictures in it"
         raise DataError(f"{folder}: no crops found. Expected {expected}.")
     names = [name for name, *_ in listing]
-    images = _decoded(root, names, listing, size, cache_dir or cache_folder())
+    decoded = _decoded(root, names, listing, size, cache_dir or cache_folder())
     if not labelled:
-        return CropSet(images, np.full(len(names), -1, np.int64), (), tuple(names))
+        return CropSet(decoded, np.full(len(names), -1, np.int64), (), tuple(names))
     labels_of = sorted({name.split("/", 1)[0] for name in names})
     code = {name: index for index, name in enumerate(labels_of)}
     labels = np.array([code[name.split("/", 1)[0]] for name in names], np.int64)
-    crops = CropSet(images, labels, tuple(labels_of), tuple(names))
+    crops = CropSet(decoded, labels, tuple(labels_of), tuple(names))
     return crops if identities is None else crops.of_identities(identities)
 
 
@@ -142,7 +143,8 @@ def _listing(root: Path, labelled: bool) -> list[tuple[str, int, int]]:
 
 
 def _decoded(root: Path, names: list[str], listing: Any, size: int, cache: Path) -> NDArray[np.uint8]:
-    key = hashlib.sha256(json.dumps([str(root.resolve()), listing, size]).encode()).hexdigest()[:24]
+    told = json.dumps([READING, str(root.resolve()), listing, size])
+    key = hashlib.sha256(told.encode()).hexdigest()[:24]
     bar = progress(names, total=len(names), desc=f"decode {root.name}")
     rows = (read_crop(root / name, size) for name in bar)
     return kept(cache / "crops" / f"{key}.npy", rows, len(names), size)
@@ -182,16 +184,21 @@ def kept(path: Path, rows: Iterable[NDArray[np.uint8]], count: int, size: int) -
 def read_crop(path: Path, size: int) -> NDArray[np.uint8]:
     """One aligned crop as (size, size, 3) uint8 RGB.
 
-    Raises: DataError: it cannot be decoded.
+    Raises: DataError: it cannot be read, or is not square.
     """
     try:
-        with Image.open(path) as image:
-            picture = image.convert("RGB")
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
-        raise DataError(f"{path}: cannot be decoded ({error}). Remove or replace it.") from error
-    if picture.size != (size, size):
-        picture = picture.resize((size, size), Image.Resampling.LANCZOS)
-    return np.asarray(picture)
+        picture = images.read(path)
+    except ImageError as error:
+        raise DataError(f"{error} Or remove it.") from error
+    height, width = picture.shape[:2]
+    if height != width:
+        raise DataError(
+            f"{path}: is {width}x{height} px, and aligned crops are square. Align it first, or remove it."
+        )
+    if width == size:
+        return picture
+    kernel = Image.Resampling.LANCZOS if width > size else Image.Resampling.BILINEAR  # as embedders enlarge
+    return np.asarray(Image.fromarray(picture).resize((size, size), kernel))
 
 
 def with_role(folder: Path | str, roles: Path | str, role: str) -> list[str]:

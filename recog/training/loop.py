@@ -145,7 +145,8 @@ def run(
     embedder = Embedder.of_network(final, config.model_config(), name="trained", device=place)
     if writer is not None:
         embedder.save(writer.final)
-        writer.save_state(pack(modules, {"optimizer": optimizer}), {"step": config.steps})
+        if first < config.steps:
+            writer.save_state(pack(modules, {"optimizer": optimizer}), {"step": config.steps})
     processes.wait()
     return embedder
 

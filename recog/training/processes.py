@@ -43,18 +43,13 @@ class Processes:
 
         Raises: ConfigError: several were started, and accelerate is not installed.
         """
-        if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        if not _several():
             return cls.alone()
-        try:
-            from accelerate import Accelerator, InitProcessGroupKwargs
-        except ImportError as error:
-            raise ConfigError(
-                "Several processes need accelerate: pip install 'recog[distributed]'."
-            ) from error
-        patient = InitProcessGroupKwargs(timeout=LONGEST_WAIT)  # while the first process asks the teachers
-        accelerator = Accelerator(
-            cpu=device.type == "cpu", mixed_precision="no", kwargs_handlers=[patient]
-        )  # precision is the loop's own affair
+        _meet(device)
+        from accelerate import Accelerator
+
+        # precision is the loop's own affair
+        accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="no")
         return cls(accelerator.process_index, accelerator.num_processes, accelerator)
 
     @property
@@ -102,20 +97,38 @@ class Processes:
 
 
 @contextlib.contextmanager
-def main_first() -> Iterator[None]:
-    """The first process goes ahead, the others follow when it is done: for downloads and caches."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+def main_first(device: torch.device) -> Iterator[None]:
+    """The first process goes ahead, the others follow when it is done: for downloads and caches.
+
+    Raises: ConfigError: several were started, and accelerate is not installed.
+    """
+    if not _several():
         yield
         return
-    from accelerate import PartialState
-
-    with PartialState(cpu=not torch.cuda.is_available()).main_process_first():
+    with _meet(device).main_process_first():
         yield
 
 
 def is_main_process() -> bool:
     """Whether this process speaks for all that were launched together."""
     return os.environ.get("RANK", "0") == "0"
+
+
+def _several() -> bool:
+    """Whether `accelerate launch` (or torchrun) started more than this process."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def _meet(device: torch.device) -> Any:
+    """accelerate's state of the processes that were launched together.
+
+    Whoever makes it first settles its device and its patience for all that follows, so nothing else makes it.
+    """
+    try:
+        from accelerate import PartialState
+    except ImportError as error:
+        raise ConfigError("Several processes need accelerate: pip install 'recog[distributed]'.") from error
+    return PartialState(cpu=device.type == "cpu", timeout=LONGEST_WAIT)
 
 
 def _plain_gather(part: Tensor) -> list[Tensor]:

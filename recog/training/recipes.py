@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from recog.checkpoints import write_atomically
+from recog.device import resolve
 from recog.embedders import load_embedder
 from recog.embedding import Embedder
 from recog.errors import ConfigError
@@ -91,19 +92,23 @@ def follow(recipe: Recipe, out: Path | str, *, device: str = "auto") -> Embedder
 
     Returns: the last stage's embedder, also written to `out`/final.safetensors.
     """
-    with main_first():
+    processor = resolve(device)
+    with main_first(processor):
         taught_by = [load_embedder(name, device) for name in recipe.teachers]
         crops = open_all(recipe.sources, max(teacher.image_size for teacher in taught_by))
+    final = Path(out) / "final.safetensors"
     start: Path | None = None
     for number, stage in enumerate(recipe.stages, start=1):
         place = Path(out) / f"stage-{number}"
         logger.info("%s: stage %d of %d", recipe.name, number, len(recipe.stages))
-        with main_first():
+        with main_first(processor):
             material = with_blends(crops, stage.blends, stage.config.seed)
+        if is_main_process() and not (place / "final.safetensors").exists():
+            final.unlink(missing_ok=True)  # of a recipe with fewer stages
         embedder = distill(stage.config, material, taught_by, run_dir=place, device=device, start=start)
         start = place / "final.safetensors"
     if start is not None and is_main_process():
-        write_atomically(Path(out) / "final.safetensors", start.read_bytes())
+        write_atomically(final, start.read_bytes())
     return embedder
 
 

@@ -130,6 +130,19 @@ def test_the_card_is_read_between_its_rates() -> None:
         calibration.from_card(Card(), "query", 1e-3, (1, 1))
 
 
+def test_a_card_says_no_more_than_was_measured_at_its_rate() -> None:
+    """Strict rates need more strangers than are left beside a large gallery: their sizes end earlier."""
+    thresholds = {"fpir_1e-3_10": 0.5, "fpir_1e-2_10": 0.4, "fpir_1e-2_1000": 0.6}
+    intervals = {"fpir_1e-3_10": [5e-4, 2e-3], "fpir_1e-2_1000": [5e-3, 2e-2]}
+    card = Card.of_config({"thresholds": thresholds, "intervals": intervals})
+    found = calibration.from_card(card, "query", 3e-3, (400, 400))
+    assert found.templates == 10
+    assert (found.low, found.high) == (None, None)
+    wide = calibration.from_card(card, "query", 1e-2, (400, 400))
+    assert wide.templates == 400
+    assert (wide.low, wide.high) == pytest.approx((5e-3, 2e-2))
+
+
 def test_the_card_is_read_at_the_gallerys_size() -> None:
     sizes = {0: 0.4, 100: 0.4, 316: 0.45, 1000: 0.5, 10000: 0.6}  # beyond the largest it goes on growing
     for templates, threshold in sizes.items():

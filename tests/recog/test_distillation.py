@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -19,6 +20,7 @@ from recog.embedding import Embedder
 from recog.errors import ConfigError, DataError
 from recog.training import CropSet, DistillConfig, distill, teachers, train
 from recog.training.losses import DistillLoss
+from recog.training.processes import LONGEST_WAIT, main_first
 from recog.training.runs import RunDirectory
 from tests.recog.test_training import TINY, coloured_people, weights
 
@@ -218,6 +220,24 @@ def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
         assert settings["batch_size"] == 8
     assert len(losses[0]) == len(losses[1]) == 4
     assert np.array(losses[1]) == pytest.approx(np.array(losses[0]), abs=1e-4)
+
+
+def test_whoever_waits_first_settles_patience_and_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """accelerate keeps the settings of its first use: later ones would be dropped without a word."""
+    accelerate = pytest.importorskip("accelerate")
+    asked: list[dict[str, object]] = []
+
+    class State:
+        def __init__(self, **settings: object) -> None:
+            asked.append(settings)
+
+        def main_process_first(self) -> contextlib.AbstractContextManager[None]:
+            return contextlib.nullcontext()
+
+    monkeypatch.setattr(accelerate, "PartialState", State)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with main_first(torch.device("cpu")):
+        assert asked == [{"cpu": True, "timeout": LONGEST_WAIT}]
 
 
 def test_batch_must_divide_among_processes() -> None:

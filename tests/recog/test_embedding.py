@@ -57,7 +57,7 @@ def test_batches_do_not_change_the_answer(embedder: Embedder, monkeypatch: pytes
     assert embedder.embed(CROPS) == pytest.approx(whole, abs=1e-5)
 
 
-@pytest.mark.parametrize("wrong", [CROPS.astype(np.float32), CROPS[0], CROPS[..., :1]])
+@pytest.mark.parametrize("wrong", [CROPS.astype(np.float32), CROPS[0], CROPS[..., :1], CROPS[:, 1:]])
 def test_wrong_arrays_are_refused(embedder: Embedder, wrong: Any) -> None:
     with pytest.raises(DataError, match="uint8"):
         embedder.embed(wrong)

@@ -61,6 +61,14 @@ def test_strangers_are_unknown_under_the_threshold(classifier: FaceClassifier) -
     assert classifier.predict(np.stack([paint(5), paint(45)])).tolist() == ["ada", "unknown"]
 
 
+def test_strangers_are_labelled_as_people_are(classifier: FaceClassifier) -> None:
+    numbers = np.array([0, 0, 0, 1, 1, 1])
+    with pytest.raises(ConfigError, match="for example -1"):
+        clone(classifier).set_params(threshold=0.95).fit(CROPS, numbers)
+    named = clone(classifier).set_params(threshold=0.95, unknown=-1).fit(CROPS, numbers)
+    assert named.predict(np.stack([paint(5), paint(45)])).tolist() == [0, -1]
+
+
 def test_it_drops_into_pipeline_and_grid_search(classifier: FaceClassifier) -> None:
     pipeline = make_pipeline(classifier)
     search = GridSearchCV(

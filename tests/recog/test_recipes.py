@@ -100,6 +100,25 @@ def test_recipe_goes_stage_by_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert started == Embedder.load(tmp_path / "run" / "stage-1").digest
 
 
+def test_an_unfinished_recipe_has_no_final_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECOG_CACHE", str(tmp_path / "cache"))
+    written(coloured_people(), tmp_path / "crops")
+    train(TINY, coloured_people(), device="cpu").save(tmp_path / "teacher.safetensors")
+    path = recipe_file(tmp_path)
+    recipes.follow(recipes.read(path, tmp_path), tmp_path / "run", device="cpu")
+    path.write_text(
+        path.read_text() + "[[stage]]\nimage_size = 64\ntotal_kimg = 0.2\ncheckpoint_kimg = 0.04\n"
+    )
+    longer = recipes.read(path, tmp_path)
+    with monkeypatch.context() as patched:
+        stop_at_the_next_save(patched)
+        with pytest.raises(StoppedError):
+            recipes.follow(longer, tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run" / "final.safetensors").exists()  # the shorter recipe's
+    done = recipes.follow(longer, tmp_path / "run", device="cpu")
+    assert Embedder.load(tmp_path / "run").digest == done.digest
+
+
 def test_blends_lie_between_two_crops() -> None:
     crops = coloured_people(people=2, photos=1, side=64)
     crops.images[0], crops.images[1] = 40, 200

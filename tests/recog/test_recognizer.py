@@ -12,7 +12,15 @@ import pytest
 from numpy.typing import NDArray
 
 from recog.alignment import AlignedCrops
-from recog.errors import GalleryError, ModelMismatch, NoFaceFound, SeveralFaces, TooFewPairs, UnknownIdentity
+from recog.errors import (
+    ConfigError,
+    GalleryError,
+    ModelMismatch,
+    NoFaceFound,
+    SeveralFaces,
+    TooFewPairs,
+    UnknownIdentity,
+)
 from recog.recognizer import Recognizer
 from tests.conftest import ColourEmbedder, PatchDetector, paint
 
@@ -201,12 +209,23 @@ def test_a_grown_gallery_says_that_its_threshold_is_old(
     assert "Run recog calibrate" in caplog.text
 
 
-def test_the_stored_card_follows_the_gallerys_growth(recognizer: Recognizer) -> None:
-    recognizer.embedder.thresholds.update({"fpir_1e-2_1": 0.5, "fpir_1e-2_2": 0.6})
+def test_the_stored_card_follows_the_gallerys_growth(
+    recognizer: Recognizer, caplog: pytest.LogCaptureFixture
+) -> None:
+    recognizer.embedder.thresholds = {"fmr_1e-3": 0.9, "fpir_1e-2_1": 0.5, "fpir_1e-2_2": 0.6}
     recognizer.enroll("ada", paint(0))
     assert recognizer.calibrate()["query"].threshold == 0.5
     recognizer.enroll("bob", paint(50))
     assert recognizer.threshold("query").threshold == 0.6
+    assert not caplog.records
+    recognizer.enroll("eve", [paint(85), paint(90)])
+    assert recognizer.threshold("query").threshold > 0.6
+    assert "measured at up to 2 templates, and there are 4: it is extrapolated" in caplog.text
+
+
+def test_only_two_purposes_have_thresholds(recognizer: Recognizer) -> None:
+    with pytest.raises(ConfigError, match="'identify' has no threshold; give one of verify, query"):
+        recognizer.threshold("identify")  # type: ignore[arg-type]
 
 
 def test_one_photo_under_two_names_is_told(recognizer: Recognizer, caplog: pytest.LogCaptureFixture) -> None:

@@ -24,7 +24,9 @@ def seen(seconds: float, box: Box, quality: float = 0.5, vector: tuple[float, fl
 
 def run(tracker: Tracker, frames: list[list[Box]]) -> list[Track]:
     """All tracks of frames one second apart, by start."""
-    ended = [track for i, boxes in enumerate(frames) for track in tracker.update([seen(i, b) for b in boxes])]
+    ended = [
+        track for i, boxes in enumerate(frames) for track in tracker.update([seen(i, b) for b in boxes], i)
+    ]
     return sorted(ended + tracker.close(), key=lambda track: (track.start, track.box))
 
 
@@ -73,6 +75,14 @@ def test_a_gap_within_the_patience_keeps_the_track(patience: int) -> None:
     assert (first.end, second.start) == (0, patience + 2)
 
 
+@pytest.mark.parametrize("fps", [1, 5, 30])
+def test_patience_is_a_time_however_many_frames_it_takes(fps: int) -> None:
+    tracker = Tracker(patience=1.5)
+    tracker.update([seen(0, square(0))], 0)
+    ended = [frame / fps for frame in range(1, 3 * fps + 1) if tracker.update([], frame / fps)]
+    assert ended == [(math.floor(1.5 * fps) + 1) / fps]
+
+
 def test_gaps_do_not_add_up() -> None:
     (track,) = run(Tracker(patience=1), [[square(0)], []] * 5)
     assert track.sightings == 5
@@ -80,9 +90,9 @@ def test_gaps_do_not_add_up() -> None:
 
 def test_a_track_ends_with_the_frame_that_exhausts_its_patience() -> None:
     tracker = Tracker(patience=1)
-    assert tracker.update([seen(0, square(0))]) == []
-    assert tracker.update([]) == []
-    (ended,) = tracker.update([seen(2, square(50))])
+    assert tracker.update([seen(0, square(0))], 0) == []
+    assert tracker.update([], 1) == []
+    (ended,) = tracker.update([seen(2, square(50))], 2)
     assert (ended.start, ended.end) == (0, 0)
     assert [track.start for track in tracker.close()] == [2]
     assert tracker.close() == []
@@ -100,7 +110,8 @@ def test_a_face_that_jumps_is_another_track() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"overlap": 0}, {"overlap": 1.1}, {"overlap": math.nan}, {"patience": -1}]
+    "settings",
+    [{"overlap": 0}, {"overlap": 1.1}, {"overlap": math.nan}, {"patience": -1}, {"patience": math.nan}],
 )
 def test_impossible_settings_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):

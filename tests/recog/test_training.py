@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from recog import images
 from recog.embedding import Embedder
 from recog.errors import CheckpointError, ConfigError, DataError
 from recog.models import create_network
@@ -20,7 +21,7 @@ from recog.training import CropSet, TrainConfig, open_crops, train
 from recog.training.augment import build
 from recog.training.batches import Batches, epoch_order, people_order
 from recog.training.config import AUGMENTATIONS, OPTIMIZERS
-from recog.training.data import read_roles
+from recog.training.data import read_crop, read_roles
 from recog.training.loop import optimizer_of, schedule
 from recog.training.losses import MarginLoss
 from recog.training.runs import RunDirectory
@@ -99,6 +100,37 @@ def test_undecodable_crop_is_named(folder: Path) -> None:
     (folder / "p1" / "broken.png").write_bytes(b"not a picture")
     with pytest.raises(DataError, match=r"broken\.png"):
         open_crops(folder, size=32)
+
+
+def test_crops_are_read_as_photos_are(tmp_path: Path) -> None:
+    """16-bit grey, transparency and EXIF orientation mean here what they mean to `recog enroll`."""
+    ramp = np.linspace(0, 65535, 32 * 32).reshape(32, 32).astype(np.uint16)
+    Image.fromarray(ramp).save(tmp_path / "deep.png")
+    Image.new("RGBA", (32, 32), (0, 0, 0, 0)).save(tmp_path / "glass.png")
+    turned = Image.fromarray(np.tile(np.arange(32, dtype=np.uint8)[:, None, None] * 8, (1, 32, 3)))
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    turned.save(tmp_path / "turned.png", exif=exif)
+    for name in ("deep.png", "glass.png", "turned.png"):
+        assert np.array_equal(read_crop(tmp_path / name, 32), images.read(tmp_path / name))
+    assert read_crop(tmp_path / "glass.png", 32).min() == 255
+    assert read_crop(tmp_path / "turned.png", 32)[0, 0, 0] == 31 * 8
+
+
+def test_what_is_not_square_is_no_crop(tmp_path: Path) -> None:
+    Image.new("RGB", (40, 32)).save(tmp_path / "photo.png")
+    with pytest.raises(DataError, match=r"photo\.png: is 40x32 px"):
+        read_crop(tmp_path / "photo.png", 32)
+
+
+def test_a_folder_enlarges_crops_as_the_embedder_does(tmp_path: Path) -> None:
+    """Else thresholds and figures would be of other pixels than those of `embed` on the same crops."""
+    crop = np.random.default_rng(0).integers(0, 256, (28, 28, 3), dtype=np.uint8)
+    Image.fromarray(crop).save(tmp_path / "crop.png")
+    tensor = torch.from_numpy(crop).permute(2, 0, 1).float()[None]
+    expected = torch.nn.functional.interpolate(tensor, (32, 32), mode="bilinear", antialias=True)[0]
+    found = read_crop(tmp_path / "crop.png", 32).astype(np.float32)
+    assert np.abs(found - expected.permute(1, 2, 0).numpy()).max() < 1
 
 
 def test_a_crop_that_was_replaced_is_read_again(folder: Path) -> None:
