@@ -28,6 +28,7 @@ from benchmarks.identification import CALIBRATED, Half, IdentifyPlan, Share, lis
 from benchmarks.photos import subject
 from benchmarks.rows import Row, label, origin
 from recog import images
+from recog.cli.options import DONE, NO, PARTLY
 from recog.errors import DataError
 from recog.photos import of_people
 
@@ -36,7 +37,7 @@ logger = logging.getLogger(__name__)
 # arguments, standard input -> exit code, standard output, standard error
 Call = Callable[[Sequence[str], str], tuple[int, str, str]]
 Record = dict[str, Any]
-NOTHING_DONE = 4
+ANSWERED = frozenset({DONE, NO, PARTLY})  # exit codes of a command whose output is whole
 
 
 def in_a_process(arguments: Sequence[str], stdin: str) -> tuple[int, str, str]:
@@ -60,7 +61,7 @@ def identify(
     Args:
         folder: original photos, one sub-folder a person.
         call: runs one command.
-    Raises: DataError: too few people (see `split`), or a command could not do anything.
+    Raises: DataError: too few people (see `split`), or a command failed.
     """
     started = time.perf_counter()
     other, tested = split(of_people(folder), plan)
@@ -110,13 +111,14 @@ class Shell:
     def __call__(self, *arguments: object, stdin: Iterable[Path] = ()) -> list[Record]:
         """The objects that a command printed.
 
-        Raises: DataError: it could not do anything, or printed nothing.
+        Raises: DataError: it could not do anything, was killed on the way, or printed nothing.
         """
         words = [str(argument) for argument in arguments] + self.options
         logger.info("recog %s", " ".join(words))
         code, out, err = self.call(words, "".join(f"{os.fspath(path)}\n" for path in stdin))
-        if code >= NOTHING_DONE or not out.strip():
-            raise DataError(f"recog {words[0]} ended with code {code}: {err.strip() or 'it printed nothing'}")
+        if code not in ANSWERED or not out.strip():
+            why = err.strip() or "it did not say why. Call it by hand to see more."
+            raise DataError(f"recog {words[0]} ended with code {code}: {why}")
         return [json.loads(line) for line in out.splitlines()]
 
 

@@ -1,5 +1,6 @@
 """Through the real Recognizer, with people who are colours and a detector that needs no network."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -112,3 +113,9 @@ def test_the_command_line_gives_the_same_answers(folder: Path, monkeypatch: pyte
 def test_a_command_that_fails_is_told(folder: Path) -> None:
     with pytest.raises(DataError, match="recog enroll ended with code 4: no disk"):
         commands.identify(folder, PLAN, call=lambda arguments, stdin: (4, "", "no disk"))
+
+
+def test_a_command_that_is_killed_after_some_output_is_told(folder: Path) -> None:
+    line = json.dumps({"identity": "p00", "added": 1, "skipped": 0, "failed": []})
+    with pytest.raises(DataError, match="recog enroll ended with code -9: it did not say why"):
+        commands.identify(folder, PLAN, call=lambda arguments, stdin: (-9, f"{line}\n", ""))
