@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from recog import images
 from recog.alignment import align
 from recog.errors import DataError, FaceError, ImageError
+from recog.photos import SUFFIXES
 from recog.progress import progress
 from recog.training.data import read_crop
 from recog.types import Box, Face
@@ -70,7 +71,7 @@ def from_crops(folder: Path, photos: Sequence[str], size: int) -> tuple[Crops, N
 
 
 def read_landmarks(path: Path) -> dict[str, NDArray[np.float32]]:
-    """`photo x y x y x y x y x y` a line -> (5, 2) px by photo (without its extension).
+    """`photo x y x y x y x y x y` a line -> (5, 2) px by photo (without its extension, if any).
 
     Raises: DataError: unreadable or another format.
     """
@@ -125,7 +126,9 @@ def _collect(photos: Sequence[str], size: int, crop_of: _CropOf) -> tuple[Crops,
 
 
 def _stem(photo: str) -> str:
-    return photo.rpartition(".")[0]
+    """A photo without its extension; what follows a dot in a name, as in J._P._Morgan_0001, is none."""
+    suffix = PurePath(photo).suffix
+    return photo.removesuffix(suffix) if suffix.lower() in SUFFIXES else photo
 
 
 class _CropOf(Protocol):

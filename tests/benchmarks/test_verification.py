@@ -131,6 +131,18 @@ def test_landmarks_replace_detection(lfw: Path) -> None:
         exams.of_pairs(lfw, lfw / "pairs.txt", 112, landmarks=lfw / "landmarks.txt")
 
 
+def test_landmarks_name_photos_with_or_without_extension(tmp_path: Path) -> None:
+    points = " ".join(["1"] * 10)
+    names = ["Ada/Ada_0001", "Bob/Bob_0001.JPG", "J._P._M/J._P._M_0001", "J._P._M/J._P._M_0002.webp"]
+    (tmp_path / "landmarks.txt").write_text("".join(f"{name} {points}\n" for name in names))
+    assert sorted(photos.read_landmarks(tmp_path / "landmarks.txt")) == [
+        "Ada/Ada_0001",
+        "Bob/Bob_0001",
+        "J._P._M/J._P._M_0001",
+        "J._P._M/J._P._M_0002",
+    ]
+
+
 def test_the_subject_is_large_and_central() -> None:
     centre, corner, speck = (100, 100, 150, 150), (0, 0, 60, 60), (120, 120, 130, 130)
     assert photos.subject([corner, centre, speck], (250, 250, 3)) == 1
