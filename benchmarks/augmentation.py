@@ -24,7 +24,7 @@ import numpy as np
 
 from benchmarks.exams import Exam
 from benchmarks.photos import Embeds
-from benchmarks.rows import Origin, Row, append, file_of, origin, read
+from benchmarks.rows import Measurement, Origin, Row, append, file_of, origin, read
 from benchmarks.verification import marks
 from recog.errors import ConfigError, DataError
 from recog.progress import progress
@@ -173,15 +173,8 @@ def cost_table(
             "crops_seen": steps * plan.batch_size,
         }
         seconds = time.perf_counter() - started
-        yield source.row(
-            arm=arm,
-            metric="seconds a run",
-            value=step * steps + synthesis,
-            n=plan.seeds,
-            seconds=seconds,
-            regime=_regime(arm, material),
-            details=details,
-        )
+        cost = Measurement("seconds a run", step * steps + synthesis, plan.seeds, None, details)
+        yield from source.rows([cost], arm=arm, seconds=seconds, regime=_regime(arm, material))
 
 
 def _one_run(
@@ -207,19 +200,17 @@ def _one_run(
     measured = [(exam, marks(exam, embedder)) for exam in material.exams]
     seconds = time.perf_counter() - started
     return [
-        dataclasses.replace(source, data=exam.data, protocol=_protocol(plan, exam)).row(
+        row
+        for exam, found in measured
+        for row in dataclasses.replace(source, data=exam.data, protocol=_protocol(plan, exam)).rows(
+            found,
             arm=arm,
-            metric=metric,
-            value=value,
-            n=n,
             seed=seed,
             model=embedder.digest,
             regime=_regime(arm, material),
             seconds=seconds,
             details=details,
         )
-        for exam, results in measured
-        for metric, (value, n) in results.items()
     ]
 
 

@@ -23,10 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import stats
-from benchmarks.identification import CALIBRATED, Half, IdentifyPlan, Share, listing, split
+from benchmarks.identification import CALIBRATED, Half, IdentifyPlan, listing, not_enrolled, share, split
 from benchmarks.photos import subject
-from benchmarks.rows import Row, label, origin
+from benchmarks.rows import Measurement, Row, label, origin
 from recog import images
 from recog.cli.options import DONE, NO, PARTLY
 from recog.errors import DataError
@@ -88,18 +87,13 @@ def identify(
         device,
     )
     threshold = next(t["threshold"] for t in thresholds if t["purpose"] == "query")
-    seconds = time.perf_counter() - started
-    return [
-        share.row(
-            source,
-            arm=f"{used['model']}, {CALIBRATED}",
-            seed=plan.seed,
-            model=used["digest"],
-            seconds=seconds,
-            details={},
-        )
-        for share in _errors(tested, added, mated, strangers, threshold)
-    ]
+    return source.rows(
+        _errors(tested, added, mated, strangers, threshold),
+        arm=f"{used['model']}, {CALIBRATED}",
+        seed=plan.seed,
+        model=used["digest"],
+        seconds=time.perf_counter() - started,
+    )
 
 
 class Shell:
@@ -124,7 +118,7 @@ class Shell:
 
 def _errors(
     tested: Half, added: list[Record], mated: list[Record], strangers: list[Record], threshold: float
-) -> list[Share]:
+) -> list[Measurement]:
     answers = _of_subjects(mated)
     truth = np.array([name for name, _ in tested.probes])
     found = [answers.get(str(photo)) for _, photo in tested.probes]
@@ -137,10 +131,10 @@ def _errors(
     failed = sum(len(person["failed"]) for person in added)
     photos = sum(len(several) for several in tested.enrolled.values())
     return [
-        Share.of("FPIR (strangers matched)", named, np.arange(len(named)), threshold),
-        Share.of("FNIR (enrolled missed)", np.array(missed), truth, threshold),
-        Share.of("rank-1", np.array(first), truth),
-        Share("failure to enroll", failed, photos, stats.proportion_interval(failed, photos)),
+        share("FPIR (strangers matched)", named, np.arange(len(named)), threshold),
+        share("FNIR (enrolled missed)", np.array(missed), truth, threshold),
+        share("rank-1", np.array(first), truth),
+        not_enrolled(failed, photos),
     ]
 
 

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from benchmarks import stats
 from benchmarks.exams import Exam
+from benchmarks.rows import Measurement
 from recog.calibration import threshold_at_rate
 from recog.errors import DataError
 
 logger = logging.getLogger(__name__)
 FMR = 1e-3
 FEWEST = 30  # pairs of a kind, for a rate of it
-Measured = tuple[str, float, stats.Interval, int]
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ def read_groups(path: Path, column: str) -> Groups:
 
 def by_group(
     exam: Exam, scores: NDArray[np.float64], groups: Groups, *, resamples: int = 300
-) -> list[Measured]:
-    """(metric, value, 95 % interval over people, pairs) for each group that has enough pairs.
+) -> list[Measurement]:
+    """FMR and FNMR, with intervals over people, of each group that has enough pairs.
 
     Args:
         scores: (N,) of the exam's pairs.
@@ -84,7 +84,8 @@ def by_group(
                 logger.warning("%s: left out, %d pairs are too few", name, int(pairs.sum()))
                 continue
             ends = tuple(side[pairs] for side in exam.pairs.sides)
-            measured.append((name, *_rate(wrong[pairs], ends, resamples), int(pairs.sum())))
+            rate, interval = _rate(wrong[pairs], ends, resamples)
+            measured.append(Measurement(name, rate, int(pairs.sum()), interval))
     return measured
 
 

@@ -16,14 +16,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import stats
 from benchmarks.photos import subject
-from benchmarks.rows import Origin, Row, label, origin
+from benchmarks.rows import Measurement, Row, label, origin
 from recog import calibration, images
 from recog.errors import ConfigError, DataError, FaceError, GalleryError, ImageError
 from recog.faces import DetectorLike, EmbedderLike
@@ -76,7 +75,7 @@ class Searches:
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class Observed:
     """Everything that was observed on one half."""
 
     mated: Searches
@@ -148,50 +147,37 @@ def identify(
     )
     seconds = time.perf_counter() - started
     return [
-        share.row(
-            source,
+        row
+        for arm, thresholds in arms.items()
+        for row in source.rows(
+            _errors(tested, *thresholds),
             arm=f"{embedder.name}, {arm}",
             seed=plan.seed,
             model=embedder.digest,
             seconds=seconds,
             details={"templates": tested.templates},
         )
-        for arm, thresholds in arms.items()
-        for share in _errors(tested, *thresholds)
     ]
 
 
-@dataclass(frozen=True)
-class Share:
-    """What was counted."""
+def counted(
+    metric: str, count: int, n: int, ci95: stats.Interval, threshold: float | None = None
+) -> Measurement:
+    """`count` of `n`, at a threshold where it depends on one."""
+    return Measurement(metric, count / n, n, ci95, {"count": count, "threshold": threshold})
 
-    metric: str
-    count: int
-    n: int  # of how many
-    ci95: stats.Interval
-    threshold: float | None = None
 
-    @classmethod
-    def of(
-        cls,
-        metric: str,
-        flags: NDArray[np.bool_],
-        people: NDArray[np.generic],
-        threshold: float | None = None,
-    ) -> Share:
-        """From (N,) flags and (N,) whose each is."""
-        return cls(metric, int(flags.sum()), len(flags), stats.share_interval(flags, people), threshold)
+def share(
+    metric: str, flags: NDArray[np.bool_], people: NDArray[np.generic], threshold: float | None = None
+) -> Measurement:
+    """How many of (N,) flags are set, with an interval over (N,) the people they are of."""
+    interval = stats.share_interval(flags, people)
+    return counted(metric, int(flags.sum()), len(flags), interval, threshold)
 
-    def row(self, source: Origin, *, details: Mapping[str, Any], **more: Any) -> Row:
-        """`more` are other fields of Row."""
-        return source.row(
-            metric=self.metric,
-            value=self.count / self.n,
-            ci95=self.ci95,
-            n=self.n,
-            details={"count": self.count, "threshold": self.threshold, **details},
-            **more,
-        )
+
+def not_enrolled(failed: int, photos: int) -> Measurement:
+    """How many of the photos to enroll could not be."""
+    return counted("failure to enroll", failed, photos, stats.proportion_interval(failed, photos))
 
 
 def listing(folder: Path) -> str:
@@ -212,7 +198,7 @@ def _half(
     )
 
 
-def _measure(half: Half, embedder: EmbedderLike, detector: DetectorLike) -> Measured:
+def _measure(half: Half, embedder: EmbedderLike, detector: DetectorLike) -> Observed:
     """Enroll the half into a gallery of its own and search it, as a program that embeds Recognizer would."""
     with Recognizer.open(None, embedder=embedder, detector=detector) as recognizer:
         done = [
@@ -223,7 +209,7 @@ def _measure(half: Half, embedder: EmbedderLike, detector: DetectorLike) -> Meas
         strangers = _search(recognizer, half.strangers)
         photos = [(name, photo) for name, several in half.enrolled.items() for photo in several] + half.probes
         scores, subjects, vectors, owners = _pairs(recognizer, photos)
-    return Measured(
+    return Observed(
         mated=mated,
         truth=np.array([name for name, _ in half.probes]),
         strangers=strangers,
@@ -276,7 +262,7 @@ def _pairs(
     return scores, owners, vectors[found], owners[found]
 
 
-def _card_arm(embedder: EmbedderLike, plan: IdentifyPlan, tested: Measured) -> dict[str, tuple[float, float]]:
+def _card_arm(embedder: EmbedderLike, plan: IdentifyPlan, tested: Observed) -> dict[str, tuple[float, float]]:
     """The thresholds that an uncalibrated gallery would use, where the model has a card."""
     size = (plan.people, tested.templates)
     try:
@@ -288,7 +274,7 @@ def _card_arm(embedder: EmbedderLike, plan: IdentifyPlan, tested: Measured) -> d
     return {"model card": (query, verify)}
 
 
-def _errors(tested: Measured, query: float, verify: float) -> list[Share]:
+def _errors(tested: Observed, query: float, verify: float) -> list[Measurement]:
     right = tested.mated.identity == tested.truth
     missed = ~(right & (tested.mated.best >= query))
     strangers = tested.strangers.best >= query  # one photo each
@@ -300,23 +286,12 @@ def _errors(tested: Measured, query: float, verify: float) -> list[Share]:
         tested.pair_scores[~mated], int(tested.subjects.max()) + 1, first[~mated], second[~mated], None
     )
     rate, low, high = pairs.rate(verify)
-    photos = tested.templates + tested.not_enrolled
+    matched, compared = round(rate * len(pairs.scores)), len(pairs.scores)
     return [
-        Share.of("FPIR (strangers matched)", strangers, np.arange(len(strangers)), query),
-        Share.of("FNIR (enrolled missed)", missed, tested.truth, query),
-        Share.of("rank-1", right, tested.truth),
-        Share(
-            "FMR (strangers verified)",
-            round(rate * len(pairs.scores)),
-            len(pairs.scores),
-            (low, high),
-            verify,
-        ),
-        Share.of("FNMR (same person refused)", refused, first[mated], verify),
-        Share(
-            "failure to enroll",
-            tested.not_enrolled,
-            photos,
-            stats.proportion_interval(tested.not_enrolled, photos),
-        ),
+        share("FPIR (strangers matched)", strangers, np.arange(len(strangers)), query),
+        share("FNIR (enrolled missed)", missed, tested.truth, query),
+        share("rank-1", right, tested.truth),
+        counted("FMR (strangers verified)", matched, compared, (low, high), verify),
+        share("FNMR (same person refused)", refused, first[mated], verify),
+        not_enrolled(tested.not_enrolled, tested.templates + tested.not_enrolled),
     ]

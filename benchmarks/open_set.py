@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import stats
 from benchmarks.photos import Embeds
-from benchmarks.rows import Row, origin
+from benchmarks.rows import Measurement, Row, origin
 from recog import calibration
 from recog.cards import Card
 from recog.errors import ConfigError, DataError, GalleryError
@@ -27,7 +28,6 @@ from recog.types import FMR
 RANKS = (1, 5, 10)
 Vectors = NDArray[np.float32]
 Labels = NDArray[np.int64]
-Rate = tuple[float, stats.Interval, int]  # share, 95 % interval, number of searches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,20 +89,20 @@ class Tally:
         self.people.append(people)
         self.flags.append(flags)
 
-    def rate(self) -> Rate:
-        """Share, 95 % interval over people and galleries, and number of searches."""
-        galleries = len(self.people)
-        if self.redrawn:
-            flags = np.concatenate(self.flags)
-            interval = stats.share_interval(flags, np.concatenate(self.people))
-            return float(flags.mean()), interval, len(flags)
-        names, rows = np.unique(np.concatenate(self.people), return_inverse=True)
-        columns = np.repeat(np.arange(galleries), [len(people) for people in self.people])
-        flags = np.concatenate(self.flags)
-        counts, hits = np.zeros((2, len(names), galleries))
+    def share(self, metric: str, details: Mapping[str, Any]) -> Measurement:
+        """The share of searches that count, with its 95 % interval over people and galleries."""
+        people, flags = np.concatenate(self.people), np.concatenate(self.flags)
+        interval = stats.share_interval(flags, people) if self.redrawn else self._crossed(people, flags)
+        return Measurement(metric, float(flags.mean()), len(flags), interval, details)
+
+    def _crossed(self, people: Labels, flags: NDArray[np.bool_]) -> stats.Interval:
+        """The interval over people who all search the same galleries."""
+        names, rows = np.unique(people, return_inverse=True)
+        columns = np.repeat(np.arange(len(self.people)), [len(searches) for searches in self.people])
+        counts, hits = np.zeros((2, len(names), len(self.people)))
         np.add.at(counts, (rows, columns), 1)
         np.add.at(hits, (rows[flags], columns[flags]), 1)
-        return float(flags.mean()), calibration.rate_interval(hits, counts, 0), len(flags)
+        return calibration.rate_interval(hits, counts, 0)
 
 
 def open_set(
@@ -137,27 +137,20 @@ def open_set(
         sha.update(group.vectors.tobytes() + group.people.tobytes())
     digest = {"plan": asdict(plan), "model": embedder.digest, "faces": sha.hexdigest()}
     source = origin("identify", protocol, groups.data, digest, device)
-    measured = [("any size", metric, *found) for metric, found in _verify(groups, plan, card).items()]
+    name = arm or embedder.name
+    measured = {"any size": _verify(groups, plan, card)}
     for size in progress(plan.sizes, total=len(plan.sizes), desc="galleries"):
-        tallies = _at_size(groups, able, size, plan, card)
-        measured += [(f"{size:,} people", metric, *tally.rate()) for metric, tally in tallies.items()]
-    seconds = time.perf_counter() - started
+        tallies, details = _at_size(groups, able, size, plan, card), {"name": name, "people": size}
+        measured[f"{size:,} people"] = [tally.share(metric, details) for metric, tally in tallies.items()]
+    seconds, model = time.perf_counter() - started, embedder.digest
     return [
-        source.row(
-            arm=f"{arm or embedder.name}, {size_name}",
-            metric=metric,
-            value=value,
-            ci95=ci95,
-            n=n,
-            seed=plan.seed,
-            model=embedder.digest,
-            seconds=seconds,
-        )
-        for size_name, metric, value, ci95, n in measured
+        row
+        for gallery, found in measured.items()
+        for row in source.rows(found, arm=f"{name}, {gallery}", seed=plan.seed, model=model, seconds=seconds)
     ]
 
 
-def _verify(groups: Groups, plan: OpenSetPlan, card: Card) -> dict[str, Rate]:
+def _verify(groups: Groups, plan: OpenSetPlan, card: Card) -> list[Measurement]:
     """False matches of pairs of strangers at thresholds set on other strangers."""
     pairs = calibration.StrangerPairs.of(groups.strangers.vectors, groups.strangers.people)
     other = groups.others
@@ -166,10 +159,10 @@ def _verify(groups: Groups, plan: OpenSetPlan, card: Card) -> dict[str, Rate]:
     limit = _by_card(card, "verify", plan.fmr, 0)
     if limit is not None:
         wanted[f"FMR by the card, {100 * plan.fmr:g} % wanted"] = limit
-    found = {}
-    for name, threshold in wanted.items():
+    found = []
+    for metric, threshold in wanted.items():
         value, low, high = pairs.rate(threshold)
-        found[name] = (value, (low, high), len(pairs.scores))
+        found.append(Measurement(metric, value, len(pairs.scores), (low, high)))
     return found
 
 

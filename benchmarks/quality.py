@@ -21,7 +21,7 @@ from benchmarks import stats
 from benchmarks.exams import compare
 from benchmarks.pairs import Pairs, read_pairs
 from benchmarks.photos import subject
-from benchmarks.rows import Row, label, origin
+from benchmarks.rows import Measurement, Row, label, origin
 from recog import images
 from recog.calibration import threshold_at_rate
 from recog.errors import FaceError, ImageError
@@ -93,31 +93,21 @@ def quality(
         },
         device,
     )
-    measured: list[tuple[str, str, float, stats.Interval | None, int]] = [
-        (name, f"FNMR, worst {share:.0%} discarded", *_curve_point(missed, mark, share))
-        for name, mark in marks.items()
-        for share in DISCARDED
-    ]
-    measured.append(
-        (
-            "score",
-            "FNMR lowered by discarding the worst 10%",
-            *_gain(missed, marks["score"], people, resamples),
-        )
-    )
-    seconds = time.perf_counter() - started
+    measured = {
+        name: [_curve_point(missed, mark, share) for share in DISCARDED] for name, mark in marks.items()
+    }
+    measured["score"].append(_gain(missed, marks["score"], people, resamples))
+    seconds, details = time.perf_counter() - started, {"threshold": threshold}
     return [
-        source.row(
+        row
+        for name, found in measured.items()
+        for row in source.rows(
+            found,
             arm=f"{embedder.name}, by {name}",
-            metric=metric,
-            value=value,
-            ci95=ci95,
-            n=n,
             model=embedder.digest,
             seconds=seconds,
-            details={"threshold": threshold},
+            details=details,
         )
-        for name, metric, value, ci95, n in measured
     ]
 
 
@@ -138,17 +128,16 @@ def _of_pairs(graded: Graded, part: str, pairs: Pairs) -> NDArray[np.float64]:
     return worse
 
 
-def _curve_point(
-    missed: NDArray[np.bool_], mark: NDArray[np.float64], share: float
-) -> tuple[float, stats.Interval, int]:
+def _curve_point(missed: NDArray[np.bool_], mark: NDArray[np.float64], share: float) -> Measurement:
     stays = kept(mark, share)
     count, n = int(missed[stays].sum()), int(stays.sum())
-    return count / n, stats.proportion_interval(count, n), n
+    interval = stats.proportion_interval(count, n)
+    return Measurement(f"FNMR, worst {share:.0%} discarded", count / n, n, interval, {"discarded": share})
 
 
 def _gain(
     missed: NDArray[np.bool_], mark: NDArray[np.float64], people: NDArray[np.int64], resamples: int
-) -> tuple[float, stats.Interval | None, int]:
+) -> Measurement:
     """How much lower the miss rate is without the worst tenth, with a bootstrap interval over people."""
     _, codes = np.unique(people, return_inverse=True)
     rows = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
@@ -158,4 +147,5 @@ def _gain(
         return np.array([missed[chosen].mean() - missed[chosen][kept(mark[chosen], 0.1)].mean()])
 
     interval = stats.bootstrap(lowered, len(rows), resamples=resamples)[0]
-    return float(lowered(np.arange(len(rows)))[0]), interval, len(missed)
+    value = float(lowered(np.arange(len(rows)))[0])
+    return Measurement("FNMR lowered by discarding the worst 10%", value, len(missed), interval)

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +18,11 @@ from benchmarks.differentials import Groups, by_group
 from benchmarks.exams import Exam
 from benchmarks.peers import Peer
 from benchmarks.photos import Embeds
-from benchmarks.rows import Row, origin, plan_hash
+from benchmarks.rows import Measurement, Row, origin, plan_hash
 
 logger = logging.getLogger(__name__)
 
 FMRS = (1e-2, 1e-3, 1e-4)
-Measured = tuple[
-    str, float, stats.Interval | None, int, Mapping[str, Any]
-]  # metric, value, interval, n, details
 
 
 def verify(
@@ -58,33 +53,23 @@ def verify(
     scores = exam.scores(embedder, flip)  # type: ignore[arg-type]  # a peer comes with an exam of its own
     measured = [*_accuracy(exam, scores), *_rates(exam, scores, resamples), *_failures(exam)]
     if groups is not None:
-        measured += [(*found, {}) for found in by_group(exam, scores, groups)]
+        measured += by_group(exam, scores, groups)
     seconds = exam.seconds + time.perf_counter() - started
-    name, model = arm or embedder.name, embedder.digest
-    return [
-        source.row(
-            arm=name,
-            metric=metric,
-            value=value,
-            ci95=ci95,
-            n=n,
-            model=model,
-            seconds=seconds,
-            details=details,
-        )
-        for metric, value, ci95, n, details in measured
-    ]
+    return source.rows(measured, arm=arm or embedder.name, model=embedder.digest, seconds=seconds)
 
 
-def marks(exam: Exam, embedder: Embeds) -> dict[str, tuple[float, int]]:
-    """The metrics of an exam as (value, n), without intervals: for benchmarks that repeat the training."""
+def marks(exam: Exam, embedder: Embeds) -> list[Measurement]:
+    """The metrics of an exam, without intervals: for benchmarks that repeat the training."""
     scores, chosen = exam.scores(embedder), exam.balanced()
     mated = exam.pairs.mated
     ranking = metrics.Ranking(scores, mated)
     accuracy = metrics.accuracy_by_fold(scores[chosen], mated[chosen], exam.folds(chosen)).mean()
-    rates = {tar_name(fmr): (ranking.tar_at_fmr(fmr), int(mated.sum())) for fmr in _supported(mated)[:2]}
-    auc = metrics.auc_score(scores, mated)
-    return {**rates, "accuracy": (float(accuracy), len(chosen)), "AUC": (auc, len(mated))}
+    count = int(mated.sum())
+    return [
+        *(Measurement(tar_name(fmr), ranking.tar_at_fmr(fmr), count) for fmr in _supported(mated)[:2]),
+        Measurement("accuracy", float(accuracy), len(chosen)),
+        Measurement("AUC", metrics.auc_score(scores, mated), len(mated)),
+    ]
 
 
 def tar_name(fmr: float) -> str:
@@ -100,7 +85,7 @@ def _supported(mated: NDArray[np.bool_]) -> list[float]:
     return [fmr for fmr in FMRS if count * fmr >= 1 - 1e-9]
 
 
-def _accuracy(exam: Exam, scores: NDArray[np.float64]) -> list[Measured]:
+def _accuracy(exam: Exam, scores: NDArray[np.float64]) -> list[Measurement]:
     """For balanced lists: where nearly all pairs are non-mated, refusing everyone is "accurate"."""
     mated = exam.pairs.mated
     if abs(float(mated.mean()) - 0.5) > 0.2:
@@ -111,10 +96,11 @@ def _accuracy(exam: Exam, scores: NDArray[np.float64]) -> list[Measured]:
         "std": round(float(folds.std(ddof=1)), 6),
     }
     low, high = stats.t_interval(folds)  # of few folds it can reach past what an accuracy can be
-    return [("accuracy", float(folds.mean()), (max(low, 0.0), min(high, 1.0)), len(mated), details)]
+    interval = max(low, 0.0), min(high, 1.0)
+    return [Measurement("accuracy", float(folds.mean()), len(mated), interval, details)]
 
 
-def _rates(exam: Exam, scores: NDArray[np.float64], resamples: int) -> list[Measured]:
+def _rates(exam: Exam, scores: NDArray[np.float64], resamples: int) -> list[Measurement]:
     """TAR at each FMR that the number of non-mated pairs supports, and AUC."""
     pairs = exam.pairs
     count = int(pairs.mated.sum())
@@ -127,17 +113,17 @@ def _rates(exam: Exam, scores: NDArray[np.float64], resamples: int) -> list[Meas
     ranking = metrics.Ranking(scores, pairs.mated)
     sides = pairs.sides
     intervals = stats.tar_intervals(scores, pairs.mated, sides, fmrs, resamples=resamples) if fmrs else []
-    rates: list[Measured] = [
-        (tar_name(fmr), ranking.tar_at_fmr(fmr), interval, count, details)
+    rates = [
+        Measurement(tar_name(fmr), ranking.tar_at_fmr(fmr), count, interval, details)
         for fmr, interval in zip(fmrs, intervals, strict=True)
     ]
     curve = {**details, "roc": metrics.roc_points(scores, pairs.mated)}
-    return [*rates, ("AUC", metrics.auc_score(scores, pairs.mated), None, len(pairs), curve)]
+    return [*rates, Measurement("AUC", metrics.auc_score(scores, pairs.mated), len(pairs), None, curve)]
 
 
-def _failures(exam: Exam) -> list[Measured]:
+def _failures(exam: Exam) -> list[Measurement]:
     missed, total = int((~exam.found).sum()), len(exam.found)
     if not exam.detected and not missed:
         return []  # nothing was searched for
     interval = stats.share_interval(~exam.found, exam.pairs.people)
-    return [("failure to enroll", missed / total, interval, total, {"photos": missed})]
+    return [Measurement("failure to enroll", missed / total, total, interval, {"photos": missed})]

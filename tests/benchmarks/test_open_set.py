@@ -11,7 +11,8 @@ from scipy.stats import norm
 
 from benchmarks.groups import of_crops, of_photos
 from benchmarks.open_set import Group, Groups, OpenSetPlan, Tally, open_set
-from benchmarks.rows import Row
+from benchmarks.rows import Measurement, Row
+from benchmarks.summaries import sized
 from recog.calibration import StrangerPairs
 from recog.cards import Card
 from recog.errors import ConfigError, DataError
@@ -41,6 +42,11 @@ def by_metric(rows: list[Row], size: str) -> dict[str, Row]:
     return {row.metric: row for row in rows if row.arm.endswith(size)}
 
 
+def interval(found: Measurement) -> tuple[float, float]:
+    assert found.ci95 is not None
+    return found.ci95
+
+
 def test_rates_hold_on_other_strangers_at_every_size() -> None:
     rows = open_set(groups(), PLAN, ColourEmbedder(), Card())
     for size in ("5 people", "40 people"):
@@ -54,6 +60,9 @@ def test_rates_hold_on_other_strangers_at_every_size() -> None:
     assert large["rank-1"].value <= large["rank-5"].value <= large["rank-10"].value
     assert "rank-10" not in small
     assert by_metric(rows, "any size")["FMR, 1 % wanted"].value == pytest.approx(0.01, abs=0.005)
+    assert {name: [people for people, _ in points] for name, points in sized(rows).items()} == {
+        f"colour: {metric}": [5, 40] for metric in ("FNIR at FPIR 5 %", "FNIR at FPIR 20 %", "miss at rank 1")
+    }
 
 
 def test_people_without_spread_are_always_found() -> None:
@@ -79,8 +88,9 @@ def test_a_tally_is_a_share_with_an_interval_over_people() -> None:
     tally = Tally(redrawn=True)
     tally.add(np.array([0, 0, 1, 1]), np.array([True, False, True, True]))
     tally.add(np.array([2, 2]), np.array([False, False]))
-    value, (low, high), n = tally.rate()
-    assert (value, n) == (0.5, 6)
+    found = tally.share("FPIR", {"people": 3})
+    assert (found.metric, found.value, found.n, found.details) == ("FPIR", 0.5, 6, {"people": 3})
+    low, high = interval(found)
     assert low < 0.5 < high
 
 
@@ -89,8 +99,9 @@ def test_many_galleries_do_not_make_more_strangers() -> None:
     tally = Tally(redrawn=False)
     for _ in range(20):
         tally.add(np.arange(50), np.zeros(50, np.bool_))
-    value, (low, high), n = tally.rate()
-    assert (value, low, n) == (0.0, 0.0, 1000)
+    found = tally.share("FPIR", {})
+    low, high = interval(found)
+    assert (found.value, low, found.n) == (0.0, 0.0, 1000)
     assert high == pytest.approx(1 - 0.025 ** (1 / 50), rel=1e-6)
 
 
@@ -101,8 +112,9 @@ def test_many_galleries_of_other_people_do() -> None:
     for _ in range(20):
         people = rng.choice(1000, 50, replace=False)
         tally.add(people, (people % 5 == 0))  # a fifth of the people are always missed
-    value, (low, high), _ = tally.rate()
-    assert value == pytest.approx(0.2, abs=0.02)
+    found = tally.share("FNIR", {})
+    assert found.value == pytest.approx(0.2, abs=0.02)
+    low, high = interval(found)
     assert low < 0.2 < high
     assert high - low < 0.08  # 50 people alone would give 0.23
 

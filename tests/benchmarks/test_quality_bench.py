@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.quality import kept, quality
+from benchmarks.summaries import discarded
 from recog.cards import Card
 from tests.benchmarks.fakes import ColourEmbedder
 from tests.benchmarks.test_identification import WholePhoto
@@ -54,6 +55,9 @@ def test_discarding_the_worst_photos_lowers_the_miss_rate(dark_photos: Path) -> 
     assert found["score", "FNMR, worst 10% discarded"].value == 0.0
     assert found["illumination", "FNMR, worst 10% discarded"].value == 0.0
     assert found["score", "FNMR, worst 10% discarded"].n == 36
+    curves = discarded(rows)
+    assert [share for share, _ in curves["colour, by score"]] == [0, 5, 10, 20, 30]
+    assert curves["colour, by score"][:3:2] == [(0, pytest.approx(10.0)), (10, 0.0)]
     gain = found["score", "FNMR lowered by discarding the worst 10%"]
     assert gain.value == pytest.approx(0.1)
     assert gain.ci95 is not None
