@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.exams import Exam
-from benchmarks.photos import Embeds
 from benchmarks.rows import Measurement, Origin, Row, append, file_of, origin, read
 from benchmarks.verification import marks
 from recog.errors import ConfigError, DataError
+from recog.faces import EmbedderLike
 from recog.progress import progress
 from recog.training import CropSet, TrainConfig, train
 
@@ -38,7 +38,7 @@ BENCH = "augment"
 
 # real crops of the draw, photos a person, seed -> as many made-up crops of the same people
 Synthesise = Callable[[CropSet, int, int], CropSet]
-Train = Callable[..., Embeds]
+Train = Callable[..., EmbedderLike]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,9 +20,9 @@ from benchmarks.exams import Exam
 from benchmarks.rows import Measurement
 from recog.calibration import threshold_at_rate
 from recog.errors import DataError
+from recog.types import FMR
 
 logger = logging.getLogger(__name__)
-FMR = 1e-3
 FEWEST = 30  # pairs of a kind, for a rate of it
 
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from benchmarks import photos
 from benchmarks.pairs import Pairs, all_pairs, random_folds, read_pairs
-from benchmarks.photos import Embeds, Finder
 from benchmarks.rows import label
+from recog.faces import DetectorLike, EmbedderLike
 from recog.training.data import CropSet
 
 NO_FACE = -1.0  # the lowest cosine: never a match
@@ -38,7 +38,7 @@ class Exam:
     detected: bool = field(default=False, kw_only=True)  # faces were searched for; else they were given
     seconds: float = field(default=0.0, kw_only=True)  # that preparing took
 
-    def scores(self, embedder: Embeds, flip: bool = True) -> NDArray[np.float64]:
+    def scores(self, embedder: EmbedderLike, flip: bool = True) -> NDArray[np.float64]:
         """(N,) cosine of each pair; -1 where one of the photos has no face. `flip`: see `Embedder.embed`."""
         return compare(embedder.embed(self.crops, flip=flip), self.found, self.pairs)
 
@@ -67,7 +67,7 @@ def of_pairs(
     pairs_file: Path,
     size: int,
     *,
-    detector: Finder | None = None,
+    detector: DetectorLike | None = None,
     landmarks: Path | None = None,
 ) -> Exam:
     """A list of pairs of photos.

@@ -10,13 +10,15 @@ import numpy as np
 from benchmarks import photos
 from benchmarks.materials import name_of, with_role
 from benchmarks.open_set import Group, Groups, OpenSetPlan
-from benchmarks.photos import Embeds, Finder
 from benchmarks.rows import label
 from recog.errors import DataError
+from recog.faces import DetectorLike, EmbedderLike
 from recog.photos import of_people
 
 
-def of_crops(folders: Sequence[tuple[Path, str | None]], roles: Path | None, embedder: Embeds) -> Groups:
+def of_crops(
+    folders: Sequence[tuple[Path, str | None]], roles: Path | None, embedder: EmbedderLike
+) -> Groups:
     """Three folders of aligned crops, each with the role of its people or None for all of them.
 
     Raises: DataError: a folder cannot be used, or somebody is in two groups.
@@ -35,7 +37,7 @@ def of_crops(folders: Sequence[tuple[Path, str | None]], roles: Path | None, emb
     return Groups(enrolled, others, strangers, data, "aligned crops")
 
 
-def of_photos(folder: Path, plan: OpenSetPlan, embedder: Embeds, detector: Finder) -> Groups:
+def of_photos(folder: Path, plan: OpenSetPlan, embedder: EmbedderLike, detector: DetectorLike) -> Groups:
     """One folder of photos: who has enough photos can be enrolled, the others are two halves of strangers.
 
     Photos without a face are left out, and counted in what reports say of the faces.
@@ -66,7 +68,11 @@ def of_photos(folder: Path, plan: OpenSetPlan, embedder: Embeds, detector: Finde
 
 
 def _group(
-    folder: Path, people: dict[str, list[Path]], embedder: Embeds, detector: Finder, plan: OpenSetPlan
+    folder: Path,
+    people: dict[str, list[Path]],
+    embedder: EmbedderLike,
+    detector: DetectorLike,
+    plan: OpenSetPlan,
 ) -> tuple[Group, int]:
     """The faces of at most as many photos a person as the plan can use, and how many of those have none."""
     most = plan.photos + plan.probes

@@ -21,10 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import stats
-from benchmarks.photos import subject
+from benchmarks.exams import NO_FACE, compare
+from benchmarks.pairs import Pairs, all_pairs
+from benchmarks.photos import Graded, grade, subject
 from benchmarks.rows import Measurement, Row, label, origin
 from recog import calibration, images
-from recog.errors import ConfigError, DataError, FaceError, GalleryError, ImageError
+from recog.errors import ConfigError, DataError, GalleryError, ImageError
 from recog.faces import DetectorLike, EmbedderLike
 from recog.photos import of_people
 from recog.progress import progress
@@ -32,7 +34,6 @@ from recog.recognizer import Recognizer
 from recog.types import FMR, FPIR
 
 logger = logging.getLogger(__name__)
-NO_FACE = -1.0
 CALIBRATED = "calibrated on other people"
 
 
@@ -81,10 +82,8 @@ class Observed:
     mated: Searches
     truth: NDArray[np.str_]  # (N,) who the mated probes show
     strangers: Searches
-    pair_scores: NDArray[np.float64]  # all pairs of photos of enrolled people; -1 where a face is missing
-    subjects: NDArray[np.int64]  # (P,) who is on each of those photos
-    vectors: NDArray[np.float32]  # (M, D) of the photos of enrolled people that have a face
-    owners: NDArray[np.int64]  # (M,) whose they are
+    faces: Graded  # of all photos of enrolled people
+    pairs: Pairs  # all pairs of those photos
     templates: int
     not_enrolled: int  # photos
 
@@ -132,7 +131,9 @@ def identify(
     halves = split(of_people(folder), plan)
     tuned, tested = (_measure(half, embedder, detector) for half in halves)
     query = calibration.threshold_for_new(tuned.strangers.best, plan.fpir)
-    verify = calibration.for_verify(tuned.vectors, tuned.owners, plan.fmr, folder.name, plan.seed).threshold
+    found = tuned.faces.found
+    vectors, people = tuned.faces.vectors[found], tuned.pairs.people[found]
+    verify = calibration.for_verify(vectors, people, plan.fmr, folder.name, plan.seed).threshold
     arms = {CALIBRATED: (query, verify), **_card_arm(embedder, plan, tested)}
     protocol = (
         f"open set: {plan.people} people x {plan.enroll_photos} photos enrolled, MTCNN; thresholds for FPIR "
@@ -207,16 +208,14 @@ def _measure(half: Half, embedder: EmbedderLike, detector: DetectorLike) -> Obse
         ]
         mated = _search(recognizer, [photo for _, photo in half.probes])
         strangers = _search(recognizer, half.strangers)
-        photos = [(name, photo) for name, several in half.enrolled.items() for photo in several] + half.probes
-        scores, subjects, vectors, owners = _pairs(recognizer, photos)
+    photos = [(name, photo) for name, several in half.enrolled.items() for photo in several] + half.probes
+    people = np.unique([name for name, _ in photos], return_inverse=True)[1].astype(np.int64)
     return Observed(
         mated=mated,
         truth=np.array([name for name, _ in half.probes]),
         strangers=strangers,
-        pair_scores=scores,
-        subjects=subjects,
-        vectors=vectors,
-        owners=owners,
+        faces=grade([photo for _, photo in photos], embedder, detector),
+        pairs=all_pairs(people, [str(photo) for _, photo in photos]),
         templates=sum(result.added for result in done),
         not_enrolled=sum(len(result.failed) for result in done),
     )
@@ -238,30 +237,6 @@ def _search(recognizer: Recognizer, photos: list[Path]) -> Searches:
     return Searches(best, np.array(identity))
 
 
-def _pairs(
-    recognizer: Recognizer, photos: list[tuple[str, Path]]
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
-    """Scores of all pairs and who is on each photo; vectors and owners of the photos that have a face."""
-    code = {name: k for k, name in enumerate(sorted({name for name, _ in photos}))}
-    vectors = np.zeros((len(photos), recognizer.embedder.embedding_size), np.float32)
-    found = np.zeros(len(photos), np.bool_)
-    for place, (_, photo) in enumerate(progress(photos, total=len(photos), desc="verify")):
-        try:
-            image = images.read(photo)
-            seen = recognizer.faces.see(image)
-        except (ImageError, FaceError) as error:
-            logger.warning("%s", error)
-            continue
-        if seen.faces:
-            vectors[place] = seen.embeddings[subject([face.box for face in seen.faces], image.shape)]
-            found[place] = True
-    owners = np.array([code[name] for name, _ in photos], np.int64)
-    left, right = np.triu_indices(len(photos), k=1)
-    scores = (vectors @ vectors.T)[left, right].astype(np.float64)
-    scores[~(found[left] & found[right])] = NO_FACE
-    return scores, owners, vectors[found], owners[found]
-
-
 def _card_arm(embedder: EmbedderLike, plan: IdentifyPlan, tested: Observed) -> dict[str, tuple[float, float]]:
     """The thresholds that an uncalibrated gallery would use, where the model has a card."""
     size = (plan.people, tested.templates)
@@ -278,13 +253,11 @@ def _errors(tested: Observed, query: float, verify: float) -> list[Measurement]:
     right = tested.mated.identity == tested.truth
     missed = ~(right & (tested.mated.best >= query))
     strangers = tested.strangers.best >= query  # one photo each
-    left, right_side = np.triu_indices(len(tested.subjects), k=1)
-    first, second = tested.subjects[left], tested.subjects[right_side]
-    mated = first == second
-    refused = (tested.pair_scores < verify)[mated]
-    pairs = calibration.StrangerPairs(
-        tested.pair_scores[~mated], int(tested.subjects.max()) + 1, first[~mated], second[~mated], None
-    )
+    scores = compare(tested.faces.vectors, tested.faces.found, tested.pairs)
+    mated, (first, second) = tested.pairs.mated, tested.pairs.sides
+    refused = (scores < verify)[mated]
+    people = int(tested.pairs.people.max()) + 1
+    pairs = calibration.StrangerPairs(scores[~mated], people, first[~mated], second[~mated], None)
     rate, low, high = pairs.rate(verify)
     matched, compared = round(rate * len(pairs.scores)), len(pairs.scores)
     return [

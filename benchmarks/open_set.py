@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import stats
-from benchmarks.photos import Embeds
 from benchmarks.rows import Measurement, Row, origin
 from recog import calibration
 from recog.cards import Card
 from recog.errors import ConfigError, DataError, GalleryError
+from recog.faces import EmbedderLike
 from recog.progress import progress
 from recog.types import FMR
 
@@ -108,7 +108,7 @@ class Tally:
 def open_set(
     groups: Groups,
     plan: OpenSetPlan,
-    embedder: Embeds,
+    embedder: EmbedderLike,
     card: Card,
     device: str = "auto",
     *,

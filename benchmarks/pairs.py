@@ -47,7 +47,9 @@ def read_pairs(path: Path, folder: Path) -> Pairs:
     return _read_csv(path, folder) if path.suffix.lower() == ".csv" else _read_lfw(path, folder)
 
 
-def all_pairs(labels: NDArray[np.int64], files: Sequence[str], *, most_non_mated: int, seed: int) -> Pairs:
+def all_pairs(
+    labels: NDArray[np.int64], files: Sequence[str], *, most_non_mated: int | None = None, seed: int = 0
+) -> Pairs:
     """Every mated pair and every non-mated one, or `most_non_mated` of them drawn with this seed.
 
     Raises: TooFewPairs: no person with two photos, or a single person.
@@ -57,7 +59,7 @@ def all_pairs(labels: NDArray[np.int64], files: Sequence[str], *, most_non_mated
     if not mated.any() or mated.all():
         raise TooFewPairs("All pairs need at least two people, one of them with two photos.")
     others = np.flatnonzero(~mated)
-    if len(others) > most_non_mated:
+    if most_non_mated is not None and len(others) > most_non_mated:
         others = np.random.default_rng(seed).choice(others, most_non_mated, replace=False)
     kept = np.sort(np.concatenate([np.flatnonzero(mated), others]))
     return Pairs(tuple(files), labels, left[kept], right[kept], mated[kept], None)

@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 
 from benchmarks.exams import NO_FACE, Exam, folds_of
 from benchmarks.pairs import read_pairs
-from benchmarks.photos import Embeds, subject
+from benchmarks.photos import subject
 from benchmarks.rows import label
 from recog import images
 from recog.errors import ConfigError, ImageError
+from recog.faces import EmbedderLike
 from recog.progress import progress
 
 logger = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ class PeerExam(Exam):
 
     vectors: NDArray[np.float64]  # (P, D), zeros where there is no face
 
-    def scores(self, embedder: Embeds, flip: bool = True) -> NDArray[np.float64]:
+    def scores(self, embedder: EmbedderLike, flip: bool = True) -> NDArray[np.float64]:
         """(N,) 1 - Euclidean distance, higher is more alike; -1 where one of the photos has no face."""
         del embedder, flip
         left, right = self.pairs.left, self.pairs.right

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -20,43 +19,14 @@ from numpy.typing import NDArray
 from benchmarks import stats
 from benchmarks.exams import compare
 from benchmarks.pairs import Pairs, read_pairs
-from benchmarks.photos import subject
+from benchmarks.photos import Graded, grade
 from benchmarks.rows import Measurement, Row, label, origin
-from recog import images
 from recog.calibration import threshold_at_rate
-from recog.errors import FaceError, ImageError
-from recog.faces import DetectorLike, EmbedderLike, FaceReader
-from recog.progress import progress
-from recog.quality import WEIGHTS, Quality
+from recog.faces import DetectorLike, EmbedderLike
+from recog.quality import WEIGHTS
+from recog.types import FMR
 
 DISCARDED = (0.0, 0.05, 0.1, 0.2, 0.3)
-FMR = 1e-3
-
-
-@dataclass(frozen=True, eq=False)
-class Graded:
-    """Photos with their vectors and qualities."""
-
-    vectors: NDArray[np.float32]  # (P, D)
-    found: NDArray[np.bool_]  # (P,)
-    qualities: Sequence[Quality | None]  # (P,); None where there is no face
-
-
-def grade(folder: Path, photos: Sequence[str], embedder: EmbedderLike, detector: DetectorLike) -> Graded:
-    """The subject of each photo, as `enroll` would see it."""
-    reader = FaceReader(detector, embedder)
-    vectors = np.zeros((len(photos), embedder.embedding_size), np.float32)
-    qualities: list[Quality | None] = [None] * len(photos)
-    for place, photo in enumerate(progress(photos, total=len(photos), desc="faces")):
-        try:
-            image = images.read(folder / photo)
-            seen = reader.see(image)
-        except (ImageError, FaceError):
-            continue
-        if seen.faces:
-            chosen = subject([face.box for face in seen.faces], image.shape)
-            vectors[place], qualities[place] = seen.embeddings[chosen], seen.qualities[chosen]
-    return Graded(vectors, np.array([mark is not None for mark in qualities]), qualities)
 
 
 def quality(
@@ -74,7 +44,7 @@ def quality(
     """
     started = time.perf_counter()
     pairs = read_pairs(pairs_file, folder)
-    graded = grade(folder, pairs.photos, embedder, detector)
+    graded = grade([folder / photo for photo in pairs.photos], embedder, detector)
     scores = compare(graded.vectors, graded.found, pairs)
     threshold = threshold_at_rate(scores[~pairs.mated], FMR)
     seen = pairs.mated & graded.found[pairs.left] & graded.found[pairs.right]

@@ -36,9 +36,6 @@ TITLES = {
     "quality": "Does quality foretell misses",
     "backbones": "Backbones after learning from the same crops",
     "augment": "What synthetic faces do to recognition",
-    "generate": "Generators",
-    "repair": "Repair",
-    "search": "Search",
     "speed": "Speed",
 }
 

@@ -17,8 +17,8 @@ from benchmarks import metrics, stats
 from benchmarks.differentials import Groups, by_group
 from benchmarks.exams import Exam
 from benchmarks.peers import Peer
-from benchmarks.photos import Embeds
 from benchmarks.rows import Measurement, Row, origin, plan_hash
+from recog.faces import EmbedderLike
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ FMRS = (1e-2, 1e-3, 1e-4)
 
 def verify(
     exam: Exam,
-    embedder: Embeds | Peer,
+    embedder: EmbedderLike | Peer,
     *,
     arm: str | None = None,
     groups: Groups | None = None,
@@ -58,7 +58,7 @@ def verify(
     return source.rows(measured, arm=arm or embedder.name, model=embedder.digest, seconds=seconds)
 
 
-def marks(exam: Exam, embedder: Embeds) -> list[Measurement]:
+def marks(exam: Exam, embedder: EmbedderLike) -> list[Measurement]:
     """The metrics of an exam, without intervals: for benchmarks that repeat the training."""
     scores, chosen = exam.scores(embedder), exam.balanced()
     mated = exam.pairs.mated
@@ -80,9 +80,10 @@ def tar_name(fmr: float) -> str:
 def _supported(mated: NDArray[np.bool_]) -> list[float]:
     """The false-match rates that this many non-mated pairs can show."""
     count = int((~mated).sum())
-    if count * FMRS[0] < 1:
+    fmrs = [fmr for fmr in FMRS if metrics.can_show(count, fmr)]
+    if not fmrs:
         logger.warning("%d non-mated pairs cannot show an FMR of %g: no TAR", count, FMRS[0])
-    return [fmr for fmr in FMRS if count * fmr >= 1 - 1e-9]
+    return fmrs
 
 
 def _accuracy(exam: Exam, scores: NDArray[np.float64]) -> list[Measurement]:

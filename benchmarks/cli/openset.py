@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from benchmarks.cli.common import out_option, path_type, print_rows, roles_option
 from recog.cli.options import device_option, json_option
-
-if TYPE_CHECKING:
-    pass
 
 
 def _numbers(_context: click.Context, _parameter: click.Parameter, text: str) -> tuple[int, ...]:

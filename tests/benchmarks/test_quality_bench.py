@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.photos import grade
 from benchmarks.quality import kept, quality
 from benchmarks.summaries import discarded
 from recog.cards import Card
@@ -39,6 +40,15 @@ def dark_photos(tmp_path: Path) -> Path:
                 pixels = 12 + rng.normal(0, 4, (48, 48, 3))
             Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(home / f"{number}.png")
     return tmp_path
+
+
+def test_a_photo_without_a_face_is_named(dark_photos: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (dark_photos / "p00" / "2.png").write_bytes(b"no picture")
+    graded = grade([dark_photos / "p00" / f"{k}.png" for k in (0, 2)], Embeds(), WholePhoto())
+    assert graded.found.tolist() == [True, False]
+    assert graded.qualities[1] is None
+    assert not graded.vectors[1].any()
+    assert "2.png: no face: is not an image" in caplog.text
 
 
 def test_discarding_the_worst_photos_lowers_the_miss_rate(dark_photos: Path) -> None:
