@@ -88,7 +88,7 @@ def one_a_line(rows: Sequence[Row]) -> list[Row]:
     return list({(row.arm, row.metric): row for row in named}.values())
 
 
-def groups(rows: Iterable[Row]) -> dict[tuple[str, str, str], list[Row]]:
+def by_plan(rows: Iterable[Row]) -> dict[tuple[str, str, str], list[Row]]:
     """Rows of the same plan, data and protocol, in order of appearance."""
     found: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
