@@ -1,4 +1,4 @@
-"""`recog bench verify`: are two photos of one person? The rows of one embedder at one exam, with intervals.
+"""`recog bench verify`: are two photos of one person? The rows of one model's scores, with intervals.
 
 Accuracy is LFW's (each fold at the threshold best on the others) with Student's interval over folds; TAR at a
 fixed FMR has an interval from a bootstrap over identities. How many photos gave no face is a row of its own
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from benchmarks import metrics, stats
 from benchmarks.differentials import Groups, by_group
-from benchmarks.exams import Exam
-from benchmarks.peers import Peer
+from benchmarks.exams import Exam, Trials
+from benchmarks.pairs import Pairs
 from benchmarks.rows import Measurement, Row, origin, plan_hash
 from recog.faces import EmbedderLike
 
@@ -26,36 +26,40 @@ FMRS = (1e-2, 1e-3, 1e-4)
 
 
 def verify(
-    exam: Exam,
-    embedder: EmbedderLike | Peer,
+    trials: Trials,
+    scores: NDArray[np.float64],
     *,
-    arm: str | None = None,
+    arm: str,
+    model: str,
     groups: Groups | None = None,
     flip: bool = True,
     resamples: int = 1000,
+    seconds: float = 0.0,
     device: str = "auto",
 ) -> list[Row]:
-    """Measure one embedder.
+    """Measure one model.
 
     Args:
-        arm: what reports call this model; default its name.
+        scores: (N,) of the pairs, higher is more alike, by `Exam.scores` or `benchmarks.peers.examine`.
+        arm: what reports call the model.
+        model: its digest.
         groups: group by photo or identity (see `benchmarks.differentials`); adds error rates by group.
-        flip: average the embeddings of a crop and of its mirror image.
+        flip: whether the embeddings of a crop and of its mirror image were averaged.
         resamples: of the bootstrap over identities.
+        seconds: that scoring took.
     Raises: TooFewPairs: mated or non-mated pairs are missing.
     """
     started = time.perf_counter()
-    plan = {"exam": exam.digest(), "model": embedder.digest, "resamples": resamples}
+    plan = {"exam": trials.digest(), "model": model, "resamples": resamples}
     if groups is not None:
         plan["groups"] = plan_hash({"column": groups.column, **groups.of})
-    protocol = exam.protocol if flip else f"{exam.protocol}; without mirror images"
-    source = origin("verify", protocol, exam.data, plan, device)
-    scores = exam.scores(embedder, flip)  # type: ignore[arg-type]  # a peer comes with an exam of its own
-    measured = [*_accuracy(exam, scores), *_rates(exam, scores, resamples), *_failures(exam)]
+    protocol = trials.protocol if flip else f"{trials.protocol}; without mirror images"
+    source = origin("verify", protocol, trials.data, plan, device)
+    measured = [*_accuracy(trials, scores), *_rates(trials.pairs, scores, resamples), *_failures(trials)]
     if groups is not None:
-        measured += by_group(exam, scores, groups)
-    seconds = exam.seconds + time.perf_counter() - started
-    return source.rows(measured, arm=arm or embedder.name, model=embedder.digest, seconds=seconds)
+        measured += by_group(trials, scores, groups)
+    taken = trials.seconds + seconds + time.perf_counter() - started
+    return source.rows(measured, arm=arm, model=model, seconds=taken)
 
 
 def marks(exam: Exam, embedder: EmbedderLike) -> list[Measurement]:
@@ -86,12 +90,12 @@ def _supported(mated: NDArray[np.bool_]) -> list[float]:
     return fmrs
 
 
-def _accuracy(exam: Exam, scores: NDArray[np.float64]) -> list[Measurement]:
+def _accuracy(trials: Trials, scores: NDArray[np.float64]) -> list[Measurement]:
     """For balanced lists: where nearly all pairs are non-mated, refusing everyone is "accurate"."""
-    mated = exam.pairs.mated
+    mated = trials.pairs.mated
     if abs(float(mated.mean()) - 0.5) > 0.2:
         return []
-    folds = metrics.accuracy_by_fold(scores, mated, exam.folds(np.arange(len(mated))))
+    folds = metrics.accuracy_by_fold(scores, mated, trials.folds(np.arange(len(mated))))
     details = {
         "folds": [round(float(value), 6) for value in folds],
         "std": round(float(folds.std(ddof=1)), 6),
@@ -101,9 +105,8 @@ def _accuracy(exam: Exam, scores: NDArray[np.float64]) -> list[Measurement]:
     return [Measurement("accuracy", float(folds.mean()), len(mated), interval, details)]
 
 
-def _rates(exam: Exam, scores: NDArray[np.float64], resamples: int) -> list[Measurement]:
+def _rates(pairs: Pairs, scores: NDArray[np.float64], resamples: int) -> list[Measurement]:
     """TAR at each FMR that the number of non-mated pairs supports, and AUC."""
-    pairs = exam.pairs
     count = int(pairs.mated.sum())
     details = {
         "mated": count,
@@ -122,9 +125,9 @@ def _rates(exam: Exam, scores: NDArray[np.float64], resamples: int) -> list[Meas
     return [*rates, Measurement("AUC", metrics.auc_score(scores, pairs.mated), len(pairs), None, curve)]
 
 
-def _failures(exam: Exam) -> list[Measurement]:
-    missed, total = int((~exam.found).sum()), len(exam.found)
-    if not exam.detected and not missed:
+def _failures(trials: Trials) -> list[Measurement]:
+    missed, total = int((~trials.found).sum()), len(trials.found)
+    if not trials.detected and not missed:
         return []  # nothing was searched for
-    interval = stats.share_interval(~exam.found, exam.pairs.people)
+    interval = stats.share_interval(~trials.found, trials.pairs.people)
     return [Measurement("failure to enroll", missed / total, total, interval, {"photos": missed})]

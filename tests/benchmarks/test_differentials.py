@@ -107,12 +107,11 @@ def test_a_peer_is_measured_by_its_own_vectors(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "pairs.csv").write_text("a,b,same,fold\n" + "\n".join(lines) + "\n")
     peer = peers.face_recognition()
     assert peer.name == "face_recognition 2, dlib 1"
-    exam = peers.examine(tmp_path, tmp_path / "pairs.csv", peer)
-    assert exam.found.sum() == 6
-    assert exam.scores(peer).tolist() == pytest.approx(  # type: ignore[arg-type]
-        [1, 1 - 2**0.5 * 250 / 255] * 3 + [-1, -1], abs=1e-6
-    )
-    rows = {row.metric: row for row in verify(exam, peer, resamples=20)}
+    trials, scores = peers.examine(tmp_path, tmp_path / "pairs.csv", peer)
+    assert trials.found.sum() == 6
+    assert scores.tolist() == pytest.approx([1, 1 - 2**0.5 * 250 / 255] * 3 + [-1, -1], abs=1e-6)
+    measured = verify(trials, scores, arm=peer.name, model=peer.digest, resamples=20)
+    rows = {row.metric: row for row in measured}
     assert rows["accuracy"].value == pytest.approx(7 / 8)  # who is never found is never verified
     assert rows["failure to enroll"].value == 0.25
 

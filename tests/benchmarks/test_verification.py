@@ -1,11 +1,12 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from benchmarks import exams, pairs, photos
-from benchmarks.rows import Measurement
+from benchmarks.rows import Measurement, Row
 from benchmarks.verification import marks, verify
 from recog.alignment import TEMPLATE
 from recog.errors import DataError, ModelNotFound, TooFewPairs
@@ -42,6 +43,12 @@ def lfw(tmp_path: Path) -> Path:
 PAIRS = "2\t2\nAda_L\t1\t2\nBob\t1\t2\nAda_L\t1\tBob\t1\nAda_L\t2\tBob\t2\n" + (
     "Ada_L\t1\t3\nBob\t1\t3\nAda_L\t1\tBob\t3\nAda_L\t3\tBob\t1\n"
 )
+
+
+def measured(exam: exams.Exam, **options: Any) -> dict[str, Row]:
+    model = ColourEmbedder()
+    found = verify(exam, exam.scores(model), arm=model.name, model=model.digest, device="cpu", **options)
+    return {row.metric: row for row in found}
 
 
 def test_lfw_pairs_and_folds(lfw: Path) -> None:
@@ -111,7 +118,7 @@ def test_a_photo_without_a_face_stays_in_the_denominator(lfw: Path) -> None:
     (lfw / "pairs.txt").write_text(PAIRS)
     exam = exams.of_pairs(lfw, lfw / "pairs.txt", 112, detector=CornerDetector())
     assert exam.found.sum() == 5
-    rows = {row.metric: row for row in verify(exam, ColourEmbedder(), resamples=20, device="cpu")}
+    rows = measured(exam, resamples=20)
     assert rows["failure to enroll"].value == pytest.approx(1 / 6)
     assert rows["accuracy"].n == 8
     # Ada 1-3 is a miss and Ada 3 - Bob 1 is refused: one error among four in the second fold
@@ -169,7 +176,7 @@ def marked(exam: exams.Exam) -> dict[str, Measurement]:
 
 def test_a_perfect_embedder_is_measured_as_perfect() -> None:
     exam = exams.of_crops(people_of_colours(people=8, photos=4), "colours")
-    rows = {row.metric: row for row in verify(exam, ColourEmbedder(), resamples=30, device="cpu")}
+    rows = measured(exam, resamples=30)
     assert rows["TAR@FMR=1e-2"].value == 1.0
     assert rows["TAR@FMR=1e-2"].ci95 == (1.0, 1.0)
     assert rows["AUC"].value == 1.0
@@ -177,6 +184,14 @@ def test_a_perfect_embedder_is_measured_as_perfect() -> None:
     assert "accuracy" not in rows  # refusing everyone would be 89 % accurate here
     accuracy = marked(exam)["accuracy"]
     assert (accuracy.value, accuracy.n) == (1.0, 2 * 8 * 6)
+
+
+def test_rows_say_how_the_scores_were_made_and_what_they_took() -> None:
+    exam = exams.of_crops(people_of_colours(people=4, photos=4), "colours")
+    rows = measured(exam, resamples=10, flip=False, seconds=1000.0)
+    assert {row.protocol for row in rows.values()} == {f"{exam.protocol}; without mirror images"}
+    assert {row.arm for row in rows.values()} == {"colour"}
+    assert rows["AUC"].seconds >= 1000.0
 
 
 def test_a_blind_embedder_is_measured_as_chance() -> None:
@@ -190,8 +205,7 @@ def test_the_plan_changes_with_pixels_and_model() -> None:
     crops = people_of_colours(people=4, photos=4)
     brighter = CropSet(crops.images // 2, crops.labels, crops.identities, crops.files)
     plans = {
-        verify(exams.of_crops(c, "colours"), ColourEmbedder(), resamples=10, device="cpu")[0].plan
-        for c in (crops, crops, brighter)
+        measured(exams.of_crops(c, "colours"), resamples=10)["AUC"].plan for c in (crops, crops, brighter)
     }
     assert len(plans) == 2
 
