@@ -10,9 +10,9 @@ from pathlib import Path
 import jinja2
 
 from benchmarks import plots, rows
+from benchmarks.costs import COST
 from benchmarks.rows import Row
 from benchmarks.summaries import (
-    COST,
     Figure,
     Section,
     arm_sentences,

@@ -9,11 +9,11 @@ import numpy as np
 
 from benchmarks import stats
 from benchmarks.augmentation import ARMS, CLASSIC
+from benchmarks.costs import COST
 from benchmarks.rows import Row
 
 Cells = list[str]
 PERCENT = frozenset({"accuracy", "AUC"})
-COST = "seconds a run"
 
 
 @dataclass(frozen=True)

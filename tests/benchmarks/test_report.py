@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from benchmarks import report, rows, stats
-from benchmarks.summaries import COST, by_arm, cost, discarded, latest, quantity, sized
+from benchmarks.costs import COST
+from benchmarks.summaries import by_arm, cost, discarded, latest, quantity, sized
 from recog.errors import DataError
 from tests.benchmarks.test_rows import a_row
 
