@@ -70,7 +70,7 @@ def identify(
         on = ["--device", device]
         enrolled = _linked(place / "enrolled", tested.enrolled)
         added = shell("enroll", "--from", enrolled, "--largest", "--model", model, *on)
-        others = _linked(place / "others", _everybody(other))
+        others = _linked(place / "others", _everybody(other, folder))
         thresholds = shell("calibrate", others, "--fpir", plan.fpir, "--fmr", plan.fmr, *on)
         mated = shell("query", "-", "-k", 1, *on, stdin=[photo for _, photo in tested.probes])
         strangers = shell("query", "-", "-k", 1, *on, stdin=tested.strangers)
@@ -152,18 +152,19 @@ def _of_subjects(answers: list[Record]) -> dict[str, Record]:
     }
 
 
-def _everybody(half: Half) -> Mapping[str, list[Path]]:
+def _everybody(half: Half, folder: Path) -> Mapping[str, list[Path]]:
+    """The photos of a half's people, strangers included; `folder` holds a sub-folder of each."""
     people = {name: list(photos) for name, photos in half.enrolled.items()}
     for name, photo in half.probes:
         people[name].append(photo)
-    return people | {photo.parent.name: [photo] for photo in half.strangers}
+    return people | {photo.relative_to(folder).parts[0]: [photo] for photo in half.strangers}
 
 
 def _linked(target: Path, people: Mapping[str, list[Path]]) -> Path:
-    """A folder with one sub-folder a person, of links to the photos."""
+    """A folder with one sub-folder a person, of links to the photos; numbered, for names may repeat."""
     for name, photos in people.items():
         home = target / name
         home.mkdir(parents=True)
-        for photo in photos:
-            (home / photo.name).symlink_to(photo.resolve())
+        for number, photo in enumerate(photos):
+            (home / f"{number:04d}{photo.suffix}").symlink_to(photo.resolve())
     return target

@@ -31,6 +31,7 @@ from recog.faces import DetectorLike, EmbedderLike
 from recog.photos import of_people
 from recog.progress import progress
 from recog.recognizer import Recognizer
+from recog.records import spelled
 from recog.types import FMR, FPIR
 
 logger = logging.getLogger(__name__)
@@ -89,11 +90,14 @@ class Observed:
 
 
 def split(people: Mapping[str, list[Path]], plan: IdentifyPlan) -> tuple[Half, Half]:
-    """(calibration, test): halves that share nobody; a pure function of its arguments.
+    """(calibration, test): halves that share nobody, names spelled as galleries spell them.
+
+    A pure function of its arguments.
 
     Raises: DataError: not enough people with enough photos, or no strangers left.
     """
     generator = np.random.default_rng(plan.seed)
+    people = {spelled(name): photos for name, photos in people.items()}
     names = sorted(people)
     able = [name for name in names if len(people[name]) > plan.enroll_photos]
     if len(able) < 2 * plan.people:

@@ -6,7 +6,7 @@ import csv
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from recog.errors import DataError, TooFewPairs
+from recog.photos import SUFFIXES
 
 FOLDS = 10
 TRUE, FALSE = frozenset({"1", "true", "yes", "same"}), frozenset({"0", "false", "no", "different"})
@@ -126,14 +127,15 @@ def _of_names(
 
 
 def _files_by_stem(folder: Path, names: set[str]) -> dict[str, str]:
-    """`Name/Name_0001` -> `Name/Name_0001.webp`, whatever the extension."""
+    """`Name/Name_0001` -> `Name/Name_0001.webp`, whatever the extension; of several files a photo's."""
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder. Give the folder that holds one sub-folder a person.")
     present = [name for name in sorted(names) if (folder / name).is_dir()]
     files = (
         f"{name}/{file.name}" for name in present for file in os.scandir(folder / name) if file.is_file()
     )
-    return {file.rpartition(".")[0]: file for file in sorted(files)}
+    in_order = sorted(files, key=lambda file: (PurePath(file).suffix.lower() in SUFFIXES, file))
+    return {file.rpartition(".")[0]: file for file in in_order}
 
 
 def _read_csv(path: Path, folder: Path) -> Pairs:

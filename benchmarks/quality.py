@@ -22,6 +22,7 @@ from benchmarks.pairs import Pairs, read_pairs
 from benchmarks.photos import Graded, grade
 from benchmarks.rows import Measurement, Row, label, origin
 from recog.calibration import threshold_at_rate
+from recog.errors import TooFewPairs
 from recog.faces import DetectorLike, EmbedderLike
 from recog.quality import WEIGHTS
 from recog.types import FMR
@@ -41,6 +42,8 @@ def quality(
     """Miss rates with the worst photos discarded, by the score and by each of its parts.
 
     Returns: rows "FNMR", one for each share discarded, and for the score "FNMR lowered by discarding 10 %".
+    Raises: DataError: the list cannot be used; TooFewPairs: no pair of one person shows two faces, or too few
+        pairs of different people.
     """
     started = time.perf_counter()
     pairs = read_pairs(pairs_file, folder)
@@ -48,6 +51,8 @@ def quality(
     scores = compare(graded.vectors, graded.found, pairs)
     threshold = threshold_at_rate(scores[~pairs.mated], FMR)
     seen = pairs.mated & graded.found[pairs.left] & graded.found[pairs.right]
+    if not seen.any():
+        raise TooFewPairs(f"{pairs_file}: no pair of one person has a face on both photos. Check the folder.")
     missed, people = (scores < threshold)[seen], pairs.people[pairs.left][seen]
     marks = {name: _of_pairs(graded, name, pairs)[seen] for name in ("score", *WEIGHTS)}
     source = origin(

@@ -12,6 +12,7 @@ from benchmarks.photos import grade
 from benchmarks.quality import kept, quality
 from benchmarks.summaries import discarded
 from recog.cards import Card
+from recog.errors import TooFewPairs
 from tests.benchmarks.fakes import ColourEmbedder
 from tests.benchmarks.test_identification import WholePhoto
 
@@ -49,6 +50,16 @@ def test_a_photo_without_a_face_is_named(dark_photos: Path, caplog: pytest.LogCa
     assert graded.qualities[1] is None
     assert not graded.vectors[1].any()
     assert "2.png: no face: is not an image" in caplog.text
+
+
+def test_pairs_without_faces_are_too_few(dark_photos: Path) -> None:
+    pairs = dark_photos / "pairs.csv"
+    others = [f"p{a:02d}/0.png,p{b:02d}/0.png,0" for a in range(40) for b in range(a)]
+    others += [f"p{a:02d}/1.png,p{b:02d}/0.png,0" for a in range(40) for b in range(a)]
+    pairs.write_text("a,b,same\n" + "\n".join(["p00/0.png,p00/2.png,1", *others]) + "\n")
+    (dark_photos / "p00" / "2.png").write_bytes(b"no picture")
+    with pytest.raises(TooFewPairs, match="no pair of one person has a face"):
+        quality(dark_photos, pairs, Embeds(), WholePhoto(), resamples=10)
 
 
 def test_discarding_the_worst_photos_lowers_the_miss_rate(dark_photos: Path) -> None:

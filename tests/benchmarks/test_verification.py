@@ -63,6 +63,13 @@ def test_lfw_pairs_and_folds(lfw: Path) -> None:
     assert ((sides[0] == sides[1]) == read.mated).all()
 
 
+def test_what_lies_beside_a_photo_is_not_taken_for_it(lfw: Path) -> None:
+    (lfw / "pairs.txt").write_text(PAIRS)
+    (lfw / "Ada_L" / "Ada_L_0001.txt").write_text("a note")
+    read = pairs.read_pairs(lfw / "pairs.txt", lfw)
+    assert read.photos[read.left[0]] == "Ada_L/Ada_L_0001.png"
+
+
 def test_view_1_has_no_folds(lfw: Path) -> None:
     (lfw / "train.txt").write_text("Ada_L\t1\t2\nAda_L\t1\tBob\t1\n")
     assert pairs.read_pairs(lfw / "train.txt", lfw).folds is None
