@@ -23,22 +23,21 @@ from typing import Any
 import numpy as np
 
 from benchmarks.exams import Exam
-from benchmarks.photos import Embeds
 from benchmarks.rows import Origin, Row, append, file_of, origin, read
 from benchmarks.verification import marks
 from recog.errors import ConfigError, DataError
+from recog.faces import EmbedderLike
 from recog.progress import progress
 from recog.training import CropSet, TrainConfig, train
 
 logger = logging.getLogger(__name__)
 
 NONE, CLASSIC, MIXED, SYNTHETIC = ARMS = ("none", "classic", "classic+synthetic", "synthetic")
-TIMED_STEPS = (2, 8)  # a run of each length is timed; the difference leaves out start-up
 BENCH = "augment"
 
 # real crops of the draw, photos a person, seed -> as many made-up crops of the same people
 Synthesise = Callable[[CropSet, int, int], CropSet]
-Train = Callable[..., Embeds]
+Train = Callable[..., EmbedderLike]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +136,7 @@ def run(
     Raises: DataError: the material does not fit the plan; ConfigError: an arm needs a generator.
     """
     source = origin_of(plan, material, device)
-    _check(plan, material)
+    check(plan, material)
     path = file_of(out, BENCH)
     measured = read(path)
     there = _complete(measured, source.plan, len(material.exams))
@@ -149,39 +148,6 @@ def run(
         found = list(_one_run(plan, material, source, arm, seed, device, training))
         append(path, *found)  # in one write: half a run would pass for a whole one
         yield from found
-
-
-def cost_table(
-    plan: AugmentPlan, material: Material, *, device: str = "auto", training: Train = train
-) -> Iterator[Row]:
-    """What one run of each arm costs, estimated from a few steps: look before you leap.
-
-    Yields: one row an arm; value is seconds a run, details say what it is made of.
-    """
-    source = dataclasses.replace(origin_of(plan, material, device), protocol="cost table, estimated")
-    _check(plan, material)
-    chosen = draw(material.user, plan.people, plan.photos, seed=0)
-    for arm in plan.arms:
-        started = time.perf_counter()
-        synthesis = _seconds_of_synthesis(plan, material, chosen) if arm in (MIXED, SYNTHETIC) else 0.0
-        step = _seconds_of_a_step(plan, material.user.subset(chosen), arm, device, training)
-        steps = plan.config(arm, 0).steps
-        details = {
-            "steps": steps,
-            "seconds_a_step": round(step, 4),
-            "seconds_of_synthesis": round(synthesis, 1),
-            "crops_seen": steps * plan.batch_size,
-        }
-        seconds = time.perf_counter() - started
-        yield source.row(
-            arm=arm,
-            metric="seconds a run",
-            value=step * steps + synthesis,
-            n=plan.seeds,
-            seconds=seconds,
-            regime=_regime(arm, material),
-            details=details,
-        )
 
 
 def _one_run(
@@ -207,30 +173,24 @@ def _one_run(
     measured = [(exam, marks(exam, embedder)) for exam in material.exams]
     seconds = time.perf_counter() - started
     return [
-        dataclasses.replace(source, data=exam.data, protocol=_protocol(plan, exam)).row(
+        row
+        for exam, found in measured
+        for row in dataclasses.replace(source, data=exam.data, protocol=_protocol(plan, exam)).rows(
+            found,
             arm=arm,
-            metric=metric,
-            value=value,
-            n=n,
             seed=seed,
             model=embedder.digest,
-            regime=_regime(arm, material),
+            regime=regime_of(arm, material),
             seconds=seconds,
             details=details,
         )
-        for exam, results in measured
-        for metric, (value, n) in results.items()
     ]
 
 
 def _made(plan: AugmentPlan, material: Material, chosen: Any, seed: int) -> CropSet:
     """Made-up photos of the drawn people; both synthetic arms get the same ones."""
-    if material.synthesise is None:
-        raise ConfigError(
-            "Arms with synthetic faces need a generator: pass --generator, or leave these arms out."
-        )
     real = material.native.subset(chosen)
-    made = material.synthesise(real, plan.synthetic_photos, seed)
+    made = synthesiser(material)(real, plan.synthetic_photos, seed)
     lost = set(real.identities) ^ set(made.identities)
     if lost:
         raise DataError(
@@ -240,13 +200,25 @@ def _made(plan: AugmentPlan, material: Material, chosen: Any, seed: int) -> Crop
     return made
 
 
-def _check(plan: AugmentPlan, material: Material) -> None:
-    if plan.synthesises and material.synthesise is None:
+def synthesiser(material: Material) -> Synthesise:
+    """What makes up faces. Raises: ConfigError: there is no generator."""
+    if material.synthesise is None:
         raise ConfigError(
             "Arms with synthetic faces need a generator: pass --generator, or leave these arms out."
         )
+    return material.synthesise
+
+
+def check(plan: AugmentPlan, material: Material) -> None:
+    """Raises: DataError: too few people; ConfigError: no generator, or the exams cannot be told apart."""
+    if plan.synthesises:
+        synthesiser(material)
     if not material.exams:
         raise ConfigError("No exam: pass --report with a folder of people to verify.")
+    names = [exam.data for exam in material.exams]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"Two exams are called {twice}: rows would not say which. Move one of the folders.")
     draw(material.user, plan.people, plan.photos, seed=0)  # raises when there are too few people
 
 
@@ -268,7 +240,8 @@ def _protocol(plan: AugmentPlan, exam: Exam) -> str:
     return f"{trained} at {plan.image_size} px; {exam.protocol}"
 
 
-def _regime(arm: str, material: Material) -> str | None:
+def regime_of(arm: str, material: Material) -> str | None:
+    """Where the synthetic faces of an arm come from; None where it has none."""
     return material.regime if arm in (MIXED, SYNTHETIC) else None
 
 
@@ -285,26 +258,3 @@ def _complete(measured: Sequence[Row], plan: str, exams: int) -> set[tuple[str, 
 
 def _fingerprint(files: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(files).encode()).hexdigest()
-
-
-def _seconds_of_a_step(plan: AugmentPlan, real: CropSet, arm: str, device: str, training: Train) -> float:
-    """Crops of the draw stand in for made-up ones: what they show does not change what a step costs."""
-    seconds = []
-    for steps in TIMED_STEPS:
-        config = dataclasses.replace(
-            plan.config(arm, 0), total_kimg=steps * plan.batch_size / 1000, workers=0
-        )
-        started = time.perf_counter()
-        training(config, real, synthetic=real if arm == MIXED else None, device=device)
-        seconds.append(time.perf_counter() - started)
-    return max(seconds[1] - seconds[0], 1e-6) / (TIMED_STEPS[1] - TIMED_STEPS[0])
-
-
-def _seconds_of_synthesis(plan: AugmentPlan, material: Material, chosen: Any) -> float:
-    """Timed on a few people, scaled to all."""
-    few = max(2, plan.people // 20)
-    if material.synthesise is None:
-        return 0.0
-    started = time.perf_counter()
-    material.synthesise(material.native.subset(chosen[: few * plan.photos]), plan.synthetic_photos, 0)
-    return (time.perf_counter() - started) * plan.people / few

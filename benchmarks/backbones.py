@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.exams import Exam
-from benchmarks.rows import Origin, Row, origin
-from benchmarks.timing import SETTINGS, in_turn, takes
+from benchmarks.rows import Measurement, Origin, Row, origin
+from benchmarks.timing import SETTINGS, in_turn, in_words, takes
 from benchmarks.verification import marks
 from recog import onnx_export
 from recog.embedding import Embedder
@@ -69,11 +69,8 @@ def backbones(
 
 def _judged(source: Origin, name: str, student: Embedder, exam: Exam, seconds: float) -> list[Row]:
     count = sum(p.numel() for p in student.network.parameters()) / 1e6
-    measured = {**marks(exam, student), "parameters, millions": (count, 1)}
-    return [
-        source.row(arm=name, metric=metric, value=value, n=n, seed=0, model=student.digest, seconds=seconds)
-        for metric, (value, n) in measured.items()
-    ]
+    measured = [*marks(exam, student), Measurement("parameters, millions", count, 1)]
+    return source.rows(measured, arm=name, seed=0, model=student.digest, seconds=seconds)
 
 
 def _timed(source: Origin, files: dict[str, Path], rounds: int) -> list[Row]:
@@ -82,17 +79,8 @@ def _timed(source: Origin, files: dict[str, Path], rounds: int) -> list[Row]:
         fitting = {name: file for name, file in files.items() if takes(file, batch)}
         started = time.perf_counter()
         timed = in_turn(fitting, batch=batch, threads=threads, rounds=max(10, rounds // batch))
+        seconds = time.perf_counter() - started
         for name, found in timed.items():
-            low, high = found.interval()
-            rows.append(
-                source.row(
-                    arm=name,
-                    metric=f"ms a face, {batch} at once, {threads} thread{'s' if threads > 1 else ''}",
-                    value=1000 * found.median,
-                    ci95=(1000 * low, 1000 * high),
-                    n=len(found.seconds),
-                    seed=0,
-                    seconds=time.perf_counter() - started,
-                )
-            )
+            measured = found.ms_a_face(f"ms a face, {in_words(batch, threads)}")
+            rows += source.rows([measured], arm=name, seed=0, seconds=seconds)
     return rows

@@ -23,11 +23,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import stats
-from benchmarks.identification import CALIBRATED, Half, IdentifyPlan, Share, listing, split
+from benchmarks.identification import CALIBRATED, Half, IdentifyPlan, listing, not_enrolled, share, split
 from benchmarks.photos import subject
-from benchmarks.rows import Row, label, origin
+from benchmarks.rows import Measurement, Row, label, origin
 from recog import images
+from recog.cli.options import DONE, NO, PARTLY
 from recog.errors import DataError
 from recog.photos import of_people
 
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 # arguments, standard input -> exit code, standard output, standard error
 Call = Callable[[Sequence[str], str], tuple[int, str, str]]
 Record = dict[str, Any]
-NOTHING_DONE = 4
+ANSWERED = frozenset({DONE, NO, PARTLY})  # exit codes of a command whose output is whole
 
 
 def in_a_process(arguments: Sequence[str], stdin: str) -> tuple[int, str, str]:
@@ -60,7 +60,7 @@ def identify(
     Args:
         folder: original photos, one sub-folder a person.
         call: runs one command.
-    Raises: DataError: too few people (see `split`), or a command could not do anything.
+    Raises: DataError: too few people (see `split`), or a command failed.
     """
     started = time.perf_counter()
     other, tested = split(of_people(folder), plan)
@@ -70,7 +70,7 @@ def identify(
         on = ["--device", device]
         enrolled = _linked(place / "enrolled", tested.enrolled)
         added = shell("enroll", "--from", enrolled, "--largest", "--model", model, *on)
-        others = _linked(place / "others", _everybody(other))
+        others = _linked(place / "others", _everybody(other, folder))
         thresholds = shell("calibrate", others, "--fpir", plan.fpir, "--fmr", plan.fmr, *on)
         mated = shell("query", "-", "-k", 1, *on, stdin=[photo for _, photo in tested.probes])
         strangers = shell("query", "-", "-k", 1, *on, stdin=tested.strangers)
@@ -87,18 +87,13 @@ def identify(
         device,
     )
     threshold = next(t["threshold"] for t in thresholds if t["purpose"] == "query")
-    seconds = time.perf_counter() - started
-    return [
-        share.row(
-            source,
-            arm=f"{used['model']}, {CALIBRATED}",
-            seed=plan.seed,
-            model=used["digest"],
-            seconds=seconds,
-            details={},
-        )
-        for share in _errors(tested, added, mated, strangers, threshold)
-    ]
+    return source.rows(
+        _errors(tested, added, mated, strangers, threshold),
+        arm=f"{used['model']}, {CALIBRATED}",
+        seed=plan.seed,
+        model=used["digest"],
+        seconds=time.perf_counter() - started,
+    )
 
 
 class Shell:
@@ -110,19 +105,20 @@ class Shell:
     def __call__(self, *arguments: object, stdin: Iterable[Path] = ()) -> list[Record]:
         """The objects that a command printed.
 
-        Raises: DataError: it could not do anything, or printed nothing.
+        Raises: DataError: it could not do anything, was killed on the way, or printed nothing.
         """
         words = [str(argument) for argument in arguments] + self.options
         logger.info("recog %s", " ".join(words))
         code, out, err = self.call(words, "".join(f"{os.fspath(path)}\n" for path in stdin))
-        if code >= NOTHING_DONE or not out.strip():
-            raise DataError(f"recog {words[0]} ended with code {code}: {err.strip() or 'it printed nothing'}")
+        if code not in ANSWERED or not out.strip():
+            why = err.strip() or "it did not say why. Call it by hand to see more."
+            raise DataError(f"recog {words[0]} ended with code {code}: {why}")
         return [json.loads(line) for line in out.splitlines()]
 
 
 def _errors(
     tested: Half, added: list[Record], mated: list[Record], strangers: list[Record], threshold: float
-) -> list[Share]:
+) -> list[Measurement]:
     answers = _of_subjects(mated)
     truth = np.array([name for name, _ in tested.probes])
     found = [answers.get(str(photo)) for _, photo in tested.probes]
@@ -135,10 +131,10 @@ def _errors(
     failed = sum(len(person["failed"]) for person in added)
     photos = sum(len(several) for several in tested.enrolled.values())
     return [
-        Share.of("FPIR (strangers matched)", named, np.arange(len(named)), threshold),
-        Share.of("FNIR (enrolled missed)", np.array(missed), truth, threshold),
-        Share.of("rank-1", np.array(first), truth),
-        Share("failure to enroll", failed, photos, stats.proportion_interval(failed, photos)),
+        share("FPIR (strangers matched)", named, np.arange(len(named)), threshold),
+        share("FNIR (enrolled missed)", np.array(missed), truth, threshold),
+        share("rank-1", np.array(first), truth),
+        not_enrolled(failed, photos),
     ]
 
 
@@ -156,18 +152,19 @@ def _of_subjects(answers: list[Record]) -> dict[str, Record]:
     }
 
 
-def _everybody(half: Half) -> Mapping[str, list[Path]]:
+def _everybody(half: Half, folder: Path) -> Mapping[str, list[Path]]:
+    """The photos of a half's people, strangers included; `folder` holds a sub-folder of each."""
     people = {name: list(photos) for name, photos in half.enrolled.items()}
     for name, photo in half.probes:
         people[name].append(photo)
-    return people | {photo.parent.name: [photo] for photo in half.strangers}
+    return people | {photo.relative_to(folder).parts[0]: [photo] for photo in half.strangers}
 
 
 def _linked(target: Path, people: Mapping[str, list[Path]]) -> Path:
-    """A folder with one sub-folder a person, of links to the photos."""
+    """A folder with one sub-folder a person, of links to the photos; numbered, for names may repeat."""
     for name, photos in people.items():
         home = target / name
         home.mkdir(parents=True)
-        for photo in photos:
-            (home / photo.name).symlink_to(photo.resolve())
+        for number, photo in enumerate(photos):
+            (home / f"{number:04d}{photo.suffix}").symlink_to(photo.resolve())
     return target

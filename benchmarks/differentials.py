@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import stats
-from benchmarks.exams import Exam
+from benchmarks.exams import Trials
+from benchmarks.rows import Measurement
 from recog.calibration import threshold_at_rate
 from recog.errors import DataError
+from recog.types import FMR
 
 logger = logging.getLogger(__name__)
-FMR = 1e-3
 FEWEST = 30  # pairs of a kind, for a rate of it
-Measured = tuple[str, float, stats.Interval, int]
 
 
 @dataclass(frozen=True)
@@ -57,23 +57,23 @@ def read_groups(path: Path, column: str) -> Groups:
 
 
 def by_group(
-    exam: Exam, scores: NDArray[np.float64], groups: Groups, *, resamples: int = 300
-) -> list[Measured]:
-    """(metric, value, 95 % interval over people, pairs) for each group that has enough pairs.
+    trials: Trials, scores: NDArray[np.float64], groups: Groups, *, resamples: int = 300
+) -> list[Measurement]:
+    """FMR and FNMR, with intervals over people, of each group that has enough pairs.
 
     Args:
-        scores: (N,) of the exam's pairs.
-    Raises: DataError: no photo of the exam has a group; TooFewPairs.
+        scores: (N,) of the pairs.
+    Raises: DataError: no photo has a group; TooFewPairs.
     """
-    keys = _keys(exam.pairs.photos, groups.of)
+    keys = _keys(trials.pairs.photos, groups.of)
     known = sorted({groups.of[key] for key in keys if key in groups.of})
     if not known:
-        raise DataError(f"{exam.data}: none of its photos or people is in the list of groups.")
+        raise DataError(f"{trials.data}: none of its photos or people is in the list of groups.")
     code = {group: number for number, group in enumerate(known)}
     of_photo = np.array([code[groups.of[key]] if key in groups.of else -1 for key in keys])
-    left, right = of_photo[exam.pairs.left], of_photo[exam.pairs.right]
-    threshold = threshold_at_rate(scores[~exam.pairs.mated], FMR)
-    accepted, mated = scores >= threshold, exam.pairs.mated
+    left, right = of_photo[trials.pairs.left], of_photo[trials.pairs.right]
+    threshold = threshold_at_rate(scores[~trials.pairs.mated], FMR)
+    accepted, mated = scores >= threshold, trials.pairs.mated
     measured = []
     for group, number in code.items():
         inside = (left == number) & (right == number)
@@ -83,8 +83,9 @@ def by_group(
             if int(pairs.sum()) < FEWEST:
                 logger.warning("%s: left out, %d pairs are too few", name, int(pairs.sum()))
                 continue
-            ends = tuple(side[pairs] for side in exam.pairs.sides)
-            measured.append((name, *_rate(wrong[pairs], ends, resamples), int(pairs.sum())))
+            ends = tuple(side[pairs] for side in trials.pairs.sides)
+            rate, interval = _rate(wrong[pairs], ends, resamples)
+            measured.append(Measurement(name, rate, int(pairs.sum()), interval))
     return measured
 
 

@@ -1,4 +1,4 @@
-"""An exam: faces that were prepared once, and the pairs of them that every embedder is asked about.
+"""Trials: the pairs of photos that a model is asked about. An exam: trials on faces that were prepared once.
 
 A photo in which no face is found stays in the denominator: its comparisons score -1, so a mated pair is a
 miss and a non-mated pair is refused.
@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from benchmarks import photos
 from benchmarks.pairs import Pairs, all_pairs, random_folds, read_pairs
-from benchmarks.photos import Embeds, Finder
 from benchmarks.rows import label
+from recog.faces import DetectorLike, EmbedderLike
 from recog.training.data import CropSet
 
 NO_FACE = -1.0  # the lowest cosine: never a match
@@ -27,20 +27,15 @@ CHUNK = 100_000  # pairs compared at once: 100 MB of two 128-d sides
 
 
 @dataclass(frozen=True, eq=False)
-class Exam:
-    """P faces and N pairs of them."""
+class Trials:
+    """N pairs of P photos, and which of these gave a face."""
 
-    data: str  # what reports call the faces
+    data: str  # what reports call the photos
     protocol: str  # how faces were prepared and pairs drawn
-    crops: NDArray[np.uint8]  # (P, S, S, 3) RGB, aligned
     found: NDArray[np.bool_]  # (P,) whether the photo gave a face
     pairs: Pairs
     detected: bool = field(default=False, kw_only=True)  # faces were searched for; else they were given
     seconds: float = field(default=0.0, kw_only=True)  # that preparing took
-
-    def scores(self, embedder: Embeds, flip: bool = True) -> NDArray[np.float64]:
-        """(N,) cosine of each pair; -1 where one of the photos has no face. `flip`: see `Embedder.embed`."""
-        return compare(embedder.embed(self.crops, flip=flip), self.found, self.pairs)
 
     def balanced(self, seed: int = 0) -> NDArray[np.int64]:
         """Pairs of which half are mated: all of the rarer kind, as many of the other drawn with this seed."""
@@ -55,11 +50,28 @@ class Exam:
         return random_folds(self.pairs.mated[chosen]) if listed is None else listed[chosen]
 
     def digest(self) -> str:
-        """Changes with the photos asked for, the crops made of them, and the pairs."""
+        """Changes with the photos asked for, what was made of them, and the pairs."""
         sha = hashlib.sha256("\n".join(self.pairs.photos).encode())
-        for part in (self.pairs.left, self.pairs.right, self.pairs.mated, self.found, self.crops):
+        for part in self._hashed():
             sha.update(np.ascontiguousarray(part).tobytes())
         return sha.hexdigest()
+
+    def _hashed(self) -> tuple[NDArray[np.generic], ...]:
+        return self.pairs.left, self.pairs.right, self.pairs.mated, self.found
+
+
+@dataclass(frozen=True, eq=False)
+class Exam(Trials):
+    """Trials on crops that every embedder gets."""
+
+    crops: NDArray[np.uint8]  # (P, S, S, 3) RGB, aligned
+
+    def scores(self, embedder: EmbedderLike, flip: bool = True) -> NDArray[np.float64]:
+        """(N,) cosine of each pair; -1 where one of the photos has no face. `flip`: see `Embedder.embed`."""
+        return compare(embedder.embed(self.crops, flip=flip), self.found, self.pairs)
+
+    def _hashed(self) -> tuple[NDArray[np.generic], ...]:
+        return *super()._hashed(), self.crops
 
 
 def of_pairs(
@@ -67,7 +79,7 @@ def of_pairs(
     pairs_file: Path,
     size: int,
     *,
-    detector: Finder | None = None,
+    detector: DetectorLike | None = None,
     landmarks: Path | None = None,
 ) -> Exam:
     """A list of pairs of photos.
@@ -94,9 +106,9 @@ def of_pairs(
     return Exam(
         f"{label(folder)}, {pairs_file.name}",
         f"{folds_of(pairs)}; {how}",
-        crops,
         found,
         pairs,
+        crops,
         detected=landmarks is None and detector is not None,
         seconds=time.perf_counter() - started,
     )
@@ -117,7 +129,7 @@ def of_crops(crops: CropSet, data: str, *, most_non_mated: int = MOST_NON_MATED,
     pairs = all_pairs(crops.labels, crops.files, most_non_mated=most_non_mated, seed=seed)
     complete = len(pairs) == len(crops) * (len(crops) - 1) // 2
     drawn = "all pairs" if complete else f"all mated and {most_non_mated:,} non-mated pairs"
-    return Exam(data, f"{drawn}; aligned crops", crops.images, np.ones(len(crops), np.bool_), pairs)
+    return Exam(data, f"{drawn}; aligned crops", np.ones(len(crops), np.bool_), pairs, crops.images)
 
 
 def compare(

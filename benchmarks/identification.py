@@ -16,24 +16,25 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import stats
-from benchmarks.photos import subject
-from benchmarks.rows import Origin, Row, label, origin
+from benchmarks.exams import NO_FACE, compare
+from benchmarks.pairs import Pairs, all_pairs
+from benchmarks.photos import Graded, grade, subject
+from benchmarks.rows import Measurement, Row, label, origin
 from recog import calibration, images
-from recog.errors import ConfigError, DataError, FaceError, GalleryError, ImageError
+from recog.errors import ConfigError, DataError, GalleryError, ImageError
 from recog.faces import DetectorLike, EmbedderLike
 from recog.photos import of_people
 from recog.progress import progress
 from recog.recognizer import Recognizer
+from recog.records import spelled
 from recog.types import FMR, FPIR
 
 logger = logging.getLogger(__name__)
-NO_FACE = -1.0
 CALIBRATED = "calibrated on other people"
 
 
@@ -76,26 +77,27 @@ class Searches:
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class Observed:
     """Everything that was observed on one half."""
 
     mated: Searches
     truth: NDArray[np.str_]  # (N,) who the mated probes show
     strangers: Searches
-    pair_scores: NDArray[np.float64]  # all pairs of photos of enrolled people; -1 where a face is missing
-    subjects: NDArray[np.int64]  # (P,) who is on each of those photos
-    vectors: NDArray[np.float32]  # (M, D) of the photos of enrolled people that have a face
-    owners: NDArray[np.int64]  # (M,) whose they are
+    faces: Graded  # of all photos of enrolled people
+    pairs: Pairs  # all pairs of those photos
     templates: int
     not_enrolled: int  # photos
 
 
 def split(people: Mapping[str, list[Path]], plan: IdentifyPlan) -> tuple[Half, Half]:
-    """(calibration, test): halves that share nobody; a pure function of its arguments.
+    """(calibration, test): halves that share nobody, names spelled as galleries spell them.
+
+    A pure function of its arguments.
 
     Raises: DataError: not enough people with enough photos, or no strangers left.
     """
     generator = np.random.default_rng(plan.seed)
+    people = {spelled(name): photos for name, photos in people.items()}
     names = sorted(people)
     able = [name for name in names if len(people[name]) > plan.enroll_photos]
     if len(able) < 2 * plan.people:
@@ -133,7 +135,9 @@ def identify(
     halves = split(of_people(folder), plan)
     tuned, tested = (_measure(half, embedder, detector) for half in halves)
     query = calibration.threshold_for_new(tuned.strangers.best, plan.fpir)
-    verify = calibration.for_verify(tuned.vectors, tuned.owners, plan.fmr, folder.name, plan.seed).threshold
+    found = tuned.faces.found
+    vectors, people = tuned.faces.vectors[found], tuned.pairs.people[found]
+    verify = calibration.for_verify(vectors, people, plan.fmr, folder.name, plan.seed).threshold
     arms = {CALIBRATED: (query, verify), **_card_arm(embedder, plan, tested)}
     protocol = (
         f"open set: {plan.people} people x {plan.enroll_photos} photos enrolled, MTCNN; thresholds for FPIR "
@@ -148,50 +152,37 @@ def identify(
     )
     seconds = time.perf_counter() - started
     return [
-        share.row(
-            source,
+        row
+        for arm, thresholds in arms.items()
+        for row in source.rows(
+            _errors(tested, *thresholds),
             arm=f"{embedder.name}, {arm}",
             seed=plan.seed,
             model=embedder.digest,
             seconds=seconds,
             details={"templates": tested.templates},
         )
-        for arm, thresholds in arms.items()
-        for share in _errors(tested, *thresholds)
     ]
 
 
-@dataclass(frozen=True)
-class Share:
-    """What was counted."""
+def counted(
+    metric: str, count: int, n: int, ci95: stats.Interval, threshold: float | None = None
+) -> Measurement:
+    """`count` of `n`, at a threshold where it depends on one."""
+    return Measurement(metric, count / n, n, ci95, {"count": count, "threshold": threshold})
 
-    metric: str
-    count: int
-    n: int  # of how many
-    ci95: stats.Interval
-    threshold: float | None = None
 
-    @classmethod
-    def of(
-        cls,
-        metric: str,
-        flags: NDArray[np.bool_],
-        people: NDArray[np.generic],
-        threshold: float | None = None,
-    ) -> Share:
-        """From (N,) flags and (N,) whose each is."""
-        return cls(metric, int(flags.sum()), len(flags), stats.share_interval(flags, people), threshold)
+def share(
+    metric: str, flags: NDArray[np.bool_], people: NDArray[np.generic], threshold: float | None = None
+) -> Measurement:
+    """How many of (N,) flags are set, with an interval over (N,) the people they are of."""
+    interval = stats.share_interval(flags, people)
+    return counted(metric, int(flags.sum()), len(flags), interval, threshold)
 
-    def row(self, source: Origin, *, details: Mapping[str, Any], **more: Any) -> Row:
-        """`more` are other fields of Row."""
-        return source.row(
-            metric=self.metric,
-            value=self.count / self.n,
-            ci95=self.ci95,
-            n=self.n,
-            details={"count": self.count, "threshold": self.threshold, **details},
-            **more,
-        )
+
+def not_enrolled(failed: int, photos: int) -> Measurement:
+    """How many of the photos to enroll could not be."""
+    return counted("failure to enroll", failed, photos, stats.proportion_interval(failed, photos))
 
 
 def listing(folder: Path) -> str:
@@ -212,7 +203,7 @@ def _half(
     )
 
 
-def _measure(half: Half, embedder: EmbedderLike, detector: DetectorLike) -> Measured:
+def _measure(half: Half, embedder: EmbedderLike, detector: DetectorLike) -> Observed:
     """Enroll the half into a gallery of its own and search it, as a program that embeds Recognizer would."""
     with Recognizer.open(None, embedder=embedder, detector=detector) as recognizer:
         done = [
@@ -221,16 +212,14 @@ def _measure(half: Half, embedder: EmbedderLike, detector: DetectorLike) -> Meas
         ]
         mated = _search(recognizer, [photo for _, photo in half.probes])
         strangers = _search(recognizer, half.strangers)
-        photos = [(name, photo) for name, several in half.enrolled.items() for photo in several] + half.probes
-        scores, subjects, vectors, owners = _pairs(recognizer, photos)
-    return Measured(
+    photos = [(name, photo) for name, several in half.enrolled.items() for photo in several] + half.probes
+    people = np.unique([name for name, _ in photos], return_inverse=True)[1].astype(np.int64)
+    return Observed(
         mated=mated,
         truth=np.array([name for name, _ in half.probes]),
         strangers=strangers,
-        pair_scores=scores,
-        subjects=subjects,
-        vectors=vectors,
-        owners=owners,
+        faces=grade([photo for _, photo in photos], embedder, detector),
+        pairs=all_pairs(people, [str(photo) for _, photo in photos]),
         templates=sum(result.added for result in done),
         not_enrolled=sum(len(result.failed) for result in done),
     )
@@ -252,31 +241,7 @@ def _search(recognizer: Recognizer, photos: list[Path]) -> Searches:
     return Searches(best, np.array(identity))
 
 
-def _pairs(
-    recognizer: Recognizer, photos: list[tuple[str, Path]]
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
-    """Scores of all pairs and who is on each photo; vectors and owners of the photos that have a face."""
-    code = {name: k for k, name in enumerate(sorted({name for name, _ in photos}))}
-    vectors = np.zeros((len(photos), recognizer.embedder.embedding_size), np.float32)
-    found = np.zeros(len(photos), np.bool_)
-    for place, (_, photo) in enumerate(progress(photos, total=len(photos), desc="verify")):
-        try:
-            image = images.read(photo)
-            seen = recognizer.faces.see(image)
-        except (ImageError, FaceError) as error:
-            logger.warning("%s", error)
-            continue
-        if seen.faces:
-            vectors[place] = seen.embeddings[subject([face.box for face in seen.faces], image.shape)]
-            found[place] = True
-    owners = np.array([code[name] for name, _ in photos], np.int64)
-    left, right = np.triu_indices(len(photos), k=1)
-    scores = (vectors @ vectors.T)[left, right].astype(np.float64)
-    scores[~(found[left] & found[right])] = NO_FACE
-    return scores, owners, vectors[found], owners[found]
-
-
-def _card_arm(embedder: EmbedderLike, plan: IdentifyPlan, tested: Measured) -> dict[str, tuple[float, float]]:
+def _card_arm(embedder: EmbedderLike, plan: IdentifyPlan, tested: Observed) -> dict[str, tuple[float, float]]:
     """The thresholds that an uncalibrated gallery would use, where the model has a card."""
     size = (plan.people, tested.templates)
     try:
@@ -288,35 +253,22 @@ def _card_arm(embedder: EmbedderLike, plan: IdentifyPlan, tested: Measured) -> d
     return {"model card": (query, verify)}
 
 
-def _errors(tested: Measured, query: float, verify: float) -> list[Share]:
+def _errors(tested: Observed, query: float, verify: float) -> list[Measurement]:
     right = tested.mated.identity == tested.truth
     missed = ~(right & (tested.mated.best >= query))
     strangers = tested.strangers.best >= query  # one photo each
-    left, right_side = np.triu_indices(len(tested.subjects), k=1)
-    first, second = tested.subjects[left], tested.subjects[right_side]
-    mated = first == second
-    refused = (tested.pair_scores < verify)[mated]
-    pairs = calibration.StrangerPairs(
-        tested.pair_scores[~mated], int(tested.subjects.max()) + 1, first[~mated], second[~mated], None
-    )
+    scores = compare(tested.faces.vectors, tested.faces.found, tested.pairs)
+    mated, (first, second) = tested.pairs.mated, tested.pairs.sides
+    refused = (scores < verify)[mated]
+    people = int(tested.pairs.people.max()) + 1
+    pairs = calibration.StrangerPairs(scores[~mated], people, first[~mated], second[~mated], None)
     rate, low, high = pairs.rate(verify)
-    photos = tested.templates + tested.not_enrolled
+    matched, compared = round(rate * len(pairs.scores)), len(pairs.scores)
     return [
-        Share.of("FPIR (strangers matched)", strangers, np.arange(len(strangers)), query),
-        Share.of("FNIR (enrolled missed)", missed, tested.truth, query),
-        Share.of("rank-1", right, tested.truth),
-        Share(
-            "FMR (strangers verified)",
-            round(rate * len(pairs.scores)),
-            len(pairs.scores),
-            (low, high),
-            verify,
-        ),
-        Share.of("FNMR (same person refused)", refused, first[mated], verify),
-        Share(
-            "failure to enroll",
-            tested.not_enrolled,
-            photos,
-            stats.proportion_interval(tested.not_enrolled, photos),
-        ),
+        share("FPIR (strangers matched)", strangers, np.arange(len(strangers)), query),
+        share("FNIR (enrolled missed)", missed, tested.truth, query),
+        share("rank-1", right, tested.truth),
+        counted("FMR (strangers verified)", matched, compared, (low, high), verify),
+        share("FNMR (same person refused)", refused, first[mated], verify),
+        not_enrolled(tested.not_enrolled, tested.templates + tested.not_enrolled),
     ]

@@ -1,4 +1,4 @@
-"""Error rates of verification and identification (terms: ISO/IEC 19795-1).
+"""Error rates of verification (terms: ISO/IEC 19795-1).
 
 Scores are cosines, higher is more alike; a comparison at or above the threshold is a match.
 """
@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, roc_auc_score, roc_curve
 
-from recog.calibration import threshold_at_rate
 from recog.errors import TooFewPairs
 
 Floats = NDArray[np.floating]
@@ -60,25 +59,18 @@ class Ranking:
         return np.cumsum(w * self.mated)[self._ends], np.cumsum(w * ~self.mated)[self._ends]
 
 
+def can_show(count: int, rate: float) -> bool:
+    """Whether so many comparisons can show this rate: under 1/rate, a single error is more than that."""
+    return count * rate >= 1 - 1e-9
+
+
 def _require_pairs(count: int, rate: float) -> None:
-    """Raises: TooFewPairs: under 1/rate comparisons cannot show this rate."""
-    if count * rate < 1 - 1e-9:
+    """Raises: TooFewPairs: see `can_show`."""
+    if not can_show(count, rate):
         raise TooFewPairs(
             f"{count:,} non-mated comparisons cannot support a rate of {rate:g}: at least "
             f"{round(1 / rate):,} are needed. Give more pairs or ask for a higher rate."
         )
-
-
-def tar_at_fmr(scores: Floats, mated: Bools, fmr: float) -> float:
-    """Share of mated pairs accepted, 0..1, when at most `fmr` of non-mated pairs match.
-
-    Args:
-        scores: (N,) cosines, -1..1.
-        mated: (N,) True where both faces are one person.
-        fmr: false-match rate as a fraction; 1e-3 is 0.1 %.
-    Raises: TooFewPairs: under 1/fmr non-mated pairs cannot show this rate.
-    """
-    return Ranking(scores, mated).tar_at_fmr(fmr)
 
 
 def roc_points(scores: Floats, mated: Bools, count: int = 25) -> list[list[float]]:
@@ -87,11 +79,6 @@ def roc_points(scores: Floats, mated: Bools, count: int = 25) -> list[list[float
     lowest = max(1e-5, 1 / max(int((~mated).sum()), 1))
     fmrs = np.geomspace(lowest, 1.0, count)
     return [[float(f"{fmr:.3g}"), round(ranking.tar_at_fmr(float(fmr)), 5)] for fmr in fmrs]
-
-
-def fnmr_at_fmr(scores: Floats, mated: Bools, fmr: float) -> float:
-    """Share of mated pairs rejected, 0..1, when at most `fmr` of non-mated pairs match; see `tar_at_fmr`."""
-    return 1.0 - tar_at_fmr(scores, mated, fmr)
 
 
 def auc_score(scores: Floats, mated: Bools) -> float:
@@ -130,28 +117,3 @@ def _fold_accuracy(scores: Floats, mated: Bools, held: Bools) -> float:
         raise TooFewPairs("A threshold needs mated and non-mated pairs outside the fold that it judges.")
     threshold = best_threshold(scores[~held], mated[~held])
     return float(accuracy_score(mated[held], scores[held] >= threshold))
-
-
-def rank1_score(similarities: Floats, gallery: NDArray[np.generic], probes: NDArray[np.generic]) -> float:
-    """Share of probes whose most similar template is of their own identity, 0..1.
-
-    Args:
-        similarities: (P, G) cosines of probes and templates.
-        gallery: (G,) identity of each template.
-        probes: (P,) identity of each probe; all are enrolled.
-    """
-    return float(accuracy_score(probes, gallery[similarities.argmax(axis=1)]))
-
-
-def fnir_at_fpir(best: Floats, correct: Bools, strangers: Floats, fpir: float) -> float:
-    """Open-set miss rate at rank 1: searches of enrolled people that do not return them above the threshold.
-
-    Args:
-        best: (M,) best score of each mated search.
-        correct: (M,) whether the best candidate is the right identity.
-        strangers: (S,) best score of each search of a person who is not enrolled.
-        fpir: share of strangers' searches that may return anyone; 0.01 is 1 %.
-    Raises: TooFewPairs: under 1/fpir strangers cannot show this rate.
-    """
-    threshold = threshold_at_rate(strangers, fpir)
-    return 1.0 - float(np.mean(correct & (best >= threshold)))

@@ -1,6 +1,6 @@
 """`recog bench openset`: how misses and false alarms grow with the gallery.
 
-Three groups of people who share nobody: some are enrolled, strangers of one group set the thresholds,
+Three cohorts of people who share nobody: some are enrolled, strangers of one cohort set the thresholds,
 strangers of the other are counted. For each size of gallery many random galleries are drawn; a threshold is
 set for each of them as `recog calibrate FOLDER` does, and by the model's card as without calibration.
 """
@@ -9,25 +9,25 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import stats
-from benchmarks.photos import Embeds
-from benchmarks.rows import Row, origin
+from benchmarks.rows import Measurement, Row, origin
 from recog import calibration
 from recog.cards import Card
 from recog.errors import ConfigError, DataError, GalleryError
+from recog.faces import EmbedderLike
 from recog.progress import progress
 from recog.types import FMR, Purpose
 
 RANKS = (1, 5, 10)
 Vectors = NDArray[np.float32]
 Labels = NDArray[np.int64]
-Rate = tuple[float, stats.Interval, int]  # share, 95 % interval, number of searches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class OpenSetPlan:
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
+class Cohort:
     """Faces of some people."""
 
     vectors: Vectors  # (N, D) unit vectors
@@ -62,12 +62,12 @@ class Group:
 
 
 @dataclass(frozen=True, eq=False)
-class Groups:
-    """Three groups of people who share nobody."""
+class Cohorts:
+    """Three cohorts of people who share nobody."""
 
-    enrolled: Group  # galleries are drawn from these
-    others: Group  # strangers that set thresholds
-    strangers: Group  # strangers that are counted
+    enrolled: Cohort  # galleries are drawn from these
+    others: Cohort  # strangers that set thresholds
+    strangers: Cohort  # strangers that are counted
     data: str  # what reports call them
     how: str  # how the faces were prepared
 
@@ -89,26 +89,26 @@ class Tally:
         self.people.append(people)
         self.flags.append(flags)
 
-    def rate(self) -> Rate:
-        """Share, 95 % interval over people and galleries, and number of searches."""
-        galleries = len(self.people)
-        if self.redrawn:
-            flags = np.concatenate(self.flags)
-            interval = stats.share_interval(flags, np.concatenate(self.people))
-            return float(flags.mean()), interval, len(flags)
-        names, rows = np.unique(np.concatenate(self.people), return_inverse=True)
-        columns = np.repeat(np.arange(galleries), [len(people) for people in self.people])
-        flags = np.concatenate(self.flags)
-        counts, hits = np.zeros((2, len(names), galleries))
+    def share(self, metric: str, details: Mapping[str, Any]) -> Measurement:
+        """The share of searches that count, with its 95 % interval over people and galleries."""
+        people, flags = np.concatenate(self.people), np.concatenate(self.flags)
+        interval = stats.share_interval(flags, people) if self.redrawn else self._crossed(people, flags)
+        return Measurement(metric, float(flags.mean()), len(flags), interval, details)
+
+    def _crossed(self, people: Labels, flags: NDArray[np.bool_]) -> stats.Interval:
+        """The interval over people who all search the same galleries."""
+        names, rows = np.unique(people, return_inverse=True)
+        columns = np.repeat(np.arange(len(self.people)), [len(searches) for searches in self.people])
+        counts, hits = np.zeros((2, len(names), len(self.people)))
         np.add.at(counts, (rows, columns), 1)
         np.add.at(hits, (rows[flags], columns[flags]), 1)
-        return float(flags.mean()), calibration.rate_interval(hits, counts, 0), len(flags)
+        return calibration.rate_interval(hits, counts, 0)
 
 
 def open_set(
-    groups: Groups,
+    cohorts: Cohorts,
     plan: OpenSetPlan,
-    embedder: Embeds,
+    embedder: EmbedderLike,
     card: Card,
     device: str = "auto",
     *,
@@ -122,7 +122,7 @@ def open_set(
     Raises: DataError: fewer people than the largest gallery needs; TooFewPairs: too few strangers.
     """
     started = time.perf_counter()
-    able = _able(groups.enrolled, plan.photos)
+    able = _able(cohorts.enrolled, plan.photos)
     if len(able) < max(plan.sizes):
         raise DataError(
             f"{len(able)} people have over {plan.photos} photos; a gallery of {max(plan.sizes)} needs more. "
@@ -130,64 +130,57 @@ def open_set(
         )
     protocol = (
         f"open set by gallery size: {plan.photos} template(s) a person, {plan.draws} random galleries "
-        f"a size; {groups.how}"
+        f"a size; {cohorts.how}"
     )
     sha = hashlib.sha256()
-    for group in (groups.enrolled, groups.others, groups.strangers):
-        sha.update(group.vectors.tobytes() + group.people.tobytes())
+    for cohort in (cohorts.enrolled, cohorts.others, cohorts.strangers):
+        sha.update(cohort.vectors.tobytes() + cohort.people.tobytes())
     digest = {"plan": asdict(plan), "model": embedder.digest, "faces": sha.hexdigest()}
-    source = origin("identify", protocol, groups.data, digest, device)
-    measured = [("any size", metric, *found) for metric, found in _verify(groups, plan, card).items()]
+    source = origin("identify", protocol, cohorts.data, digest, device)
+    name = arm or embedder.name
+    measured = {"any size": _verify(cohorts, plan, card)}
     for size in progress(plan.sizes, total=len(plan.sizes), desc="galleries"):
-        tallies = _at_size(groups, able, size, plan, card)
-        measured += [(f"{size:,} people", metric, *tally.rate()) for metric, tally in tallies.items()]
-    seconds = time.perf_counter() - started
+        tallies, details = _at_size(cohorts, able, size, plan, card), {"name": name, "people": size}
+        measured[f"{size:,} people"] = [tally.share(metric, details) for metric, tally in tallies.items()]
+    seconds, model = time.perf_counter() - started, embedder.digest
     return [
-        source.row(
-            arm=f"{arm or embedder.name}, {size_name}",
-            metric=metric,
-            value=value,
-            ci95=ci95,
-            n=n,
-            seed=plan.seed,
-            model=embedder.digest,
-            seconds=seconds,
-        )
-        for size_name, metric, value, ci95, n in measured
+        row
+        for gallery, found in measured.items()
+        for row in source.rows(found, arm=f"{name}, {gallery}", seed=plan.seed, model=model, seconds=seconds)
     ]
 
 
-def _verify(groups: Groups, plan: OpenSetPlan, card: Card) -> dict[str, Rate]:
+def _verify(cohorts: Cohorts, plan: OpenSetPlan, card: Card) -> list[Measurement]:
     """False matches of pairs of strangers at thresholds set on other strangers."""
-    pairs = calibration.StrangerPairs.of(groups.strangers.vectors, groups.strangers.people)
-    other = groups.others
+    pairs = calibration.StrangerPairs.of(cohorts.strangers.vectors, cohorts.strangers.people)
+    other = cohorts.others
     ours = calibration.for_verify(other.vectors, other.people, plan.fmr, "others").threshold
     wanted = {f"FMR, {100 * plan.fmr:g} % wanted": ours}
-    limit = _by_card(card, "verify", plan.fmr, 0)
-    if limit is not None:
-        wanted[f"FMR by the card, {100 * plan.fmr:g} % wanted"] = limit
-    found = {}
-    for name, threshold in wanted.items():
+    by_card = _by_card(card, "verify", plan.fmr, 0)
+    if by_card is not None:
+        wanted[f"FMR by the card, {100 * plan.fmr:g} % wanted"] = by_card
+    found = []
+    for metric, threshold in wanted.items():
         value, low, high = pairs.rate(threshold)
-        found[name] = (value, (low, high), len(pairs.scores))
+        found.append(Measurement(metric, value, len(pairs.scores), (low, high)))
     return found
 
 
-def _at_size(groups: Groups, able: Labels, size: int, plan: OpenSetPlan, card: Card) -> dict[str, Tally]:
+def _at_size(cohorts: Cohorts, able: Labels, size: int, plan: OpenSetPlan, card: Card) -> dict[str, Tally]:
     tallies: dict[str, Tally] = {}
 
     def count(name: str, people: Labels, flags: NDArray[np.bool_]) -> None:
-        redrawn = people is not groups.strangers.people
+        redrawn = people is not cohorts.strangers.people
         tallies.setdefault(name, Tally(redrawn)).add(people, flags)
 
     for draw in range(plan.draws):
         rng = np.random.default_rng([plan.seed, size, draw])
-        _count_draw(groups, rng.choice(able, size, replace=False), rng, plan, card, count)
+        _count_draw(cohorts, rng.choice(able, size, replace=False), rng, plan, card, count)
     return tallies
 
 
 def _count_draw(
-    groups: Groups,
+    cohorts: Cohorts,
     chosen: Labels,
     rng: np.random.Generator,
     plan: OpenSetPlan,
@@ -195,63 +188,64 @@ def _count_draw(
     count: Callable[[str, Labels, NDArray[np.bool_]], None],
 ) -> None:
     """One random gallery: its thresholds, its false alarms, its misses."""
-    templates, probes = _split(groups.enrolled, chosen, rng, plan)
-    gallery, owners = groups.enrolled.vectors[templates], groups.enrolled.people[templates]
-    best, truth_rank = _search(groups.enrolled, probes, gallery, owners)
-    people = groups.enrolled.people[probes]
-    calibrating = (groups.others.vectors @ gallery.T).max(axis=1)
-    counted = (groups.strangers.vectors @ gallery.T).max(axis=1)
+    templates, probes = _split(cohorts.enrolled, chosen, rng, plan)
+    gallery, owners = cohorts.enrolled.vectors[templates], cohorts.enrolled.people[templates]
+    best, truth_rank = _search(cohorts.enrolled, probes, gallery, owners)
+    people = cohorts.enrolled.people[probes]
+    calibrating = (cohorts.others.vectors @ gallery.T).max(axis=1)
+    counted = (cohorts.strangers.vectors @ gallery.T).max(axis=1)
     right = truth_rank == 0
     for rate in plan.fpirs:
         wanted = f"{100 * rate:g} % wanted"
         threshold = calibration.threshold_for_new(calibrating, rate)
-        count(f"FPIR, {wanted}", groups.strangers.people, counted >= threshold)
+        count(f"FPIR, {wanted}", cohorts.strangers.people, counted >= threshold)
         count(f"FNIR, {wanted}", people, ~(right & (best >= threshold)))
         exact = calibration.threshold_at_rate(counted, rate)
         count(f"FNIR at FPIR {100 * rate:g} %", people, ~(right & (best >= exact)))
-        limit = _by_card(card, "query", rate, len(templates))
-        if limit is not None:
-            count(f"FPIR by the card, {wanted}", groups.strangers.people, counted >= limit)
+        by_card = _by_card(card, "query", rate, len(templates))
+        if by_card is not None:
+            count(f"FPIR by the card, {wanted}", cohorts.strangers.people, counted >= by_card)
     for rank in RANKS:
         if rank <= len(chosen):
             count(f"rank-{rank}", people, truth_rank < rank)
 
 
 def _search(
-    group: Group, probes: Labels, gallery: Vectors, owners: Labels
+    cohort: Cohort, probes: Labels, gallery: Vectors, owners: Labels
 ) -> tuple[NDArray[np.float64], Labels]:
     """Best score of each probe, and how many other people score as high as its own, or higher."""
-    similarity = group.vectors[probes] @ gallery.T  # (P, T)
+    similarity = cohort.vectors[probes] @ gallery.T  # (P, T)
     names, columns = np.unique(owners, return_inverse=True)
     by_person = np.full((len(probes), len(names)), -np.inf)
     for column, person in enumerate(columns):
         np.maximum(by_person[:, person], similarity[:, column], out=by_person[:, person])
-    own = by_person[np.arange(len(probes)), np.searchsorted(names, group.people[probes])]
+    own = by_person[np.arange(len(probes)), np.searchsorted(names, cohort.people[probes])]
     ahead: Labels = (by_person >= own[:, None]).sum(axis=1) - 1
     return by_person.max(axis=1), ahead
 
 
 def _split(
-    group: Group, chosen: Labels, rng: np.random.Generator, plan: OpenSetPlan
+    cohort: Cohort, chosen: Labels, rng: np.random.Generator, plan: OpenSetPlan
 ) -> tuple[Labels, Labels]:
     """(indices of templates, indices of probes) of the people chosen."""
-    order = rng.permutation(len(group.people))
+    order = rng.permutation(len(cohort.people))
     templates, probes = [], []
-    by_person = {int(person): order[group.people[order] == person] for person in chosen}
+    by_person = {int(person): order[cohort.people[order] == person] for person in chosen}
     for found in by_person.values():
         templates.append(found[: plan.photos])
         probes.append(found[plan.photos : plan.photos + plan.probes])
     return np.concatenate(templates), np.concatenate(probes)
 
 
-def _able(group: Group, photos: int) -> Labels:
+def _able(cohort: Cohort, photos: int) -> Labels:
     """People with a photo to search after so many are enrolled."""
-    people, counts = np.unique(group.people, return_counts=True)
+    people, counts = np.unique(cohort.people, return_counts=True)
     able: Labels = people[counts > photos]
     return able
 
 
 def _by_card(card: Card, purpose: Purpose, rate: float, templates: int) -> float | None:
+    """The card's threshold; None where it does not reach to this rate."""
     try:
         return calibration.from_card(card, purpose, rate, (templates, templates)).threshold
     except GalleryError:

@@ -6,7 +6,7 @@ import csv
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from recog.errors import DataError, TooFewPairs
+from recog.photos import SUFFIXES
 
 FOLDS = 10
 TRUE, FALSE = frozenset({"1", "true", "yes", "same"}), frozenset({"0", "false", "no", "different"})
@@ -47,7 +48,9 @@ def read_pairs(path: Path, folder: Path) -> Pairs:
     return _read_csv(path, folder) if path.suffix.lower() == ".csv" else _read_lfw(path, folder)
 
 
-def all_pairs(labels: NDArray[np.int64], files: Sequence[str], *, most_non_mated: int, seed: int) -> Pairs:
+def all_pairs(
+    labels: NDArray[np.int64], files: Sequence[str], *, most_non_mated: int | None = None, seed: int = 0
+) -> Pairs:
     """Every mated pair and every non-mated one, or `most_non_mated` of them drawn with this seed.
 
     Raises: TooFewPairs: no person with two photos, or a single person.
@@ -57,7 +60,7 @@ def all_pairs(labels: NDArray[np.int64], files: Sequence[str], *, most_non_mated
     if not mated.any() or mated.all():
         raise TooFewPairs("All pairs need at least two people, one of them with two photos.")
     others = np.flatnonzero(~mated)
-    if len(others) > most_non_mated:
+    if most_non_mated is not None and len(others) > most_non_mated:
         others = np.random.default_rng(seed).choice(others, most_non_mated, replace=False)
     kept = np.sort(np.concatenate([np.flatnonzero(mated), others]))
     return Pairs(tuple(files), labels, left[kept], right[kept], mated[kept], None)
@@ -124,14 +127,15 @@ def _of_names(
 
 
 def _files_by_stem(folder: Path, names: set[str]) -> dict[str, str]:
-    """`Name/Name_0001` -> `Name/Name_0001.webp`, whatever the extension."""
+    """`Name/Name_0001` -> `Name/Name_0001.webp`, whatever the extension; of several files a photo's."""
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder. Give the folder that holds one sub-folder a person.")
     present = [name for name in sorted(names) if (folder / name).is_dir()]
     files = (
         f"{name}/{file.name}" for name in present for file in os.scandir(folder / name) if file.is_file()
     )
-    return {file.rpartition(".")[0]: file for file in sorted(files)}
+    in_order = sorted(files, key=lambda file: (PurePath(file).suffix.lower() in SUFFIXES, file))
+    return {file.rpartition(".")[0]: file for file in in_order}
 
 
 def _read_csv(path: Path, folder: Path) -> Pairs:

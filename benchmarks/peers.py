@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.exams import NO_FACE, Exam, folds_of
-from benchmarks.pairs import read_pairs
-from benchmarks.photos import Embeds, subject
+from benchmarks.exams import NO_FACE, Trials, folds_of
+from benchmarks.pairs import Pairs, read_pairs
+from benchmarks.photos import subject
 from benchmarks.rows import label
 from recog import images
 from recog.errors import ConfigError, ImageError
@@ -36,21 +36,6 @@ class Peer:
     name: str
     digest: str  # of its name and version: its weights come with its packages
     encode: Encode  # (H, W, 3) uint8 RGB -> (D,) of the photo's subject, or None without a face
-    image_size: int = 1  # it takes no crops
-
-
-@dataclass(frozen=True, eq=False)
-class PeerExam(Exam):
-    """Pairs of photos that a peer has encoded already."""
-
-    vectors: NDArray[np.float64]  # (P, D), zeros where there is no face
-
-    def scores(self, embedder: Embeds, flip: bool = True) -> NDArray[np.float64]:
-        """(N,) 1 - Euclidean distance, higher is more alike; -1 where one of the photos has no face."""
-        del embedder, flip
-        left, right = self.pairs.left, self.pairs.right
-        distance = np.linalg.norm(self.vectors[left] - self.vectors[right], axis=1)
-        return np.where(self.found[left] & self.found[right], 1.0 - distance, NO_FACE)
 
 
 def face_recognition() -> Peer:
@@ -81,9 +66,11 @@ def face_recognition() -> Peer:
 PEERS: dict[str, Callable[[], Peer]] = {"face_recognition": face_recognition}
 
 
-def examine(folder: Path, pairs_file: Path, peer: Peer) -> PeerExam:
-    """A list of pairs of original photos, encoded by a peer.
+def examine(folder: Path, pairs_file: Path, peer: Peer) -> tuple[Trials, NDArray[np.float64]]:
+    """A list of pairs of original photos, judged by a peer.
 
+    Returns: the trials and (N,) their scores: 1 - Euclidean distance, higher is more alike; -1 where one of
+        the photos has no face.
     Raises: DataError: photos or pairs cannot be used.
     """
     started = time.perf_counter()
@@ -93,10 +80,14 @@ def examine(folder: Path, pairs_file: Path, peer: Peer) -> PeerExam:
     length = next((len(vector) for vector in encoded if vector is not None), 1)
     vectors = np.stack([np.zeros(length) if vector is None else vector for vector in encoded])
     protocol = f"{folds_of(pairs)}; the model's own detection; without a face a photo matches nobody"
-    nothing = np.zeros((len(encoded), 1, 1, 3), np.uint8)
-    seconds = time.perf_counter() - started
-    name = f"{label(folder)}, {pairs_file.name}"
-    return PeerExam(name, protocol, nothing, found, pairs, vectors, detected=True, seconds=seconds)
+    scores = _scores(vectors, found, pairs)
+    name, seconds = f"{label(folder)}, {pairs_file.name}", time.perf_counter() - started
+    return Trials(name, protocol, found, pairs, detected=True, seconds=seconds), scores
+
+
+def _scores(vectors: NDArray[np.float64], found: NDArray[np.bool_], pairs: Pairs) -> NDArray[np.float64]:
+    distance = np.linalg.norm(vectors[pairs.left] - vectors[pairs.right], axis=1)
+    return np.where(found[pairs.left] & found[pairs.right], 1.0 - distance, NO_FACE)
 
 
 def _encoded(photo: Path, peer: Peer) -> NDArray[np.float64] | None:

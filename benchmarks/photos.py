@@ -1,10 +1,11 @@
-"""Photos of one person each -> aligned crops, and which photos gave none."""
+"""Photos of one person each -> aligned crops, or vectors and qualities, and which photos gave none."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePath
 from typing import Protocol
 
 import numpy as np
@@ -13,34 +14,46 @@ from numpy.typing import NDArray
 from recog import images
 from recog.alignment import align
 from recog.errors import DataError, FaceError, ImageError
+from recog.faces import DetectorLike, EmbedderLike, FaceReader, reason
+from recog.photos import SUFFIXES
 from recog.progress import progress
+from recog.quality import Quality
 from recog.training.data import read_crop
-from recog.types import Box, Face
+from recog.types import Box
 
 logger = logging.getLogger(__name__)
 Crops = NDArray[np.uint8]
 
 
-class Finder(Protocol):
-    """What the protocols need of a detector."""
+@dataclass(frozen=True, eq=False)
+class Graded:
+    """The subjects of P photos: their vectors and qualities."""
 
-    def detect(self, image: NDArray[np.uint8]) -> list[Face]: ...
+    vectors: NDArray[np.float32]  # (P, D) unit vectors; zeros where there is no face
+    found: NDArray[np.bool_]  # (P,) whether the photo has a face
+    qualities: Sequence[Quality | None]  # (P,); None where there is no face
 
 
-class Embeds(Protocol):
-    """What the protocols need of an embedder."""
-
-    @property
-    def digest(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def image_size(self) -> int: ...
-    def embed(self, crops: Crops, flip: bool = True) -> NDArray[np.float32]: ...
+def grade(photos: Sequence[Path], embedder: EmbedderLike, detector: DetectorLike) -> Graded:
+    """The subject of each photo, as `enroll` would see it."""
+    reader = FaceReader(detector, embedder)
+    vectors = np.zeros((len(photos), embedder.embedding_size), np.float32)
+    qualities: list[Quality | None] = [None] * len(photos)
+    for place, photo in enumerate(progress(photos, total=len(photos), desc="faces")):
+        try:
+            image = images.read(photo)
+            seen = reader.see(image)
+        except (ImageError, FaceError) as error:
+            logger.warning("%s: no face: %s", photo, reason(error, photo))
+            continue
+        if seen.faces:
+            chosen = subject([face.box for face in seen.faces], image.shape)
+            vectors[place], qualities[place] = seen.embeddings[chosen], seen.qualities[chosen]
+    return Graded(vectors, np.array([mark is not None for mark in qualities]), qualities)
 
 
 def from_photos(
-    folder: Path, photos: Sequence[str], size: int, detector: Finder
+    folder: Path, photos: Sequence[str], size: int, detector: DetectorLike
 ) -> tuple[Crops, NDArray[np.bool_]]:
     """Detect and align one face a photo.
 
@@ -70,7 +83,7 @@ def from_crops(folder: Path, photos: Sequence[str], size: int) -> tuple[Crops, N
 
 
 def read_landmarks(path: Path) -> dict[str, NDArray[np.float32]]:
-    """`photo x y x y x y x y x y` a line -> (5, 2) px by photo (without its extension).
+    """`photo x y x y x y x y x y` a line -> (5, 2) px by photo (without its extension, if any).
 
     Raises: DataError: unreadable or another format.
     """
@@ -100,7 +113,7 @@ def subject(boxes: Sequence[Box], shape: tuple[int, ...]) -> int:
     return max(range(len(boxes)), key=lambda place: score(boxes[place]))
 
 
-def _detected(photo: Path, size: int, detector: Finder) -> Crops | None:
+def _detected(photo: Path, size: int, detector: DetectorLike) -> Crops | None:
     image = images.read(photo)
     faces = detector.detect(image)
     if not faces:
@@ -115,7 +128,7 @@ def _collect(photos: Sequence[str], size: int, crop_of: _CropOf) -> tuple[Crops,
         try:
             crop = crop_of(photo)
         except (ImageError, FaceError, DataError) as error:
-            logger.warning("no face: %s", error)
+            logger.warning("%s: no face: %s", photo, reason(error, photo))
             continue
         if crop is not None:
             crops[place], found[place] = crop, True
@@ -125,7 +138,9 @@ def _collect(photos: Sequence[str], size: int, crop_of: _CropOf) -> tuple[Crops,
 
 
 def _stem(photo: str) -> str:
-    return photo.rpartition(".")[0]
+    """A photo without its extension; what follows a dot in a name, as in J._P._Morgan_0001, is none."""
+    suffix = PurePath(photo).suffix
+    return photo.removesuffix(suffix) if suffix.lower() in SUFFIXES else photo
 
 
 class _CropOf(Protocol):

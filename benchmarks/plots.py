@@ -5,20 +5,16 @@ from __future__ import annotations
 import io
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
-import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from benchmarks import stats
 from benchmarks.augmentation import CLASSIC
 from benchmarks.rows import Row
 from benchmarks.summaries import by_arm, is_share, paired
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-matplotlib.use("Agg")
 COLOURS = ("#4c72b0", "#dd8452", "#55a868", "#c44e52", "#8172b3", "#937860")
 DPI = 100
 MOST_ACROSS = 3  # panels
@@ -100,7 +96,7 @@ def arms(rows: Sequence[Row], metric: str, title: str) -> bytes:
     return _png(figure)
 
 
-def _column(axis: matplotlib.axes.Axes, place: int, values: np.ndarray) -> None:
+def _column(axis: Axes, place: int, values: np.ndarray) -> None:
     """Points of all seeds, mean and t interval."""
     colour = COLOURS[place % len(COLOURS)]
     spread = np.linspace(-0.12, 0.12, len(values)) if len(values) > 1 else np.zeros(1)
@@ -111,9 +107,7 @@ def _column(axis: matplotlib.axes.Axes, place: int, values: np.ndarray) -> None:
     axis.plot(place + 0.25, values.mean(), "D", color=colour, ms=5)
 
 
-def _panels(count: int, *, height: float) -> tuple[Figure, list[matplotlib.axes.Axes]]:
-    from matplotlib.figure import Figure
-
+def _panels(count: int, *, height: float) -> tuple[Figure, list[Axes]]:
     across = min(count, MOST_ACROSS)
     down = -(-count // across)
     figure = Figure(figsize=(max(4.2, 3.6 * across), height * down), layout="constrained", dpi=DPI)

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -20,43 +19,15 @@ from numpy.typing import NDArray
 from benchmarks import stats
 from benchmarks.exams import compare
 from benchmarks.pairs import Pairs, read_pairs
-from benchmarks.photos import subject
-from benchmarks.rows import Row, label, origin
-from recog import images
+from benchmarks.photos import Graded, grade
+from benchmarks.rows import Measurement, Row, label, origin
 from recog.calibration import threshold_at_rate
-from recog.errors import FaceError, ImageError
-from recog.faces import DetectorLike, EmbedderLike, FaceReader
-from recog.progress import progress
-from recog.quality import WEIGHTS, Quality
+from recog.errors import TooFewPairs
+from recog.faces import DetectorLike, EmbedderLike
+from recog.quality import WEIGHTS
+from recog.types import FMR
 
 DISCARDED = (0.0, 0.05, 0.1, 0.2, 0.3)
-FMR = 1e-3
-
-
-@dataclass(frozen=True, eq=False)
-class Graded:
-    """Photos with their vectors and qualities."""
-
-    vectors: NDArray[np.float32]  # (P, D)
-    found: NDArray[np.bool_]  # (P,)
-    qualities: Sequence[Quality | None]  # (P,); None where there is no face
-
-
-def grade(folder: Path, photos: Sequence[str], embedder: EmbedderLike, detector: DetectorLike) -> Graded:
-    """The subject of each photo, as `enroll` would see it."""
-    reader = FaceReader(detector, embedder)
-    vectors = np.zeros((len(photos), embedder.embedding_size), np.float32)
-    qualities: list[Quality | None] = [None] * len(photos)
-    for place, photo in enumerate(progress(photos, total=len(photos), desc="faces")):
-        try:
-            image = images.read(folder / photo)
-            seen = reader.see(image)
-        except (ImageError, FaceError):
-            continue
-        if seen.faces:
-            chosen = subject([face.box for face in seen.faces], image.shape)
-            vectors[place], qualities[place] = seen.embeddings[chosen], seen.qualities[chosen]
-    return Graded(vectors, np.array([mark is not None for mark in qualities]), qualities)
 
 
 def quality(
@@ -71,13 +42,17 @@ def quality(
     """Miss rates with the worst photos discarded, by the score and by each of its parts.
 
     Returns: rows "FNMR", one for each share discarded, and for the score "FNMR lowered by discarding 10 %".
+    Raises: DataError: the list cannot be used; TooFewPairs: no pair of one person shows two faces, or too few
+        pairs of different people.
     """
     started = time.perf_counter()
     pairs = read_pairs(pairs_file, folder)
-    graded = grade(folder, pairs.photos, embedder, detector)
+    graded = grade([folder / photo for photo in pairs.photos], embedder, detector)
     scores = compare(graded.vectors, graded.found, pairs)
     threshold = threshold_at_rate(scores[~pairs.mated], FMR)
     seen = pairs.mated & graded.found[pairs.left] & graded.found[pairs.right]
+    if not seen.any():
+        raise TooFewPairs(f"{pairs_file}: no pair of one person has a face on both photos. Check the folder.")
     missed, people = (scores < threshold)[seen], pairs.people[pairs.left][seen]
     marks = {name: _of_pairs(graded, name, pairs)[seen] for name in ("score", *WEIGHTS)}
     source = origin(
@@ -93,31 +68,21 @@ def quality(
         },
         device,
     )
-    measured: list[tuple[str, str, float, stats.Interval | None, int]] = [
-        (name, f"FNMR, worst {share:.0%} discarded", *_curve_point(missed, mark, share))
-        for name, mark in marks.items()
-        for share in DISCARDED
-    ]
-    measured.append(
-        (
-            "score",
-            "FNMR lowered by discarding the worst 10%",
-            *_gain(missed, marks["score"], people, resamples),
-        )
-    )
-    seconds = time.perf_counter() - started
+    measured = {
+        name: [_curve_point(missed, mark, share) for share in DISCARDED] for name, mark in marks.items()
+    }
+    measured["score"].append(_gain(missed, marks["score"], people, resamples))
+    seconds, details = time.perf_counter() - started, {"threshold": threshold}
     return [
-        source.row(
+        row
+        for name, found in measured.items()
+        for row in source.rows(
+            found,
             arm=f"{embedder.name}, by {name}",
-            metric=metric,
-            value=value,
-            ci95=ci95,
-            n=n,
             model=embedder.digest,
             seconds=seconds,
-            details={"threshold": threshold},
+            details=details,
         )
-        for name, metric, value, ci95, n in measured
     ]
 
 
@@ -138,17 +103,16 @@ def _of_pairs(graded: Graded, part: str, pairs: Pairs) -> NDArray[np.float64]:
     return worse
 
 
-def _curve_point(
-    missed: NDArray[np.bool_], mark: NDArray[np.float64], share: float
-) -> tuple[float, stats.Interval, int]:
+def _curve_point(missed: NDArray[np.bool_], mark: NDArray[np.float64], share: float) -> Measurement:
     stays = kept(mark, share)
     count, n = int(missed[stays].sum()), int(stays.sum())
-    return count / n, stats.proportion_interval(count, n), n
+    interval = stats.proportion_interval(count, n)
+    return Measurement(f"FNMR, worst {share:.0%} discarded", count / n, n, interval, {"discarded": share})
 
 
 def _gain(
     missed: NDArray[np.bool_], mark: NDArray[np.float64], people: NDArray[np.int64], resamples: int
-) -> tuple[float, stats.Interval | None, int]:
+) -> Measurement:
     """How much lower the miss rate is without the worst tenth, with a bootstrap interval over people."""
     _, codes = np.unique(people, return_inverse=True)
     rows = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
@@ -158,4 +122,5 @@ def _gain(
         return np.array([missed[chosen].mean() - missed[chosen][kept(mark[chosen], 0.1)].mean()])
 
     interval = stats.bootstrap(lowered, len(rows), resamples=resamples)[0]
-    return float(lowered(np.arange(len(rows)))[0]), interval, len(missed)
+    value = float(lowered(np.arange(len(rows)))[0])
+    return Measurement("FNMR lowered by discarding the worst 10%", value, len(missed), interval)

@@ -10,17 +10,17 @@ from pathlib import Path
 import jinja2
 
 from benchmarks import plots, rows
+from benchmarks.costs import COST
 from benchmarks.rows import Row
 from benchmarks.summaries import (
-    COST,
     Figure,
     Section,
     arm_sentences,
     arms_table,
+    by_plan,
     cost,
     discarded,
     grid,
-    groups,
     history,
     is_share,
     latest,
@@ -36,9 +36,6 @@ TITLES = {
     "quality": "Does quality foretell misses",
     "backbones": "Backbones after learning from the same crops",
     "augment": "What synthetic faces do to recognition",
-    "generate": "Generators",
-    "repair": "Repair",
-    "search": "Search",
     "speed": "Speed",
 }
 
@@ -101,26 +98,26 @@ def _plain(section: Section, chosen: Sequence[Row], pictures: dict[str, bytes]) 
     by_protocol: dict[tuple[str, str], list[Row]] = {}
     for row in chosen:
         by_protocol.setdefault((row.data, row.protocol), []).append(row)
-    for (data, protocol), rows_of_it in by_protocol.items():
-        group = one_a_line(rows_of_it)
+    for (data, protocol), found in by_protocol.items():
+        lines = one_a_line(found)
         title = f"{data}: {protocol}"
-        section.tables.append(grid(group, f"{title} (n = {_counts(group)})"))
-        for kind, picture in _drawn(group, title).items():
-            _show(section, pictures, f"{group[0].bench} {kind}{data} {protocol}", title, picture)
+        section.tables.append(grid(lines, f"{title} (n = {_counts(lines)})"))
+        for kind, picture in _drawn(lines, title).items():
+            _show(section, pictures, f"{lines[0].bench} {kind}{data} {protocol}", title, picture)
 
 
-def _drawn(group: Sequence[Row], title: str) -> dict[str, bytes]:
+def _drawn(found: Sequence[Row], title: str) -> dict[str, bytes]:
     """The plots that these rows can give, by kind."""
-    curves = [row for row in group if "roc" in row.details]
-    by_size = sized(group)
-    by_discard = discarded(group)
+    curves = [row for row in found if "roc" in row.details]
+    by_size = sized(found)
+    by_discard = discarded(found)
     drawn = {}
     if by_size:
         drawn["by size "] = plots.lines(by_size, title, "people enrolled", "%", log=True)
     elif by_discard:
         drawn["discard "] = plots.lines(by_discard, title, "worst photos discarded, %", "FNMR, %", log=False)
-    elif any(is_share(row.metric) for row in group):
-        drawn[""] = plots.intervals(group, title)
+    elif any(is_share(row.metric) for row in found):
+        drawn[""] = plots.intervals(found, title)
     if curves:
         drawn["roc "] = plots.det(curves, title)
     return drawn
@@ -129,13 +126,13 @@ def _drawn(group: Sequence[Row], title: str) -> dict[str, bytes]:
 def _augment(section: Section, chosen: Sequence[Row], pictures: dict[str, bytes]) -> None:
     """Arms by seeds for each plan and exam, then what it cost."""
     exams = [row for row in chosen if row.metric != COST]
-    for (plan, data, protocol), group in groups(exams).items():
+    for (plan, data, protocol), found in by_plan(exams).items():
         title = f"{data}: {protocol}"
-        for metric in dict.fromkeys(row.metric for row in group):
-            section.tables.append(arms_table(group, metric, f"{metric}, {title}, plan {plan}"))
-        headline = group[0].metric
-        section.text += [f"{data}. {sentence}" for sentence in arm_sentences(group, headline)]
-        _show(section, pictures, f"augment {plan} {data}", title, plots.arms(group, headline, title))
+        for metric in dict.fromkeys(row.metric for row in found):
+            section.tables.append(arms_table(found, metric, f"{metric}, {title}, plan {plan}"))
+        headline = found[0].metric
+        section.text += [f"{data}. {sentence}" for sentence in arm_sentences(found, headline)]
+        _show(section, pictures, f"augment {plan} {data}", title, plots.arms(found, headline, title))
     table = cost(chosen)
     if table is not None:
         section.tables.append(table)
@@ -149,8 +146,8 @@ def _show(section: Section, pictures: dict[str, bytes], name: str, caption: str,
     section.figures.append(Figure(file, caption))
 
 
-def _counts(group: Sequence[Row]) -> str:
-    return ", ".join(f"{n:,}" for n in sorted({row.n for row in group}))
+def _counts(found: Sequence[Row]) -> str:
+    return ", ".join(f"{n:,}" for n in sorted({row.n for row in found}))
 
 
 def _rank(bench: str) -> tuple[int, str]:

@@ -35,7 +35,7 @@ class Row:
     data: str  # on which faces
     arm: str  # which of the compared things; a model's name where nothing is compared
     metric: str  # for example "TAR@FMR=1e-3"
-    value: float  # fractions as 0..1, durations in seconds
+    value: float  # fractions as 0..1; the metric names other units
     ci95: tuple[float, float] | None = None
     n: int  # comparisons, searches or photos behind the value
     seed: int | None = None
@@ -57,6 +57,17 @@ class Row:
         return dataclasses.asdict(self)
 
 
+@dataclass(frozen=True)
+class Measurement:
+    """A measured number, before it is known where it comes from; the fields are those of `Row`."""
+
+    metric: str
+    value: float
+    n: int
+    ci95: tuple[float, float] | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Origin:
     """What all rows of one call share: how to get them again."""
@@ -69,12 +80,33 @@ class Origin:
     device: str
     command: str
 
-    def row(self, *, arm: str, metric: str, value: float, n: int, seconds: float, **more: Any) -> Row:
-        """A row of this origin; `more` are the other fields of Row."""
-        shared = dataclasses.asdict(self)
-        return Row(
-            **shared, arm=arm, metric=metric, value=float(value), n=n, seconds=round(seconds, 2), **more
-        )
+    def rows(
+        self,
+        found: Iterable[Measurement],
+        *,
+        arm: str,
+        seconds: float,
+        details: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> list[Row]:
+        """A row of this origin for each measurement.
+
+        Args:
+            details: of all these rows, beside each one's own.
+            more: other fields of Row.
+        """
+        shared = {**dataclasses.asdict(self), **more, "arm": arm, "seconds": round(seconds, 2)}
+        return [
+            Row(
+                **shared,
+                metric=one.metric,
+                value=float(one.value),
+                ci95=one.ci95,
+                n=one.n,
+                details={**(details or {}), **one.details},
+            )
+            for one in found
+        ]
 
 
 def origin(bench: str, protocol: str, data: str, plan: Mapping[str, Any], device: str = "auto") -> Origin:
@@ -151,10 +183,10 @@ def file_of(folder: Path | str, bench: str) -> Path:
 
 
 def append_all(folder: Path | str, rows: Iterable[Row]) -> list[Row]:
-    """Append each row to the file of its benchmark; returns them."""
+    """Append rows to the files of their benchmarks, each file in one write; returns them."""
     kept = list(rows)
-    for row in kept:
-        append(file_of(folder, row.bench), row)
+    for bench in dict.fromkeys(row.bench for row in kept):
+        append(file_of(folder, bench), *(row for row in kept if row.bench == bench))
     return kept
 
 

@@ -11,9 +11,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.rows import Row, origin
-from benchmarks.stats import Interval
-from benchmarks.timing import SETTINGS, in_turn, takes
+from benchmarks.rows import Measurement, Row, origin
+from benchmarks.timing import SETTINGS, in_turn, in_words, takes
 from recog import onnx_export
 from recog.embedders import load_embedder
 from recog.embedding import Embedder
@@ -61,26 +60,14 @@ def _timed(
 ) -> list[Row]:
     started = time.perf_counter()
     timed = in_turn(files, batch=batch, threads=threads, rounds=rounds)
-    what = f"{batch} at once, {threads} thread{'s' if threads > 1 else ''}"
-    source = origin(
-        "speed", f"embedding one face, {what}, onnxruntime", "noise", {**digests, "rounds": rounds}, "cpu"
-    )
+    protocol = f"embedding one face, {in_words(batch, threads)}, onnxruntime"
+    source = origin("speed", protocol, "noise", {**digests, "rounds": rounds}, "cpu")
     seconds = time.perf_counter() - started
-    measured: list[tuple[str, str, float, Interval]] = []
+    rows = []
     for label, found in timed.items():
-        low, high = found.interval()
-        measured.append((label, "ms a face", 1000 * found.median, (1000 * low, 1000 * high)))
+        measured = [found.ms_a_face()]
         if yardstick in timed and label != yardstick:
-            measured.append((label, f"times {yardstick}", *found.ratio(timed[yardstick])))
-    return [
-        source.row(
-            arm=label,
-            metric=metric,
-            value=value,
-            ci95=ci95,
-            n=rounds,
-            model=digests[label],
-            seconds=seconds,
-        )
-        for label, metric, value, ci95 in measured
-    ]
+            ratio, interval = found.ratio(timed[yardstick])
+            measured.append(Measurement(f"times {yardstick}", ratio, rounds, interval))
+        rows += source.rows(measured, arm=label, model=digests[label], seconds=seconds)
+    return rows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -10,11 +9,11 @@ import numpy as np
 
 from benchmarks import stats
 from benchmarks.augmentation import ARMS, CLASSIC
+from benchmarks.costs import COST
 from benchmarks.rows import Row
 
 Cells = list[str]
 PERCENT = frozenset({"accuracy", "AUC"})
-COST = "seconds a run"
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ def one_a_line(rows: Sequence[Row]) -> list[Row]:
     return list({(row.arm, row.metric): row for row in named}.values())
 
 
-def groups(rows: Iterable[Row]) -> dict[tuple[str, str, str], list[Row]]:
+def by_plan(rows: Iterable[Row]) -> dict[tuple[str, str, str], list[Row]]:
     """Rows of the same plan, data and protocol, in order of appearance."""
     found: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
@@ -167,16 +166,15 @@ def cost(rows: Sequence[Row]) -> Table | None:
 
 
 def sized(rows: Sequence[Row]) -> dict[str, list[tuple[float, float]]]:
-    """Rates that rows give by the size of the gallery (arms that end in "N people"): (people, percent)."""
+    """Misses by the number of people in the gallery, a curve a model and metric: (people, percent)."""
     found: dict[str, list[tuple[float, float]]] = {}
+    several = len({row.seed for row in rows}) > 1
     for row in rows:
-        model, _, size = row.arm.rpartition(", ")
-        number = size.removesuffix(" people").replace(",", "")
-        if size.endswith(" people") and number.isdigit() and row.metric.startswith(("FNIR at", "rank-1")):
-            metric = "miss at rank 1" if row.metric == "rank-1" else row.metric
-            if row.metric != "rank-10":
-                share = 1 - row.value if row.metric == "rank-1" else row.value
-                found.setdefault(f"{model}: {metric}", []).append((float(number), 100 * share))
+        first = row.metric == "rank-1"
+        if "people" in row.details and (first or row.metric.startswith("FNIR at")):
+            model = row.details["name"] + (f", seed {row.seed}" if several else "")
+            metric, share = ("miss at rank 1", 1 - row.value) if first else (row.metric, row.value)
+            found.setdefault(f"{model}: {metric}", []).append((float(row.details["people"]), 100 * share))
     return {name: sorted(points) for name, points in found.items() if len(points) > 1}
 
 
@@ -184,9 +182,8 @@ def discarded(rows: Sequence[Row]) -> dict[str, list[tuple[float, float]]]:
     """Miss rates by the share of photos discarded, a curve an arm: (percent, percent)."""
     found: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
-        share = re.fullmatch(r"FNMR, worst (\d+)% discarded", row.metric)
-        if share:
-            found.setdefault(row.arm, []).append((float(share[1]), 100 * row.value))
+        if "discarded" in row.details:
+            found.setdefault(row.arm, []).append((100 * row.details["discarded"], 100 * row.value))
     return {name: sorted(points) for name, points in found.items()}
 
 

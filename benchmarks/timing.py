@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import stats
+from benchmarks.rows import Measurement
 from recog.errors import ConfigError, DataError
 
 SETTINGS = ((1, 1), (1, 2), (32, 1), (32, 2))  # (faces at once, threads)
@@ -32,6 +33,11 @@ class Timed:
     def interval(self) -> stats.Interval:
         """95 % interval of the median (bootstrap over rounds)."""
         return _interval_of_median(self.seconds)
+
+    def ms_a_face(self, metric: str = "ms a face") -> Measurement:
+        """The median and its interval, in milliseconds."""
+        low, high = self.interval()
+        return Measurement(metric, 1000 * self.median, len(self.seconds), (1000 * low, 1000 * high))
 
     def ratio(self, other: Timed) -> tuple[float, stats.Interval]:
         """Median of this over that of another, round by round, with its 95 % interval."""
@@ -68,6 +74,11 @@ def in_turn(files: Mapping[str, Path], *, batch: int, threads: int, rounds: int 
             if number >= WARM_UP:
                 taken[name].append((time.perf_counter() - begun) / batch)
     return {name: Timed(np.array(seconds)) for name, seconds in taken.items()}
+
+
+def in_words(batch: int, threads: int) -> str:
+    """A setting as rows call it, for example "32 at once, 1 thread"."""
+    return f"{batch} at once, {threads} thread{'s' if threads > 1 else ''}"
 
 
 def takes(file: Path, batch: int) -> bool:

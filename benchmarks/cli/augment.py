@@ -81,7 +81,7 @@ def augment(
 
     from benchmarks import materials, rows
     from benchmarks.augmentation import ARMS, AugmentPlan, run
-    from benchmarks.augmentation import cost_table as estimate
+    from benchmarks.costs import cost_table as estimate
 
     plan = AugmentPlan(
         total_kimg=kimg,

@@ -8,6 +8,7 @@ import click
 
 from benchmarks.cli.common import out_option, path_type, print_rows
 from recog.cli.options import device_option, json_option
+from recog.types import FMR, FPIR
 
 
 @click.command()
@@ -18,8 +19,8 @@ from recog.cli.options import device_option, json_option
 @click.option(
     "--strangers", default=1000, show_default=True, help="Strangers searched in each half, at most."
 )
-@click.option("--fpir", default=0.01, show_default=True, help="Wanted rate of strangers matched by query.")
-@click.option("--fmr", default=0.001, show_default=True, help="Wanted rate of strangers verified.")
+@click.option("--fpir", default=FPIR, show_default=True, help="Wanted rate of strangers matched by query.")
+@click.option("--fmr", default=FMR, show_default=True, help="Wanted rate of strangers verified.")
 @click.option("--seed", default=0, show_default=True, help="Of the split.")
 @click.option("--model", default="bundled", show_default=True, help="Name or weights file of an embedder.")
 @click.option(

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from benchmarks.cli.common import out_option, path_type, print_rows, roles_option
 from recog.cli.options import device_option, json_option
-
-if TYPE_CHECKING:
-    pass
 
 
 def _numbers(_context: click.Context, _parameter: click.Parameter, text: str) -> tuple[int, ...]:
@@ -22,7 +18,7 @@ def _numbers(_context: click.Context, _parameter: click.Parameter, text: str) ->
 
 
 @click.command()
-@click.option("--images", type=path_type, help="Folder of photos, divided into three groups of people.")
+@click.option("--images", type=path_type, help="Folder of photos, divided into three cohorts of people.")
 @click.option("--enroll", type=path_type, help="Or: aligned crops of people to enroll,")
 @click.option("--calibrate", type=path_type, help="aligned crops of strangers who set the thresholds,")
 @click.option("--strangers", type=path_type, help="and aligned crops of strangers who are counted.")
@@ -74,7 +70,7 @@ def openset(
         raise click.UsageError("Give --images, or all of --enroll, --calibrate and --strangers.")
 
     from benchmarks import rows
-    from benchmarks.groups import of_crops, of_photos
+    from benchmarks.cohorts import of_crops, of_photos
     from benchmarks.open_set import OpenSetPlan, open_set
     from recog.detection import Detector
     from recog.embedders import load_embedder
@@ -82,9 +78,9 @@ def openset(
     plan = OpenSetPlan(sizes=sizes, photos=photos, draws=draws, seed=seed)
     embedder = load_embedder(model, device)
     if images is not None:
-        groups = of_photos(images, plan, embedder, Detector(device))
+        cohorts = of_photos(images, plan, embedder, Detector(device))
     elif enroll is not None and calibrate is not None and strangers is not None:
         chosen = ((enroll, enroll_role), (calibrate, calibrate_role), (strangers, strangers_role))
-        groups = of_crops(chosen, roles, embedder)
-    measured = open_set(groups, plan, embedder, embedder.card, device, arm=name)
+        cohorts = of_crops(chosen, roles, embedder)
+    measured = open_set(cohorts, plan, embedder, embedder.card, device, arm=name)
     print_rows(rows.append_all(out, measured), as_json)

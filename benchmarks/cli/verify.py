@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,9 +107,17 @@ def verify(
 
     listed = read_groups(groups, group_column) if groups is not None else None
     if peer is not None and pairs is not None:
-        judged = peers.PEERS[peer]()
-        seen = peers.examine(images, pairs, judged)
-        measured = measure(seen, judged, arm=name, groups=listed, resamples=resamples, device="cpu")
+        judge = peers.PEERS[peer]()
+        trials, scores = peers.examine(images, pairs, judge)
+        measured = measure(
+            trials,
+            scores,
+            arm=name or judge.name,
+            model=judge.digest,
+            groups=listed,
+            resamples=resamples,
+            device="cpu",
+        )
     else:
         embedder = load_embedder(model, device, mean=onnx_mean, scale=onnx_scale, bgr=onnx_bgr or None)
         # damage is done at one size, whatever the model's: an eighth of 96 px is less than of 112 px
@@ -120,8 +129,18 @@ def verify(
         )
         if damage is not None:
             exam = damaged(exam, damage)
+        started = time.perf_counter()
+        scores = exam.scores(embedder, flip)
         measured = measure(
-            exam, embedder, arm=name, groups=listed, flip=flip, resamples=resamples, device=device
+            exam,
+            scores,
+            arm=name or embedder.name,
+            model=embedder.digest,
+            groups=listed,
+            flip=flip,
+            resamples=resamples,
+            seconds=time.perf_counter() - started,
+            device=device,
         )
     print_rows(rows.append_all(out, measured), as_json)
 

@@ -1,5 +1,6 @@
 """The plan, the pairing and the resuming; training itself is faked."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,8 @@ import numpy as np
 import pytest
 
 from benchmarks import rows
-from benchmarks.augmentation import ARMS, AugmentPlan, Material, cost_table, draw, run
+from benchmarks.augmentation import ARMS, AugmentPlan, Material, draw, run
+from benchmarks.costs import cost_table
 from benchmarks.exams import of_crops
 from recog.errors import ConfigError, DataError
 from recog.training import CropSet, TrainConfig
@@ -150,6 +152,12 @@ def test_synthetic_arms_need_a_generator(material: Material, tmp_path: Path) -> 
     with pytest.raises(ConfigError, match="--generator"):
         list(run(plan(), bare, tmp_path, device="cpu", training=Training()))
     assert list(run(plan(arms=("none",)), bare, tmp_path, device="cpu", training=Training()))
+
+
+def test_exams_that_rows_could_not_tell_apart_are_refused(material: Material, tmp_path: Path) -> None:
+    twice = replace(material, exams=material.exams * 2)
+    with pytest.raises(ConfigError, match="Two exams are called report"):
+        list(run(plan(), twice, tmp_path, device="cpu", training=Training()))
 
 
 def test_plans_out_of_range_are_refused() -> None:

@@ -38,7 +38,7 @@ def test_groups_are_told_apart(tmp_path: Path) -> None:
     table = tmp_path / "groups.csv"
     lines = [f"p{k},{'young' if k < 15 else 'old'}" for k in range(30)]
     table.write_text("identity,age\n" + "\n".join(lines) + "\n")
-    found = {name: value for name, value, _, _ in by_group(EXAM, scores(), read_groups(table, "age"))}
+    found = {one.metric: one.value for one in by_group(EXAM, scores(), read_groups(table, "age"))}
     assert found["FNMR of age=old, FMR 0.001 overall"] == 0.0
     assert found["FNMR of age=young, FMR 0.001 overall"] == pytest.approx(0.5, abs=0.2)
     assert found["FMR of age=old, FMR 0.001 overall"] == 0.0
@@ -51,7 +51,7 @@ def test_groups_of_single_photos(tmp_path: Path) -> None:
     groups = read_groups(table, "light")
     assert groups.of[CROPS.files[0]] == "dim"
     (fmr, fnmr) = by_group(EXAM, scores(), groups)
-    assert fmr[3] + fnmr[3] == len(EXAM.pairs)
+    assert fmr.n + fnmr.n == len(EXAM.pairs)
 
 
 def test_who_has_no_group_is_in_none(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_who_has_no_group_is_in_none(tmp_path: Path) -> None:
     table.write_text("identity,age\n" + "\n".join(f"p{k},old" for k in range(10)) + "\np10,\np11\n")
     groups = read_groups(table, "age")
     assert len(groups.of) == 10
-    counted = {name.split(",")[0]: n for name, _, _, n in by_group(EXAM, scores(), groups)}
+    counted = {one.metric.split(",")[0]: one.n for one in by_group(EXAM, scores(), groups)}
     assert counted == {"FMR of age=old": 10 * 9 // 2 * 9, "FNMR of age=old": 10 * 3}
 
 
@@ -107,12 +107,11 @@ def test_a_peer_is_measured_by_its_own_vectors(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "pairs.csv").write_text("a,b,same,fold\n" + "\n".join(lines) + "\n")
     peer = peers.face_recognition()
     assert peer.name == "face_recognition 2, dlib 1"
-    exam = peers.examine(tmp_path, tmp_path / "pairs.csv", peer)
-    assert exam.found.sum() == 6
-    assert exam.scores(peer).tolist() == pytest.approx(  # type: ignore[arg-type]
-        [1, 1 - 2**0.5 * 250 / 255] * 3 + [-1, -1], abs=1e-6
-    )
-    rows = {row.metric: row for row in verify(exam, peer, resamples=20)}
+    trials, scores = peers.examine(tmp_path, tmp_path / "pairs.csv", peer)
+    assert trials.found.sum() == 6
+    assert scores.tolist() == pytest.approx([1, 1 - 2**0.5 * 250 / 255] * 3 + [-1, -1], abs=1e-6)
+    measured = verify(trials, scores, arm=peer.name, model=peer.digest, resamples=20)
+    rows = {row.metric: row for row in measured}
     assert rows["accuracy"].value == pytest.approx(7 / 8)  # who is never found is never verified
     assert rows["failure to enroll"].value == 0.25
 

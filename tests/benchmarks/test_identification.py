@@ -1,5 +1,6 @@
 """Through the real Recognizer, with people who are colours and a detector that needs no network."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -67,6 +68,14 @@ def test_halves_share_nobody(folder: Path) -> None:
         split(of_people(folder), IdentifyPlan(people=5, enroll_photos=2))
 
 
+def test_names_are_spelled_as_galleries_spell_them() -> None:
+    """A folder's name may be written with combining marks, and answers come back without."""
+    people = {f"Zoe\u0301 {k}": [Path(f"{k}/{number}.png") for number in range(3)] for k in range(6)}
+    halves = split(people, IdentifyPlan(people=2, enroll_photos=2))
+    assert {name for half in halves for name in half.enrolled} <= {f"Zo\u00e9 {k}" for k in range(6)}
+    assert {name for half in halves for name, _ in half.probes} <= {f"Zo\u00e9 {k}" for k in range(6)}
+
+
 def test_errors_are_counted_on_the_other_half(folder: Path) -> None:
     found = identify(folder, PLAN, Embeds(), WholePhoto(), device="cpu")
     by_name = {(row.arm, row.metric): row for row in found}
@@ -109,6 +118,29 @@ def test_the_command_line_gives_the_same_answers(folder: Path, monkeypatch: pyte
     assert found["failure to enroll"].value == 0.0
 
 
+def test_photos_of_one_name_in_sub_folders_stay_apart(folder: Path) -> None:
+    for photo in list(folder.rglob("*.png")):
+        (photo.parent / photo.stem).mkdir()
+        photo.rename(photo.parent / photo.stem / "photo.png")
+    calibrating: dict[str, int] = {}
+
+    def call(arguments: Sequence[str], stdin: str) -> tuple[int, str, str]:
+        if arguments[0] == "enroll":
+            return 0, "{}\n", ""
+        calibrating.update({home.name: len(list(home.iterdir())) for home in Path(arguments[1]).iterdir()})
+        return 4, "", "enough"
+
+    with pytest.raises(DataError, match="enough"):
+        commands.identify(folder, PLAN, call=call)
+    assert sorted(calibrating.values()) == [1] * 20 + [4] * 4
+
+
 def test_a_command_that_fails_is_told(folder: Path) -> None:
     with pytest.raises(DataError, match="recog enroll ended with code 4: no disk"):
         commands.identify(folder, PLAN, call=lambda arguments, stdin: (4, "", "no disk"))
+
+
+def test_a_command_that_is_killed_after_some_output_is_told(folder: Path) -> None:
+    line = json.dumps({"identity": "p00", "added": 1, "skipped": 0, "failed": []})
+    with pytest.raises(DataError, match="recog enroll ended with code -9: it did not say why"):
+        commands.identify(folder, PLAN, call=lambda arguments, stdin: (-9, f"{line}\n", ""))

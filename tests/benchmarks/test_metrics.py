@@ -19,32 +19,33 @@ def scores() -> tuple[np.ndarray, np.ndarray]:
 def test_tar_is_what_roc_curve_gives(scores: tuple[np.ndarray, np.ndarray], fmr: float) -> None:
     values, mated = scores
     fpr, tpr, _ = roc_curve(mated, values, drop_intermediate=False)
-    assert metrics.tar_at_fmr(values, mated, fmr) == pytest.approx(tpr[fpr <= fmr].max())
-    assert metrics.fnmr_at_fmr(values, mated, fmr) == pytest.approx(1 - tpr[fpr <= fmr].max())
+    assert metrics.Ranking(values, mated).tar_at_fmr(fmr) == pytest.approx(tpr[fpr <= fmr].max())
 
 
 def test_weighted_tar_equals_repeating_the_pairs(scores: tuple[np.ndarray, np.ndarray]) -> None:
     values, mated = scores
     weights = np.random.default_rng(0).integers(0, 4, len(values))
-    repeated = metrics.tar_at_fmr(np.repeat(values, weights), np.repeat(mated, weights), 1e-2)
-    assert metrics.Ranking(values, mated).tar_at_fmr(1e-2, weights.astype(float)) == pytest.approx(repeated)
+    repeated = metrics.Ranking(np.repeat(values, weights), np.repeat(mated, weights))
+    weighted = metrics.Ranking(values, mated).tar_at_fmr(1e-2, weights.astype(float))
+    assert weighted == pytest.approx(repeated.tar_at_fmr(1e-2))
 
 
 def test_a_rate_needs_enough_strangers() -> None:
     values, mated = np.linspace(0, 1, 1000), np.arange(1000) < 1
     with pytest.raises(TooFewPairs, match="at least 1,000"):
-        metrics.tar_at_fmr(values, mated, 1e-3)
-    assert metrics.tar_at_fmr(np.append(values, -1.0), np.append(mated, False), 1e-3) == 0.0
+        metrics.Ranking(values, mated).tar_at_fmr(1e-3)
+    assert metrics.Ranking(np.append(values, -1.0), np.append(mated, False)).tar_at_fmr(1e-3) == 0.0
+    assert [metrics.can_show(count, 1e-3) for count in (999, 1000)] == [False, True]
 
 
 def test_one_kind_of_pairs_is_refused() -> None:
     with pytest.raises(TooFewPairs, match="mated and non-mated"):
-        metrics.tar_at_fmr(np.array([0.1, 0.2]), np.array([True, True]), 0.5)
+        metrics.Ranking(np.array([0.1, 0.2]), np.array([True, True]))
 
 
 def test_perfect_scores() -> None:
     values, mated = np.array([0.9] * 5 + [0.1] * 100), np.arange(105) < 5
-    assert metrics.tar_at_fmr(values, mated, 1e-2) == 1.0
+    assert metrics.Ranking(values, mated).tar_at_fmr(1e-2) == 1.0
     assert metrics.auc_score(values, mated) == 1.0
     assert metrics.best_threshold(values, mated) == pytest.approx(0.5)
 
@@ -59,17 +60,3 @@ def test_fold_accuracy_uses_the_other_folds_threshold() -> None:
     assert by_fold[0] == 0.75  # the stranger at 0.2 passes
     with pytest.raises(TooFewPairs):
         metrics.accuracy_by_fold(values, mated, np.zeros(8, int))
-
-
-def test_rank1() -> None:
-    similarities = np.array([[0.9, 0.1], [0.8, 0.2], [0.0, 0.5]])
-    assert metrics.rank1_score(
-        similarities, np.array(["a", "b"]), np.array(["a", "b", "b"])
-    ) == pytest.approx(2 / 3)
-
-
-def test_fnir_counts_the_wrong_person_as_a_miss() -> None:
-    best = np.array([0.9, 0.9, 0.2, 0.8])
-    correct = np.array([True, False, True, True])
-    strangers = np.linspace(0, 0.5, 100)
-    assert metrics.fnir_at_fpir(best, correct, strangers, 0.01) == pytest.approx(0.5)

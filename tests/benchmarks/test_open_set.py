@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 from scipy.stats import norm
 
-from benchmarks.groups import of_crops, of_photos
-from benchmarks.open_set import Group, Groups, OpenSetPlan, Tally, open_set
-from benchmarks.rows import Row
+from benchmarks.cohorts import of_crops, of_photos
+from benchmarks.open_set import Cohort, Cohorts, OpenSetPlan, Tally, open_set
+from benchmarks.rows import Measurement, Row
+from benchmarks.summaries import sized
 from recog.calibration import StrangerPairs
 from recog.cards import Card
 from recog.errors import ConfigError, DataError
@@ -24,25 +25,30 @@ __all__ = ["folder"]
 PLAN = OpenSetPlan(sizes=(5, 40), draws=10, fpirs=(0.05, 0.2), fmr=0.01)
 
 
-def people_on_a_sphere(people: int, photos: int, spread: float, seed: int) -> Group:
+def people_on_a_sphere(people: int, photos: int, spread: float, seed: int) -> Cohort:
     rng = np.random.default_rng(seed)
     centres = np.repeat(rng.normal(size=(people, 12)), photos, axis=0)
     vectors = centres + spread * rng.normal(size=centres.shape)
     unit = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-    return Group(unit, np.repeat(np.arange(people), photos))
+    return Cohort(unit, np.repeat(np.arange(people), photos))
 
 
-def groups(spread: float = 0.3) -> Groups:
+def cohorts(spread: float = 0.3) -> Cohorts:
     parts = [people_on_a_sphere(people, 4, spread, seed) for seed, people in enumerate((60, 150, 150))]
-    return Groups(*parts, "sphere", "made up")
+    return Cohorts(*parts, "sphere", "made up")
 
 
 def by_metric(rows: list[Row], size: str) -> dict[str, Row]:
     return {row.metric: row for row in rows if row.arm.endswith(size)}
 
 
+def interval(found: Measurement) -> tuple[float, float]:
+    assert found.ci95 is not None
+    return found.ci95
+
+
 def test_rates_hold_on_other_strangers_at_every_size() -> None:
-    rows = open_set(groups(), PLAN, ColourEmbedder(), Card())
+    rows = open_set(cohorts(), PLAN, ColourEmbedder(), Card())
     for size in ("5 people", "40 people"):
         found = by_metric(rows, f", {size}")
         assert found["FPIR, 5 % wanted"].value == pytest.approx(0.05, abs=0.03)
@@ -54,17 +60,20 @@ def test_rates_hold_on_other_strangers_at_every_size() -> None:
     assert large["rank-1"].value <= large["rank-5"].value <= large["rank-10"].value
     assert "rank-10" not in small
     assert by_metric(rows, "any size")["FMR, 1 % wanted"].value == pytest.approx(0.01, abs=0.005)
+    assert {name: [people for people, _ in points] for name, points in sized(rows).items()} == {
+        f"colour: {metric}": [5, 40] for metric in ("FNIR at FPIR 5 %", "FNIR at FPIR 20 %", "miss at rank 1")
+    }
 
 
 def test_people_without_spread_are_always_found() -> None:
-    rows = by_metric(open_set(groups(0.0), PLAN, ColourEmbedder(), Card()), ", 40 people")
+    rows = by_metric(open_set(cohorts(0.0), PLAN, ColourEmbedder(), Card()), ", 40 people")
     assert rows["rank-1"].value == 1.0
     assert rows["FNIR, 20 % wanted"].value == 0.0
     assert rows["FNIR, 20 % wanted"].ci95 is not None
 
 
 def test_the_card_is_measured_beside_calibration() -> None:
-    parts = groups()
+    parts = cohorts()
     mirrored = np.ones(len(parts.others.people), np.float32)
     card = measured_card(parts.others.vectors, mirrored, parts.others.people)
     plan = OpenSetPlan(sizes=(30,), draws=10, fpirs=(0.1,), fmr=0.01)
@@ -79,8 +88,9 @@ def test_a_tally_is_a_share_with_an_interval_over_people() -> None:
     tally = Tally(redrawn=True)
     tally.add(np.array([0, 0, 1, 1]), np.array([True, False, True, True]))
     tally.add(np.array([2, 2]), np.array([False, False]))
-    value, (low, high), n = tally.rate()
-    assert (value, n) == (0.5, 6)
+    found = tally.share("FPIR", {"people": 3})
+    assert (found.metric, found.value, found.n, found.details) == ("FPIR", 0.5, 6, {"people": 3})
+    low, high = interval(found)
     assert low < 0.5 < high
 
 
@@ -89,8 +99,9 @@ def test_many_galleries_do_not_make_more_strangers() -> None:
     tally = Tally(redrawn=False)
     for _ in range(20):
         tally.add(np.arange(50), np.zeros(50, np.bool_))
-    value, (low, high), n = tally.rate()
-    assert (value, low, n) == (0.0, 0.0, 1000)
+    found = tally.share("FPIR", {})
+    low, high = interval(found)
+    assert (found.value, low, found.n) == (0.0, 0.0, 1000)
     assert high == pytest.approx(1 - 0.025 ** (1 / 50), rel=1e-6)
 
 
@@ -101,17 +112,18 @@ def test_many_galleries_of_other_people_do() -> None:
     for _ in range(20):
         people = rng.choice(1000, 50, replace=False)
         tally.add(people, (people % 5 == 0))  # a fifth of the people are always missed
-    value, (low, high), _ = tally.rate()
-    assert value == pytest.approx(0.2, abs=0.02)
+    found = tally.share("FNIR", {})
+    assert found.value == pytest.approx(0.2, abs=0.02)
+    low, high = interval(found)
     assert low < 0.2 < high
     assert high - low < 0.08  # 50 people alone would give 0.23
 
 
 def test_equals_do_not_rank_first() -> None:
     """A model that finds everyone equally alike recognises nobody."""
-    same = Group(np.tile(np.array([[1.0, 0.0]], np.float32), (40, 1)), np.repeat(np.arange(20), 2))
-    others = Group(np.tile(np.array([[0.0, 1.0]], np.float32), (40, 1)), np.arange(40))
-    alike = Groups(same, others, others, "all alike", "made up")
+    same = Cohort(np.tile(np.array([[1.0, 0.0]], np.float32), (40, 1)), np.repeat(np.arange(20), 2))
+    others = Cohort(np.tile(np.array([[0.0, 1.0]], np.float32), (40, 1)), np.arange(40))
+    alike = Cohorts(same, others, others, "all alike", "made up")
     plan = OpenSetPlan(sizes=(20,), draws=2, fpirs=(0.1,), fmr=0.1)
     rows = by_metric(open_set(alike, plan, ColourEmbedder(), Card()), ", 20 people")
     assert rows["rank-1"].value == 0.0
@@ -136,14 +148,14 @@ def test_the_interval_of_false_matches_covers_as_often_as_it_says() -> None:
 
 def test_too_few_people_are_refused() -> None:
     with pytest.raises(DataError, match="60 people have over 1 photos"):
-        open_set(groups(), OpenSetPlan(sizes=(61,)), ColourEmbedder(), Card())
+        open_set(cohorts(), OpenSetPlan(sizes=(61,)), ColourEmbedder(), Card())
     with pytest.raises(ConfigError, match="at least 1"):
         OpenSetPlan(draws=0)
     with pytest.raises(ConfigError, match="fractions"):
         OpenSetPlan(fmr=2.0)
 
 
-def test_photos_are_divided_among_groups_that_share_nobody(folder: Path) -> None:
+def test_photos_are_divided_among_cohorts_that_share_nobody(folder: Path) -> None:
     plan = OpenSetPlan(sizes=(4,), photos=2, probes=1)
     found = of_photos(folder, plan, ColourEmbedder(), WholePhoto())
     assert len(np.unique(found.enrolled.people)) == 8  # galleries of four are drawn from these
@@ -153,12 +165,12 @@ def test_photos_are_divided_among_groups_that_share_nobody(folder: Path) -> None
         of_photos(folder, OpenSetPlan(sizes=(9,), photos=2), ColourEmbedder(), WholePhoto())
 
 
-def test_a_person_in_two_groups_is_refused(tmp_path: Path) -> None:
+def test_a_person_in_two_cohorts_is_refused(tmp_path: Path) -> None:
     for place in ("one/a", "one/b", "two/b", "two/c", "three/d", "three/e"):
         (tmp_path / place).mkdir(parents=True)
         Image.new("RGB", (16, 16)).save(tmp_path / place / "0.png")
     folders = [(tmp_path / name, None) for name in ("one", "two", "three")]
-    with pytest.raises(DataError, match="two of the groups"):  # b, from two folders
+    with pytest.raises(DataError, match="two of the cohorts"):  # b, from two folders
         of_crops(folders, None, ColourEmbedder())
     (tmp_path / "two" / "b" / "0.png").rename(tmp_path / "two" / "c" / "1.png")
     assert len(of_crops(folders, None, ColourEmbedder()).others.people) == 2

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from benchmarks import report, rows, stats
-from benchmarks.summaries import COST, by_arm, cost, latest, quantity
+from benchmarks.costs import COST
+from benchmarks.summaries import by_arm, cost, discarded, latest, quantity, sized
 from recog.errors import DataError
 from tests.benchmarks.test_rows import a_row
 
@@ -104,6 +105,17 @@ def test_arms_keep_the_plan_order() -> None:
         "classic+synthetic",
         "synthetic",
     ]
+
+
+def test_curves_are_of_the_rows_that_say_where_they_lie() -> None:
+    facts = [{"name": "ours", "people": 1000}, {"name": "ours", "people": 10}, {}]
+    misses = [a_row(metric="rank-1", value=0.9, details=details) for details in facts]
+    assert sized(misses) == {
+        "ours: miss at rank 1": [(10.0, pytest.approx(10.0)), (1000.0, pytest.approx(10.0))]
+    }
+    assert sized(misses[1:]) == {}  # a point is no curve
+    rates = [a_row(arm="by score", value=0.5, details=details) for details in ({"discarded": 0.05}, {})]
+    assert discarded(rates) == {"by score": [(5.0, 50.0)]}
 
 
 def test_cost_counts_each_run_once() -> None:

@@ -57,6 +57,26 @@ def test_a_line_cut_off_by_a_crash_is_ignored_and_then_replaced(
     assert [row.value for row in rows.read(path)] == [0.5, 0.9]
 
 
+def test_the_rows_of_a_call_are_written_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    monkeypatch.setattr(rows, "append", lambda path, *found: calls.append((path, found)))
+    first, other, last = made = [a_row(), a_row(bench="speed"), a_row(value=0.6)]
+    assert rows.append_all(tmp_path, iter(made)) == made
+    assert calls == [(tmp_path / "verify.jsonl", (first, last)), (tmp_path / "speed.jsonl", (other,))]
+
+
+def test_measurements_share_what_is_said_of_all() -> None:
+    source = rows.Origin(
+        bench="verify", protocol="p", data="d", plan="abc", commit="c", device="cpu", command="recog"
+    )
+    found = [rows.Measurement("AUC", 1, 3), rows.Measurement("FMR", 0.5, 4, (0.1, 0.9), {"count": 2})]
+    first, second = source.rows(found, arm="m", seconds=0.123, seed=7, details={"templates": 5})
+    assert (first.metric, first.value, first.n, first.ci95) == ("AUC", 1.0, 3, None)
+    assert first.details == {"templates": 5}
+    assert (second.ci95, second.details) == ((0.1, 0.9), {"templates": 5, "count": 2})
+    assert {(row.arm, row.seed, row.seconds, row.plan) for row in (first, second)} == {("m", 7, 0.12, "abc")}
+
+
 def test_damaged_and_foreign_lines_are_named(tmp_path: Path) -> None:
     path = tmp_path / "verify.jsonl"
     path.write_text('{"bench": "verify"}\n')
@@ -80,7 +100,7 @@ def test_the_plan_hash_follows_every_decision() -> None:
 
 def test_origin_says_how_to_get_the_row_again() -> None:
     source = rows.origin("verify", "protocol", "faces", {"k": 1}, "cpu")
-    row = source.row(arm="m", metric="AUC", value=1, n=3, seconds=0.123)
+    (row,) = source.rows([rows.Measurement("AUC", 1, 3)], arm="m", seconds=0.123)
     assert row.command.startswith("recog")
     assert row.device.startswith("cpu")
     assert row.commit

@@ -1,10 +1,12 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from benchmarks import exams, pairs, photos
+from benchmarks.rows import Measurement, Row
 from benchmarks.verification import marks, verify
 from recog.alignment import TEMPLATE
 from recog.errors import DataError, ModelNotFound, TooFewPairs
@@ -43,6 +45,12 @@ PAIRS = "2\t2\nAda_L\t1\t2\nBob\t1\t2\nAda_L\t1\tBob\t1\nAda_L\t2\tBob\t2\n" + (
 )
 
 
+def measured(exam: exams.Exam, **options: Any) -> dict[str, Row]:
+    model = ColourEmbedder()
+    found = verify(exam, exam.scores(model), arm=model.name, model=model.digest, device="cpu", **options)
+    return {row.metric: row for row in found}
+
+
 def test_lfw_pairs_and_folds(lfw: Path) -> None:
     (lfw / "pairs.txt").write_text(PAIRS)
     read = pairs.read_pairs(lfw / "pairs.txt", lfw)
@@ -53,6 +61,13 @@ def test_lfw_pairs_and_folds(lfw: Path) -> None:
     assert read.photos[read.right[0]] == "Ada_L/Ada_L_0002.webp"
     sides = read.sides
     assert ((sides[0] == sides[1]) == read.mated).all()
+
+
+def test_what_lies_beside_a_photo_is_not_taken_for_it(lfw: Path) -> None:
+    (lfw / "pairs.txt").write_text(PAIRS)
+    (lfw / "Ada_L" / "Ada_L_0001.txt").write_text("a note")
+    read = pairs.read_pairs(lfw / "pairs.txt", lfw)
+    assert read.photos[read.left[0]] == "Ada_L/Ada_L_0001.png"
 
 
 def test_view_1_has_no_folds(lfw: Path) -> None:
@@ -110,7 +125,7 @@ def test_a_photo_without_a_face_stays_in_the_denominator(lfw: Path) -> None:
     (lfw / "pairs.txt").write_text(PAIRS)
     exam = exams.of_pairs(lfw, lfw / "pairs.txt", 112, detector=CornerDetector())
     assert exam.found.sum() == 5
-    rows = {row.metric: row for row in verify(exam, ColourEmbedder(), resamples=20, device="cpu")}
+    rows = measured(exam, resamples=20)
     assert rows["failure to enroll"].value == pytest.approx(1 / 6)
     assert rows["accuracy"].n == 8
     # Ada 1-3 is a miss and Ada 3 - Bob 1 is refused: one error among four in the second fold
@@ -129,6 +144,18 @@ def test_landmarks_replace_detection(lfw: Path) -> None:
     (lfw / "landmarks.txt").write_text(f"{names[0]} {points}\n")
     with pytest.raises(DataError, match="no landmarks"):
         exams.of_pairs(lfw, lfw / "pairs.txt", 112, landmarks=lfw / "landmarks.txt")
+
+
+def test_landmarks_name_photos_with_or_without_extension(tmp_path: Path) -> None:
+    points = " ".join(["1"] * 10)
+    names = ["Ada/Ada_0001", "Bob/Bob_0001.JPG", "J._P._M/J._P._M_0001", "J._P._M/J._P._M_0002.webp"]
+    (tmp_path / "landmarks.txt").write_text("".join(f"{name} {points}\n" for name in names))
+    assert sorted(photos.read_landmarks(tmp_path / "landmarks.txt")) == [
+        "Ada/Ada_0001",
+        "Bob/Bob_0001",
+        "J._P._M/J._P._M_0001",
+        "J._P._M/J._P._M_0002",
+    ]
 
 
 def test_the_subject_is_large_and_central() -> None:
@@ -150,30 +177,42 @@ def test_all_pairs_and_a_sample_of_them() -> None:
         exams.of_crops(crops.of_identities(["p0"]), "one person")
 
 
+def marked(exam: exams.Exam) -> dict[str, Measurement]:
+    return {found.metric: found for found in marks(exam, ColourEmbedder())}
+
+
 def test_a_perfect_embedder_is_measured_as_perfect() -> None:
     exam = exams.of_crops(people_of_colours(people=8, photos=4), "colours")
-    rows = {row.metric: row for row in verify(exam, ColourEmbedder(), resamples=30, device="cpu")}
+    rows = measured(exam, resamples=30)
     assert rows["TAR@FMR=1e-2"].value == 1.0
     assert rows["TAR@FMR=1e-2"].ci95 == (1.0, 1.0)
     assert rows["AUC"].value == 1.0
     assert rows["TAR@FMR=1e-2"].model == ColourEmbedder.digest
     assert "accuracy" not in rows  # refusing everyone would be 89 % accurate here
-    assert marks(exam, ColourEmbedder())["accuracy"] == (1.0, 2 * 8 * 6)
+    accuracy = marked(exam)["accuracy"]
+    assert (accuracy.value, accuracy.n) == (1.0, 2 * 8 * 6)
+
+
+def test_rows_say_how_the_scores_were_made_and_what_they_took() -> None:
+    exam = exams.of_crops(people_of_colours(people=4, photos=4), "colours")
+    rows = measured(exam, resamples=10, flip=False, seconds=1000.0)
+    assert {row.protocol for row in rows.values()} == {f"{exam.protocol}; without mirror images"}
+    assert {row.arm for row in rows.values()} == {"colour"}
+    assert rows["AUC"].seconds >= 1000.0
 
 
 def test_a_blind_embedder_is_measured_as_chance() -> None:
     crops = people_of_colours(people=8, photos=4)
     noise = np.random.default_rng(0).integers(0, 255, crops.images.shape, dtype=np.uint8)
     exam = exams.of_crops(CropSet(noise, crops.labels, crops.identities, crops.files), "noise")
-    assert marks(exam, ColourEmbedder())["accuracy"][0] < 0.7
+    assert marked(exam)["accuracy"].value < 0.7
 
 
 def test_the_plan_changes_with_pixels_and_model() -> None:
     crops = people_of_colours(people=4, photos=4)
     brighter = CropSet(crops.images // 2, crops.labels, crops.identities, crops.files)
     plans = {
-        verify(exams.of_crops(c, "colours"), ColourEmbedder(), resamples=10, device="cpu")[0].plan
-        for c in (crops, crops, brighter)
+        measured(exams.of_crops(c, "colours"), resamples=10)["AUC"].plan for c in (crops, crops, brighter)
     }
     assert len(plans) == 2
 

@@ -1,4 +1,4 @@
-"""Folders -> the three groups of people that `benchmarks.open_set` works with."""
+"""Folders -> the three cohorts of people that `benchmarks.open_set` works with."""
 
 from __future__ import annotations
 
@@ -9,33 +9,35 @@ import numpy as np
 
 from benchmarks import photos
 from benchmarks.materials import name_of, with_role
-from benchmarks.open_set import Group, Groups, OpenSetPlan
-from benchmarks.photos import Embeds, Finder
+from benchmarks.open_set import Cohort, Cohorts, OpenSetPlan
 from benchmarks.rows import label
 from recog.errors import DataError
+from recog.faces import DetectorLike, EmbedderLike
 from recog.photos import of_people
 
 
-def of_crops(folders: Sequence[tuple[Path, str | None]], roles: Path | None, embedder: Embeds) -> Groups:
+def of_crops(
+    folders: Sequence[tuple[Path, str | None]], roles: Path | None, embedder: EmbedderLike
+) -> Cohorts:
     """Three folders of aligned crops, each with the role of its people or None for all of them.
 
-    Raises: DataError: a folder cannot be used, or somebody is in two groups.
+    Raises: DataError: a folder cannot be used, or somebody is in two cohorts.
     """
-    groups, names, titles = [], [], []
+    cohorts, names, titles = [], [], []
     for folder, role in folders:
         table = roles if role is not None else None
         crops = with_role(folder, table, role or "", embedder.image_size)
-        groups.append(Group(embedder.embed(np.asarray(crops.images)), crops.labels))
+        cohorts.append(Cohort(embedder.embed(np.asarray(crops.images)), crops.labels))
         names.append(set(crops.identities))
         titles.append(name_of(folder, table, role or ""))
     if any(names[i] & names[j] for i, j in ((0, 1), (0, 2), (1, 2))):
-        raise DataError("Somebody is in two of the groups: enrolled people and strangers must be different.")
+        raise DataError("Somebody is in two of the cohorts: enrolled people and strangers must be different.")
     data = f"{titles[0]} enrolled, {titles[1]} calibrating, {titles[2]} counted"
-    enrolled, others, strangers = groups
-    return Groups(enrolled, others, strangers, data, "aligned crops")
+    enrolled, others, strangers = cohorts
+    return Cohorts(enrolled, others, strangers, data, "aligned crops")
 
 
-def of_photos(folder: Path, plan: OpenSetPlan, embedder: Embeds, detector: Finder) -> Groups:
+def of_photos(folder: Path, plan: OpenSetPlan, embedder: EmbedderLike, detector: DetectorLike) -> Cohorts:
     """One folder of photos: who has enough photos can be enrolled, the others are two halves of strangers.
 
     Photos without a face are left out, and counted in what reports say of the faces.
@@ -58,20 +60,24 @@ def of_photos(folder: Path, plan: OpenSetPlan, embedder: Embeds, detector: Finde
             f"{max(plan.sizes)}. Ask for smaller --sizes."
         )
     chosen = [{name: people[name] for name in sorted(kind)} for kind in kinds]
-    made = [_group(folder, some, embedder, detector, plan) for some in chosen]
-    first, second, third = (group for group, _ in made)
+    made = [_cohort(folder, some, embedder, detector, plan) for some in chosen]
+    first, second, third = (cohort for cohort, _ in made)
     without = sum(count for _, count in made)
     how = f"MTCNN, largest central face; {without} photos without a face left out"
-    return Groups(first, second, third, label(folder), how)
+    return Cohorts(first, second, third, label(folder), how)
 
 
-def _group(
-    folder: Path, people: dict[str, list[Path]], embedder: Embeds, detector: Finder, plan: OpenSetPlan
-) -> tuple[Group, int]:
+def _cohort(
+    folder: Path,
+    people: dict[str, list[Path]],
+    embedder: EmbedderLike,
+    detector: DetectorLike,
+    plan: OpenSetPlan,
+) -> tuple[Cohort, int]:
     """The faces of at most as many photos a person as the plan can use, and how many of those have none."""
     most = plan.photos + plan.probes
     chosen = [(code, path) for code, paths in enumerate(people.values()) for path in paths[:most]]
     names = [str(path.relative_to(folder)) for _, path in chosen]
     crops, found = photos.from_photos(folder, names, embedder.image_size, detector)
     labels = np.array([code for code, _ in chosen], np.int64)
-    return Group(embedder.embed(crops[found]), labels[found]), int((~found).sum())
+    return Cohort(embedder.embed(crops[found]), labels[found]), int((~found).sum())
