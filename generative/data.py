@@ -49,7 +49,7 @@ class FaceData:
 
     crops: CropSet
     centres: NDArray[np.float32]  # (N, D) unit: the identity's other photos, averaged (leave one out)
-    similarities: NDArray[np.float32]  # (N,) cosine of each crop to its own centre
+    similarities: NDArray[np.float32]  # (N,) cosine of each crop to its own centre; NaN: no other photo
     attributes: NDArray[np.float32]  # (N, A) -1, 0 (not known) or 1
     attribute_names: tuple[str, ...] = ()
     model_digest: str | None = None
@@ -122,18 +122,20 @@ def leave_one_out(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Centre of each crop's identity without the crop itself, and the crop's cosine to it.
 
-    A generator that is given a face's own vector copies the face; an identity of one photo has no other.
+    A generator that is given a face's own vector copies the face; an identity of one photo has no other, and
+    its cosine to itself would say nothing of how alike photos of a person are.
 
     Args:
         embeddings: (N, D) unit vectors. labels: (N,) identity of each.
-    Returns: (N, D) unit vectors; (N,) cosines.
+    Returns: (N, D) unit vectors; (N,) cosines, NaN where there is no other photo.
     """
     sums = np.zeros((int(labels.max()) + 1, embeddings.shape[1]), np.float32)
     np.add.at(sums, labels, embeddings)
     alone = np.bincount(labels)[labels] == 1
     others = np.where(alone[:, None], embeddings, sums[labels] - embeddings)
     centres = unit(others)
-    return centres, (centres * embeddings).sum(axis=1).astype(np.float32)
+    similarities = np.where(alone, np.nan, (centres * embeddings).sum(axis=1))
+    return centres, similarities.astype(np.float32)
 
 
 def _embeddings(crops: CropSet, embedder: Embedder) -> NDArray[np.float32]:

@@ -21,7 +21,7 @@ from generative.models.vae import CODE_SIZE, DECODER_WIDTHS, ENCODER_WIDTHS, VAE
 from generative.people import PeopleModel
 from generative.training import Moment, Phase
 from recog.embedding import Embedder
-from recog.errors import ConfigError, ModelMismatch
+from recog.errors import ConfigError, DataError, ModelMismatch
 
 IDENTITY_FACES = (
     32  # faces a step that the identity term looks at: the recogniser costs as much as the networks
@@ -93,6 +93,18 @@ class Conditioning:
         self.size = data.condition_size
         self.similarities = torch.from_numpy(data.similarities)
 
+    def usual_similarity(self, quantile: float) -> float:
+        """This quantile of the cosines between a real photo and the other photos of its person.
+
+        Raises: DataError: nobody has other photos.
+        """
+        if bool(self.similarities.isnan().all()):
+            raise DataError(
+                "No person has two photos, so nothing says how alike photos of a person are. Give more "
+                "photos of some people, or set identity_weight to 0."
+            )
+        return float(torch.nanquantile(self.similarities, quantile))
+
     def of(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """(B, C) conditions of a training batch, some attributes hidden."""
         kept = torch.rand(batch.attributes.shape, generator=rng) >= self.dropout
@@ -134,7 +146,9 @@ class GanObjective:
             Phase("discriminator", self.discriminator, self._discriminator_loss),
             Phase("generator", self.network, self._generator_loss),
         )
-        self.window_low = float(torch.quantile(self.conditioning.similarities, settings.identity_quantile))
+        self.window_low = -1.0  # cosine
+        if settings.identity_weight:
+            self.window_low = self.conditioning.usual_similarity(settings.identity_quantile)
         self._fakes = self._given = torch.empty(0)
 
     def run_config(self) -> dict[str, Any]:

@@ -30,10 +30,11 @@ def test_centres_leave_the_crop_itself_out() -> None:
     assert similarities == pytest.approx([0, 0, 0.6, 0.6])
 
 
-def test_an_identity_of_one_photo_is_its_own_centre() -> None:
-    centres, similarities = leave_one_out(np.array([[0.6, 0.8]], np.float32), np.array([0]))
-    assert centres == pytest.approx(np.array([[0.6, 0.8]]))
-    assert similarities == pytest.approx([1])
+def test_an_identity_of_one_photo_is_its_own_centre_and_has_no_similarity() -> None:
+    embeddings = np.array([[1, 0], [0.6, 0.8], [0, 1]], np.float32)
+    centres, similarities = leave_one_out(embeddings, np.array([0, 1, 0]))
+    assert centres == pytest.approx(np.array([[0, 1], [0.6, 0.8], [1, 0]]))
+    assert similarities == pytest.approx([0, np.nan, 0], nan_ok=True)
 
 
 def test_roles_and_attributes_are_read(folder: Path, embedder: Embedder, tmp_path: Path) -> None:

@@ -1,19 +1,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from generative import presets
 from generative.data import Batch, FaceData
+from generative.objectives import GanObjective
 from generative.training import Moment, train
 from recog import checkpoints
 from recog.embedding import Embedder
-from recog.errors import ConfigError, ModelMismatch, TrainingDiverged
+from recog.errors import ConfigError, DataError, ModelMismatch, TrainingDiverged
 from tests.generative.stand_ins import config, make_embedder, objective
 
 
@@ -93,6 +96,20 @@ def test_a_generator_needs_the_embedder_of_its_centres(faces: FaceData) -> None:
         objective("gan", faces, make_embedder(1))
     with pytest.raises(ConfigError, match="embedder"):
         presets.objective("gan", config("gan"), faces, None, {})
+
+
+def test_the_identity_window_begins_where_people_with_several_photos_are(
+    faces: FaceData, embedder: Embedder
+) -> None:
+    cosines = np.full(len(faces), np.nan, np.float32)
+    alone = replace(faces, similarities=cosines.copy())
+    cosines[:5] = [0.1, 0.2, 0.3, 0.4, 0.5]
+    gan = objective("gan", replace(faces, similarities=cosines), embedder)
+    assert isinstance(gan, GanObjective)
+    assert gan.window_low == pytest.approx(0.2)
+    with pytest.raises(DataError, match="No person has two photos"):
+        objective("gan", alone, embedder)
+    objective("gan", alone, embedder, identity_weight=0.0)
 
 
 def test_unknown_kinds_and_settings_are_refused(faces: FaceData, embedder: Embedder) -> None:
