@@ -22,6 +22,7 @@ from generative.people import PeopleModel
 from generative.training import Moment, Phase
 from recog.embedding import Embedder
 from recog.errors import ConfigError, DataError, ModelMismatch
+from recog.settings import Checks, at_least, check, shares
 
 IDENTITY_FACES = (
     32  # faces a step that the identity term looks at: the recogniser costs as much as the networks
@@ -31,7 +32,10 @@ GRID_PEOPLE, GRID_PHOTOS = 6, 8
 
 @dataclass(frozen=True, kw_only=True)
 class GanSettings:
-    """Settings of the adversarial objective."""
+    """Settings of the adversarial objective.
+
+    Raises: ConfigError: a value is outside its range.
+    """
 
     noise_size: int = 64
     generator_widths: tuple[int, ...] = GENERATOR_WIDTHS
@@ -46,14 +50,23 @@ class GanSettings:
     identity_quantile: float = 0.25  # of real same-identity cosines: where the window begins
 
     def __post_init__(self) -> None:
-        unknown = sorted(set(self.augment) - set(POLICY))
-        if unknown:
-            raise ConfigError(f"augment names {unknown[0]!r}; give some of {', '.join(POLICY)}.")
+        check(self, self._checks)
+
+    def _checks(self) -> Checks:
+        return {
+            "augment": (set(self.augment) <= set(POLICY), f"some of {', '.join(POLICY)}"),
+            **at_least(1, self, "noise_size", "r1_every", "identity_every"),
+            **at_least(0, self, "r1_gamma", "identity_weight"),
+            **shares(self, "conditioning_ramp", "attribute_dropout", "identity_quantile"),
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
 class VaeSettings:
-    """Settings of the variational objective."""
+    """Settings of the variational objective.
+
+    Raises: ConfigError: a value is outside its range.
+    """
 
     code_size: int = CODE_SIZE
     encoder_widths: tuple[int, ...] = ENCODER_WIDTHS
@@ -66,16 +79,38 @@ class VaeSettings:
     identity_weight: float = 0.1  # of 1 - cosine(recogniser A: face, reconstruction); 0 switches it off
     identity_every: int = 4  # steps
 
+    def __post_init__(self) -> None:
+        check(self, self._checks)
+
+    def _checks(self) -> Checks:
+        return {
+            **at_least(1, self, "code_size", "identity_every"),
+            **at_least(0, self, "ssim_weight", "kl_weight", "free_nats", "identity_weight"),
+            **shares(self, "kl_warmup", "attribute_dropout"),
+        }
+
 
 @dataclass(frozen=True, kw_only=True)
 class RepairSettings:
-    """Settings of the repair objective."""
+    """Settings of the repair objective.
+
+    Raises: ConfigError: a value is outside its range.
+    """
 
     widths: tuple[int, ...] = WIDTHS
     sizes: tuple[int, ...] = (64, 112)  # px: a step takes one of those up to the data's side
     ssim_weight: float = 0.1
     identity_weight: float = 0.1  # of 1 - cosine(recogniser A: face, repaired); 0 or no model: off
     identity_every: int = 4  # steps
+
+    def __post_init__(self) -> None:
+        check(self, self._checks)
+
+    def _checks(self) -> Checks:
+        return {
+            **at_least(1, self, "identity_every"),
+            **at_least(0, self, "ssim_weight", "identity_weight"),
+        }
 
 
 class Conditioning:

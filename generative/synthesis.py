@@ -107,7 +107,12 @@ class Synthesizer:
         source: str = "given",
         candidates: int = 1,
     ) -> Person:
-        """New photos of one person with their scores; of `candidates` times as many, the best are kept."""
+        """New photos of one person with their scores; of `candidates` times as many, the best are kept.
+
+        Raises: ConfigError: fewer than one candidate a photo; DataError: the vectors have another length.
+        """
+        if candidates < 1:
+            raise ConfigError(f"candidates is {candidates}; give 1 or more.")
         centre = _centre(embeddings, self.embedder.embedding_size)
         images, attributes = self._drawn(centre, count * candidates, seed)
         vectors = self.embedder.embed(images)

@@ -98,6 +98,12 @@ def test_wrong_usage_is_2(workplace: Path, line: str) -> None:
     assert recog(line).exit_code == 2
 
 
+def test_settings_are_refused_before_crops_are_read() -> None:
+    result = recog("generate train gan --data nowhere --out run --identity-every 0")
+    assert result.exit_code == 4
+    assert "identity_every is 0; give 1 or more" in result.stderr
+
+
 @pytest.mark.parametrize("kind", ["vae", "repairer"])
 def test_networks_are_trained_from_the_command_line(workplace: Path, kind: str) -> None:
     (workplace / "roles.csv").write_text("identity,role\np0,fit\np1,fit\np2,user\n")

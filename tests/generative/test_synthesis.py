@@ -15,7 +15,7 @@ from generative.people import PeopleModel
 from generative.synthesis import Synthesizer, write_identity_folder
 from generative.training import train
 from recog.embedding import Embedder
-from recog.errors import DataError, ModelMismatch, ModelNotFound
+from recog.errors import ConfigError, DataError, ModelMismatch, ModelNotFound
 from recog.training.data import open_crops
 from tests.generative.stand_ins import config, make_embedder, objective
 
@@ -92,6 +92,11 @@ def test_the_best_of_several_candidates_are_kept(synthesizer: Synthesizer, faces
     chosen = synthesizer.person("a", faces.centres[0], 4, seed=3, candidates=8)
     assert len(chosen.images) == len(chosen.attributes) == 4
     assert chosen.similarities.mean() >= plain.similarities.mean()
+
+
+def test_there_is_a_candidate_for_each_photo(synthesizer: Synthesizer, faces: FaceData) -> None:
+    with pytest.raises(ConfigError, match="candidates is 0; give 1 or more"):
+        synthesizer.person("a", faces.centres[0], 4, candidates=0)
 
 
 @pytest.mark.parametrize(
