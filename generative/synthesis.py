@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -203,19 +203,28 @@ class Synthesizer:
             yield unit(centres[first] + centres[second])
 
 
+def check_target(out: Path, identities: Iterable[str] = ()) -> None:
+    """Whether `out` can take made-up photos of these people: worth asking before they are made.
+
+    Raises: ConfigError: an identity cannot name a folder; DataError: `out` holds something already, which
+    would mix with these photos.
+    """
+    for identity in identities:  # a name such as ../x would write outside of the folder
+        if clean_name(identity) in (".", "..") or any(character in identity for character in "/\\"):
+            raise ConfigError(f"{identity!r} cannot name a folder. Choose a name without / and \\.")
+    if out.is_dir() and any(out.iterdir()):
+        raise DataError(f"{out} is not empty. Choose another --out: old and new photos must not mix.")
+
+
 def write_identity_folder(
     out: Path, people: list[Person], *, weights_digest: str, attribute_names: tuple[str, ...]
 ) -> int:
     """Write people as `out`/<identity>/<nnnn>.png plus manifest.jsonl; returns the number of photos.
 
     A line of the manifest: file, identity, source, conditions, seed, weights (digest), scores.
-    Raises: ConfigError: an identity cannot name a folder; DataError: `out` holds something already, which
-    would mix with these photos; WriteFailed.
+    Raises: as `check_target`; WriteFailed.
     """
-    for person in people:
-        _check_folder_name(person.identity)
-    if out.is_dir() and any(out.iterdir()):
-        raise DataError(f"{out} is not empty. Choose another --out: old and new photos must not mix.")
+    check_target(out, [person.identity for person in people])
     lines = []
     for person in people:
         for index, image in enumerate(person.images):
@@ -224,12 +233,6 @@ def write_identity_folder(
             lines.append(json.dumps(_manifest_line(person, index, file, weights_digest, attribute_names)))
     checkpoints.write_atomically(out / "manifest.jsonl", "".join(f"{line}\n" for line in lines).encode())
     return len(lines)
-
-
-def _check_folder_name(identity: str) -> None:
-    """A name such as ../x would write outside of the folder."""
-    if clean_name(identity) in (".", "..") or any(character in identity for character in "/\\"):
-        raise ConfigError(f"{identity!r} cannot name a folder. Choose a name without / and \\.")
 
 
 def _manifest_line(

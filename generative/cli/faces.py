@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from generative.synthesis import Person, Synthesizer
     from recog.embedding import Embedder
+    from recog.faces import FaceReader
 
 embedder_option = click.option(
     "--model",
@@ -95,14 +96,17 @@ def faces(
         raise click.UsageError("Give either PHOTO... with --name, or --from FOLDER.")
     if photos and not name:
         raise click.UsageError("--name is missing: who is on the photos?")
+    from generative.synthesis import check_target
     from recog.cli.people import people_of
 
-    embedder, synthesizer = _load(model, generator, device)
-    outcome = Outcome()
     people = people_of(folder) if folder else {str(name): expanded(photos)}
+    check_target(out, people)
+    embedder, synthesizer = _load(model, generator, device)
+    reader = _reader(embedder, aligned, device)
+    outcome = Outcome()
     made = []
     for number, (identity, paths) in enumerate(people.items()):
-        vectors = _vectors(paths, embedder, aligned, device, outcome)
+        vectors = _vectors(paths, reader, outcome)
         if len(vectors):
             made.append(
                 synthesizer.person(identity, vectors, count, seed * 1_000_003 + number, candidates=candidates)
@@ -146,6 +150,9 @@ def people(
     Example:
       recog generate people --count 10 --photos 5 --out cast
     """
+    from generative.synthesis import check_target
+
+    check_target(out)
     embedder, synthesizer = _load(model, generator, device)
     made = synthesizer.new_people(
         count,
@@ -168,14 +175,15 @@ def _load(model: str, generator: str, device: str) -> tuple[Embedder, Synthesize
     return embedder, Synthesizer.load(generator, embedder, device)
 
 
-def _vectors(
-    paths: list[Path], embedder: Embedder, aligned: bool, device: str, outcome: Outcome
-) -> NDArray[np.float32]:
-    """(M, D) of the largest face on each photo; failures are named."""
+def _reader(embedder: Embedder, aligned: bool, device: str) -> FaceReader:
     from recog.alignment import AlignedCrops
     from recog.faces import FaceReader
 
-    reader = FaceReader(AlignedCrops() if aligned else load_detector(device), embedder)
+    return FaceReader(AlignedCrops() if aligned else load_detector(device), embedder)
+
+
+def _vectors(paths: list[Path], reader: FaceReader, outcome: Outcome) -> NDArray[np.float32]:
+    """(M, D) of the largest face on each photo; failures are named."""
     found = reader.embed(paths, largest=True)
     for photo, why in found.failed:
         outcome.fail(photo, why)
