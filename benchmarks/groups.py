@@ -8,23 +8,25 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import photos
-from benchmarks.materials import name_of, with_role
+from benchmarks.materials import name_of
 from benchmarks.open_set import Group, Groups, OpenSetPlan
 from benchmarks.photos import Embeds, Finder
 from benchmarks.rows import label
 from recog.errors import DataError
 from recog.photos import of_people
+from recog.training import open_crops
 
 
 def of_crops(folders: Sequence[tuple[Path, str | None]], roles: Path | None, embedder: Embeds) -> Groups:
     """Three folders of aligned crops, each with the role of its people or None for all of them.
 
-    Raises: DataError: a folder cannot be used, or somebody is in two groups.
+    Raises: ConfigError: a role without roles; DataError: a folder cannot be used, or somebody is in two
+    groups.
     """
     groups, names, titles = [], [], []
     for folder, role in folders:
         table = roles if role is not None else None
-        crops = with_role(folder, table, role or "", embedder.image_size)
+        crops = open_crops(folder, size=embedder.image_size, roles=table, role=role)
         groups.append(Group(embedder.embed(np.asarray(crops.images)), crops.labels))
         names.append(set(crops.identities))
         titles.append(name_of(folder, table, role or ""))

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from recog.embedding import Embedder
 from recog.errors import DataError
-from recog.training.data import CropSet, cache_folder, open_crops, read_roles
+from recog.training.data import CropSet, cache_folder, open_crops
 from recog.vectors import unit
 
 logger = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ def open_faces(
     size: int,
     embedder: Embedder | None = None,
     roles: Path | None = None,
-    role: str = "fit",
+    role: str | None = None,
     attributes: Path | None = None,
 ) -> FaceData:
     """Open a folder of aligned crops (one sub-folder an identity) for training a generator.
@@ -96,22 +96,14 @@ def open_faces(
     Args:
         size: px the faces are trained at.
         embedder: recogniser A, whose vectors condition the generator; None for the repairer.
-        roles: CSV of identity, role; only identities of `role` are used.
+        roles: CSV of identity, role; only the identities of `role` are used. Default all.
         attributes: CSV with a `file` column and CelebA's attributes as 0/1; crops it lacks get zeros.
-    Raises: DataError: nothing to train on.
+    Raises: ConfigError: one of roles and role without the other; DataError: nothing to train on.
     """
-    names = None
-    if roles is not None:
-        there = {entry.name for entry in folder.iterdir() if entry.is_dir()} if folder.is_dir() else set()
-        names = [name for name in read_roles(roles, role) if name in there]
-        if not names:
-            raise DataError(
-                f"{folder}: nobody here has the role {role!r} in {roles}. Check --roles and --role."
-            )
-    crops = open_crops(folder, size=size, identities=names)
+    crops = open_crops(folder, size=size, roles=roles, role=role)
     if embedder is None:
         return FaceData.plain(crops)
-    native = open_crops(folder, size=embedder.image_size, identities=names)
+    native = open_crops(folder, size=embedder.image_size, roles=roles, role=role)
     centres, similarities = leave_one_out(_embeddings(native, embedder), crops.labels)
     values, known = _attributes(crops.files, attributes)
     return FaceData(crops, centres, similarities, values, known, embedder.digest)

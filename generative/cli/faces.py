@@ -11,7 +11,7 @@ import click
 from generative.cli.options import aligned_option, load_detector, path_type, seed_option
 from recog.cli.options import (
     Outcome,
-    chosen_crops,
+    check_roles,
     device_option,
     emit,
     expanded,
@@ -97,9 +97,9 @@ def faces(
     if photos and not name:
         raise click.UsageError("--name is missing: who is on the photos?")
     from generative.synthesis import check_target
-    from recog.cli.people import people_of
+    from recog.photos import of_people
 
-    people = people_of(folder) if folder else {str(name): expanded(photos)}
+    people = of_people(folder) if folder else {str(name): expanded(photos)}
     check_target(out, people)
     embedder, synthesizer = _load(model, generator, device)
     reader = _reader(embedder, aligned, device)
@@ -150,6 +150,7 @@ def people(
     Example:
       recog generate people --count 10 --photos 5 --out cast
     """
+    check_roles(roles, role)
     from generative.synthesis import check_target
 
     check_target(out)
@@ -193,9 +194,10 @@ def _vectors(paths: list[Path], reader: FaceReader, outcome: Outcome) -> NDArray
 
 def _centres(data: Path, embedder: Embedder, roles: Path | None, role: str | None) -> NDArray[np.float32]:
     """(P, D) identity centres of a folder of aligned crops."""
+    from recog.training import open_crops
     from recog.vectors import centres
 
-    crops = chosen_crops(data, embedder.image_size, roles, role)
+    crops = open_crops(data, size=embedder.image_size, roles=roles, role=role)
     return centres(embedder.embed(crops.images), crops.labels, len(crops.identities))
 
 

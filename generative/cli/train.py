@@ -83,7 +83,7 @@ def train(
     embedder = Embedder.load(model or "bundled", device) if guided else None
     conditions = None if kind == "repairer" else embedder
     faces = open_faces(
-        data, size=config.image_size, embedder=conditions, roles=roles, role=role or "", attributes=attributes
+        data, size=config.image_size, embedder=conditions, roles=roles, role=role, attributes=attributes
     )
     objective = presets.objective(config, faces, embedder, settings)
     weights = run_training(config, faces, objective, out, device)

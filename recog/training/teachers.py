@@ -35,9 +35,7 @@ class Teacher(Protocol):
     def embed(self, crops: NDArray[np.uint8], flip: bool = True) -> Vectors: ...
 
 
-def targets(
-    crops: CropSet, teachers: Sequence[Teacher], *, size: int | None = None, cache_dir: Path | None = None
-) -> Vectors:
+def targets(crops: CropSet, teachers: Sequence[Teacher], *, size: int | None = None) -> Vectors:
     """What the student should answer for each crop: (N, D) unit vectors.
 
     Several teachers are joined side by side, so that a cosine is the mean of theirs; where that is longer
@@ -49,7 +47,7 @@ def targets(
     """
     if not teachers:
         raise ConfigError("Distillation needs at least one teacher.")
-    said = [_of_teacher(crops, teacher, cache_dir or cache_folder()) for teacher in teachers]
+    said = [_of_teacher(crops, teacher) for teacher in teachers]
     joined = np.concatenate(said, axis=1) / np.float32(np.sqrt(len(said)))
     if size is None or size == joined.shape[1]:
         return joined
@@ -61,17 +59,17 @@ def targets(
     return unit(projected)
 
 
-def _of_teacher(crops: CropSet, teacher: Teacher, cache: Path) -> Vectors:
+def _of_teacher(crops: CropSet, teacher: Teacher) -> Vectors:
     """The teacher's embeddings (mirror image averaged in), each block computed once and kept in the cache."""
     parts = range(0, len(crops), BLOCK)
     bar = progress(parts, total=len(parts), desc=f"teacher {teacher.name}")
-    return np.concatenate([_block(crops.images[at : at + BLOCK], teacher, cache) for at in bar])
+    return np.concatenate([_block(crops.images[at : at + BLOCK], teacher) for at in bar])
 
 
-def _block(images: NDArray[np.uint8], teacher: Teacher, cache: Path) -> Vectors:
+def _block(images: NDArray[np.uint8], teacher: Teacher) -> Vectors:
     content = hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()
     key = hashlib.sha256(json.dumps([content, images.shape, teacher.digest]).encode()).hexdigest()[:24]
-    path = cache / "targets" / f"{key}.npy"
+    path = cache_folder() / "targets" / f"{key}.npy"
     if path.is_file():
         kept: Vectors = np.load(path, allow_pickle=False)
         return kept

@@ -28,7 +28,6 @@ def workplace(
 ) -> Path:
     """Crops, a trained generator and a repairer; every embedder is the fake one."""
     monkeypatch.setattr(Embedder, "load", lambda *_, **__: embedder)
-    monkeypatch.setenv("RECOG_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     for file, image in zip(crops.files, crops.images, strict=True):
         (tmp_path / "crops" / file).parent.mkdir(parents=True, exist_ok=True)

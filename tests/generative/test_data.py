@@ -14,8 +14,7 @@ from recog.training.data import CropSet
 
 
 @pytest.fixture
-def folder(crops: CropSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("RECOG_CACHE", str(tmp_path / "cache"))
+def folder(crops: CropSet, tmp_path: Path) -> Path:
     for file, image in zip(crops.files, crops.images, strict=True):
         target = tmp_path / "train" / file
         target.parent.mkdir(parents=True, exist_ok=True)
