@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import csv
-import hashlib
-import logging
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +15,9 @@ from torch import Tensor
 
 from recog.embedding import Embedder
 from recog.errors import DataError
-from recog.training.data import CropSet, cache_folder, open_crops
+from recog.training.data import CropSet, open_crops
+from recog.training.embeddings import embeddings
 from recog.vectors import unit
-
-logger = logging.getLogger(__name__)
 
 # CelebA's names. The first group belongs to a person, the second to a photo.
 LASTING = ("Male", "Young", "Blond_Hair", "Black_Hair")
@@ -98,13 +94,14 @@ def open_faces(
         embedder: recogniser A, whose vectors condition the generator; None for the repairer.
         roles: CSV of identity, role; only the identities of `role` are used. Default all.
         attributes: CSV with a `file` column and CelebA's attributes as 0/1; crops it lacks get zeros.
-    Raises: ConfigError: one of roles and role without the other; DataError: nothing to train on.
+    Raises: ConfigError: one of roles and role without the other; DataError: nothing to train on; WriteFailed:
+    the cache of embeddings cannot be written.
     """
     crops = open_crops(folder, size=size, roles=roles, role=role)
     if embedder is None:
         return FaceData.plain(crops)
     native = open_crops(folder, size=embedder.image_size, roles=roles, role=role)
-    centres, similarities = leave_one_out(_embeddings(native, embedder), crops.labels)
+    centres, similarities = leave_one_out(embeddings(native, embedder), crops.labels)
     values, known = _attributes(crops.files, attributes)
     return FaceData(crops, centres, similarities, values, known, embedder.digest)
 
@@ -128,21 +125,6 @@ def leave_one_out(
     centres = unit(others)
     similarities = np.where(alone, np.nan, (centres * embeddings).sum(axis=1))
     return centres, similarities.astype(np.float32)
-
-
-def _embeddings(crops: CropSet, embedder: Embedder) -> NDArray[np.float32]:
-    """Embeddings of all crops; computed once for these pixels and this model."""
-    content = hashlib.sha256(embedder.digest.encode())
-    content.update(np.ascontiguousarray(crops.images).data)
-    path = cache_folder() / "embeddings" / f"{content.hexdigest()[:24]}.npy"
-    if not path.is_file():
-        logger.info("embedding %d crops with %s", len(crops), embedder.name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_suffix(f".{os.getpid()}.part.npy")  # two processes may do so at once
-        np.save(scratch, embedder.embed(crops.images), allow_pickle=False)
-        scratch.replace(path)
-    vectors: NDArray[np.float32] = np.load(path, allow_pickle=False)
-    return vectors
 
 
 def _attributes(files: Sequence[str], manifest: Path | None) -> tuple[NDArray[np.float32], tuple[str, ...]]:

@@ -18,10 +18,10 @@ from recog.training import teachers
 from recog.training.batches import Batches
 from recog.training.config import DistillConfig
 from recog.training.data import CropSet
+from recog.training.embeddings import Model
 from recog.training.loop import initial_network, run, start_digest
 from recog.training.losses import DistillLoss
 from recog.training.processes import Processes
-from recog.training.teachers import Teacher
 from recog.training.whitening import whitening
 from recog.vectors import centres, unit
 
@@ -29,7 +29,7 @@ from recog.vectors import centres, unit
 def distill(
     config: DistillConfig,
     crops: CropSet,
-    taught_by: Sequence[Teacher],
+    taught_by: Sequence[Model],
     *,
     run_dir: Path | str | None = None,
     device: str = "auto",

@@ -9,7 +9,7 @@ from PIL import Image
 
 from generative.data import ATTRIBUTES, FaceData, condition, leave_one_out, open_faces
 from recog.embedding import Embedder
-from recog.errors import DataError
+from recog.errors import DataError, WriteFailed
 from recog.training.data import CropSet
 
 
@@ -69,6 +69,13 @@ def test_embeddings_are_computed_once(
     first = open_faces(folder, size=8, embedder=embedder)
     monkeypatch.setattr(Embedder, "embed", lambda *_: pytest.fail("computed again"))
     assert np.array_equal(open_faces(folder, size=8, embedder=embedder).centres, first.centres)
+
+
+def test_an_unwritable_cache_is_named(folder: Path, embedder: Embedder, own_cache: Path) -> None:
+    open_faces(folder, size=8)
+    (own_cache / "targets").write_text("no folder")
+    with pytest.raises(WriteFailed, match="RECOG_CACHE"):
+        open_faces(folder, size=8, embedder=embedder)
 
 
 def test_batches_depend_on_the_seed_alone(faces: FaceData) -> None:

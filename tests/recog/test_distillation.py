@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from recog.embedding import Embedder
-from recog.errors import ConfigError, DataError
+from recog.errors import ConfigError, DataError, WriteFailed
 from recog.training import CropSet, DistillConfig, distill, teachers, train
 from recog.training.losses import DistillLoss
 from recog.training.runs import RunDirectory
@@ -65,6 +65,20 @@ def test_targets_are_asked_for_once() -> None:
     assert teacher.asked == len(crops)
     darker = replace(crops, images=crops.images // 2)
     assert not np.array_equal(teachers.targets(darker, [teacher]), first)
+
+
+def test_targets_are_kept_where_they_always_were(own_cache: Path) -> None:
+    """Answers that took hours must be found again by later versions."""
+    black = CropSet(np.zeros((3, 2, 2, 3), np.uint8), np.zeros(3, np.int64), ("p0",), ("a", "b", "c"))
+    teachers.targets(black, [ColourTeacher()])
+    assert [file.name for file in (own_cache / "targets").iterdir()] == ["12d2899a99c8251f0d552397.npy"]
+
+
+def test_an_unwritable_cache_is_named(own_cache: Path) -> None:
+    own_cache.mkdir()
+    (own_cache / "targets").write_text("no folder")
+    with pytest.raises(WriteFailed, match="RECOG_CACHE"):
+        teachers.targets(coloured_people(), [ColourTeacher()])
 
 
 def test_several_teachers_give_the_mean_of_their_cosines() -> None:
