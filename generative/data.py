@@ -15,6 +15,7 @@ from torch import Tensor
 
 from recog.embedding import Embedder
 from recog.errors import DataError
+from recog.pixels import scaled
 from recog.training.data import CropSet, open_crops
 from recog.training.embeddings import embeddings
 from recog.vectors import unit
@@ -70,7 +71,7 @@ class FaceData:
         mirror = torch.rand(size, generator=rng) < 0.5
         images = torch.from_numpy(self.crops.images[rows]).permute(0, 3, 1, 2)  # a view: channels_last
         images = torch.where(mirror[:, None, None, None], images.flip(3), images).to(device)
-        images = (images.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+        images = scaled(images).contiguous(memory_format=torch.channels_last)
         return Batch(
             images,
             torch.from_numpy(self.centres[rows]).to(device),

@@ -12,12 +12,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from generative.grids import to_uint8
 from generative.models.repairer import UNet
 from recog import checkpoints
 from recog.alignment import align, similarity, template
 from recog.device import autocast, resolve
 from recog.errors import DataError, ModelNotFound
+from recog.pixels import from_uint8, to_uint8
 from recog.types import Face
 
 WEIGHTS = Path(__file__).parent / "weights" / "repairer.safetensors"
@@ -115,7 +115,7 @@ class Repairer:
 
     @torch.inference_mode()
     def _repair_batch(self, images: NDArray[np.uint8], missing: NDArray[np.bool_]) -> NDArray[np.uint8]:
-        faces = torch.from_numpy(np.array(images)).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
+        faces = from_uint8(images, self.device)
         holes = torch.from_numpy(np.array(missing)).to(self.device)[:, None].float()
         height, width = faces.shape[2:]
         with autocast(self.device):

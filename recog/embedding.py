@@ -20,6 +20,7 @@ from recog.catalogue import FACENET, HUB, LOCAL, bundled_path, named_models
 from recog.device import resolve
 from recog.errors import DataError, ModelNotFound
 from recog.models import create_network, pretrained_network, require_here
+from recog.pixels import from_uint8
 
 KIND = "embedder"
 BATCH = 32  # crops a forward pass in `embed`: larger gains nothing on a CPU and costs memory
@@ -116,7 +117,7 @@ class Embedder:
     @torch.inference_mode()
     def _embed_batch(self, crops: NDArray[np.uint8], flip: bool) -> NDArray[np.float32]:
         with self._lock:  # one forward pass at a time: torch already uses all cores for it
-            images = torch.from_numpy(np.array(crops)).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
+            images = from_uint8(crops, self.device)
             vectors = self.forward_tensor(images)
             if flip:
                 vectors = F.normalize(vectors + self.forward_tensor(images.flip(3)), dim=1)

@@ -209,7 +209,7 @@ def _write(
     grid: Path | None,
     as_json: bool,
 ) -> None:
-    from generative.grids import contact_sheet
+    from generative.grids import sheet
     from generative.synthesis import write_identity_folder
     from recog.checkpoints import write_atomically
 
@@ -219,7 +219,7 @@ def _write(
         out, made, weights_digest=synthesizer.digest, attribute_names=synthesizer.attribute_names
     )
     if grid is not None:
-        write_atomically(grid, contact_sheet([person.images for person in made]))
+        write_atomically(grid, sheet([list(person.images) for person in made]))
     for record, text in _summaries(out, made):
         emit(record, as_json, text)
 

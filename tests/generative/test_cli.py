@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from generative.data import FaceData
+from generative.grids import FRAME
 from generative.models.repairer import UNet
 from generative.synthesis import Synthesizer
 from generative.training import train
@@ -59,8 +60,8 @@ def test_grid_shows_a_person_a_row(workplace: Path) -> None:
     first = np.asarray(Image.open(next(iter(sorted((workplace / "cast").glob("*/0000.png"))))))
     side = len(first)
     grid = np.asarray(Image.open(workplace / "g.png"))
-    assert grid.shape == (2 * (side + 1) + 1, 3 * (side + 1) + 1, 3)
-    assert np.array_equal(grid[1 : side + 1, 1 : side + 1], first)
+    assert grid.shape == (2 * (side + 2 * FRAME), 3 * (side + 2 * FRAME), 3)
+    assert np.array_equal(grid[FRAME : side + FRAME, FRAME : side + FRAME], first)
 
 
 def test_people_can_be_mixed_from_real_ones(workplace: Path) -> None:
