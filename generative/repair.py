@@ -16,11 +16,11 @@ from generative.models.repairer import UNet
 from recog import checkpoints
 from recog.alignment import align, similarity, template
 from recog.device import autocast, resolve
-from recog.errors import DataError, ModelNotFound
+from recog.errors import DataError
 from recog.pixels import from_uint8, to_uint8
 from recog.types import Face
 
-WEIGHTS = Path(__file__).parent / "weights" / "repairer.safetensors"
+BUNDLED = {"bundled": Path(__file__).parent / "weights" / "repairer.safetensors"}
 BATCH = 32  # faces a forward pass
 CROP = 112  # px, side of the crops cut from whole photos
 
@@ -43,13 +43,7 @@ class Repairer:
         Raises: ModelNotFound; CheckpointError; DeviceUnavailable.
         """
         place = resolve(device)
-        path = WEIGHTS if str(name) == "bundled" else Path(name)
-        path = path / "final.safetensors" if path.is_dir() else path
-        if not path.is_file():
-            raise ModelNotFound(
-                f"{str(name)!r}: no repairer here. Give bundled, a .safetensors file, or a run directory."
-            )
-        checkpoint = checkpoints.load(path, kind="repairer")
+        checkpoint = checkpoints.load(checkpoints.find(name, BUNDLED, "repairer"), kind="repairer")
         network = UNet(**checkpoint.config["network"])
         network.load_state_dict({name.removeprefix("network."): t for name, t in checkpoint.tensors.items()})
         return cls(network, checkpoint.digest, place)

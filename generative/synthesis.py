@@ -23,13 +23,13 @@ from generative.people import PeopleModel
 from recog import checkpoints
 from recog.device import autocast, resolve
 from recog.embedding import Embedder
-from recog.errors import CheckpointError, ConfigError, DataError, ModelMismatch, ModelNotFound
+from recog.errors import ConfigError, DataError, ModelMismatch
 from recog.pixels import to_uint8
 from recog.records import clean_name
 from recog.vectors import unit
 
 WEIGHTS = Path(__file__).parent / "weights"
-BUNDLED = {"bundled-gan": "gan", "bundled-vae": "vae"}
+BUNDLED = {f"bundled-{kind}": WEIGHTS / f"{kind}.safetensors" for kind in ("gan", "vae")}
 BATCH = 32  # faces a forward pass
 DRAWS = 20  # candidates for each person wanted, before giving up
 
@@ -80,8 +80,7 @@ class Synthesizer:
         Raises: ModelNotFound; CheckpointError; ModelMismatch: `embedder` is not the one that conditions it.
         """
         place = resolve(device)
-        path = _weights_file(str(name))
-        checkpoint = _either_kind(path)
+        checkpoint = checkpoints.load(checkpoints.find(name, BUNDLED, "generator"), kind=("gan", "vae"))
         options = checkpoint.config["network"]
         network = Generator(**options) if checkpoint.kind == "gan" else VAE(**options)
         network.load_state_dict(_part(checkpoint.tensors, "network."))
@@ -259,23 +258,6 @@ def _centre(embeddings: NDArray[np.float32], size: int) -> NDArray[np.float32]:
     if not np.isfinite(length) or length < 1e-6:
         raise DataError("The embeddings have no direction in common, or are not finite: no face fits them.")
     return np.asarray(mean / length, np.float32)
-
-
-def _weights_file(name: str) -> Path:
-    path = WEIGHTS / f"{BUNDLED[name]}.safetensors" if name in BUNDLED else Path(name)
-    path = path / "final.safetensors" if path.is_dir() else path
-    if not path.is_file():
-        raise ModelNotFound(
-            f"{name!r}: no generator here. Give {' or '.join(BUNDLED)}, a weights file, or a run directory."
-        )
-    return path
-
-
-def _either_kind(path: Path) -> checkpoints.Checkpoint:
-    try:
-        return checkpoints.load(path, kind="gan")
-    except CheckpointError:
-        return checkpoints.load(path, kind="vae")
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recog.checkpoints import write_atomically
+from recog.checkpoints import FINAL, write_atomically
 from recog.embedders import load_embedder
 from recog.embedding import Embedder
 from recog.errors import ConfigError
@@ -101,9 +101,9 @@ def follow(recipe: Recipe, out: Path | str, *, device: str = "auto") -> Embedder
         with main_first():
             material = with_blends(crops, stage.blends, stage.config.seed)
         embedder = distill(stage.config, material, taught_by, run_dir=place, device=device, start=start)
-        start = place / "final.safetensors"
+        start = place / FINAL
     if start is not None and is_main_process():
-        write_atomically(Path(out) / "final.safetensors", start.read_bytes())
+        write_atomically(Path(out) / FINAL, start.read_bytes())
     return embedder
 
 

@@ -14,8 +14,9 @@ from generative.errors import SynthesisExhausted
 from generative.people import PeopleModel
 from generative.synthesis import Synthesizer, write_identity_folder
 from generative.training import train
+from recog import checkpoints
 from recog.embedding import Embedder
-from recog.errors import ConfigError, DataError, ModelMismatch, ModelNotFound
+from recog.errors import CheckpointError, ConfigError, DataError, ModelMismatch, ModelNotFound
 from recog.training.data import open_crops
 from tests.generative.stand_ins import config, make_embedder, objective
 
@@ -108,6 +109,14 @@ def test_vectors_that_name_nobody_are_refused(synthesizer: Synthesizer, bad: np.
 def test_unknown_weights_are_not_found(embedder: Embedder) -> None:
     with pytest.raises(ModelNotFound, match="bundled-gan"):
         Synthesizer.load("nothing-here", embedder)
+
+
+def test_weights_of_something_else_are_refused(embedder: Embedder, tmp_path: Path) -> None:
+    checkpoints.save(
+        tmp_path / "other.safetensors", kind="repairer", config={}, tensors={"x": torch.zeros(1)}
+    )
+    with pytest.raises(CheckpointError, match="holds a 'repairer' model, but a 'gan' or 'vae' is needed"):
+        Synthesizer.load(tmp_path / "other.safetensors", embedder, "cpu")
 
 
 def test_people_model_has_the_spread_of_the_centres() -> None:
