@@ -8,14 +8,9 @@ from typing import Any
 import torch
 
 from generative.data import FaceData
-from generative.objectives import (
-    GanObjective,
-    GanSettings,
-    RepairObjective,
-    RepairSettings,
-    VaeObjective,
-    VaeSettings,
-)
+from generative.objectives.gan import GanObjective, GanSettings
+from generative.objectives.repair import RepairObjective, RepairSettings
+from generative.objectives.vae import VaeObjective, VaeSettings
 from generative.training import Objective, TrainConfig
 from recog.embedding import Embedder
 from recog.errors import ConfigError

@@ -88,9 +88,6 @@ class Moment:
     rng: torch.Generator  # seeded by the step alone: a resumed run repeats the uninterrupted one
 
 
-Stats = dict[str, float]
-
-
 @dataclass(frozen=True)
 class Phase:
     """One update of a step: whose weights move, and against which loss."""

@@ -137,12 +137,11 @@ def test_people_model_has_the_spread_of_the_centres() -> None:
     assert (attributes[:, :, column] == attributes[:, :1, column]).all()
 
 
-def test_curation_keeps_a_window_without_duplicates() -> None:
+def test_curation_keeps_the_most_fitting_and_duplicates_last() -> None:
     angle = np.radians([0, 1, 30, 80])
     vectors = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
     centre = np.array([1, 0], np.float32)
-    assert curation.curate(vectors, centre, low=0.5).tolist() == [0, 2]
-    assert curation.curate(vectors, centre, low=0.5, high=0.9).tolist() == [2]
+    assert curation.without_duplicates(vectors).tolist() == [0, 2, 3]
     assert curation.most_fitting(vectors, centre, 3).tolist() == [0, 2, 3]
     assert curation.most_fitting(vectors, centre, 4).tolist() == [0, 1, 2, 3]
 

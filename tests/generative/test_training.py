@@ -14,7 +14,7 @@ from torch import Tensor
 
 from generative import presets
 from generative.data import Batch, FaceData
-from generative.objectives import GanObjective
+from generative.objectives.gan import GanObjective
 from generative.training import Moment, train
 from recog import checkpoints
 from recog.embedding import Embedder
