@@ -20,14 +20,14 @@ from recog import onnx_export
 from recog.embedding import Embedder
 from recog.progress import progress
 from recog.training import CropSet, DistillConfig, distill
-from recog.training.teachers import Teacher
+from recog.training.embeddings import Model
 
 
 def backbones(
     names: Sequence[str],
     config: DistillConfig,
     crops: CropSet,
-    teachers: Sequence[Teacher],
+    teachers: Sequence[Model],
     exam: Exam,
     *,
     yardstick: Path | None = None,

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import photos
-from benchmarks.materials import name_of, with_role
+from benchmarks.materials import name_of
 from benchmarks.open_set import Cohort, Cohorts, OpenSetPlan
 from benchmarks.rows import label
 from recog.errors import DataError
 from recog.faces import DetectorLike, EmbedderLike
 from recog.photos import of_people
+from recog.training import open_crops
 
 
 def of_crops(
@@ -21,12 +22,13 @@ def of_crops(
 ) -> Cohorts:
     """Three folders of aligned crops, each with the role of its people or None for all of them.
 
-    Raises: DataError: a folder cannot be used, or somebody is in two cohorts.
+    Raises: ConfigError: a role without roles; DataError: a folder cannot be used, or somebody is in two
+    cohorts.
     """
     cohorts, names, titles = [], [], []
     for folder, role in folders:
         table = roles if role is not None else None
-        crops = with_role(folder, table, role or "", embedder.image_size)
+        crops = open_crops(folder, size=embedder.image_size, roles=table, role=role)
         cohorts.append(Cohort(embedder.embed(np.asarray(crops.images)), crops.labels))
         names.append(set(crops.identities))
         titles.append(name_of(folder, table, role or ""))

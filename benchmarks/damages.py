@@ -9,12 +9,12 @@ from dataclasses import replace
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.exams import Exam
 from generative import damage
 from recog.errors import ConfigError
+from recog.pixels import from_uint8, to_uint8
 from recog.training.augment import line_kernel
 
 CHUNK = 256  # crops damaged at once
@@ -59,13 +59,5 @@ def damaged(exam: Exam, name: str, seed: int = 0) -> Exam:
     words, operation = NAMED[name]
     rng = torch.Generator().manual_seed(seed)
     parts = [exam.crops[at : at + CHUNK] for at in range(0, len(exam.crops), CHUNK)]
-    crops = np.concatenate([_applied(operation, np.asarray(part), rng) for part in parts])
+    crops = np.concatenate([to_uint8(operation(from_uint8(part), rng)) for part in parts])
     return replace(exam, crops=crops, protocol=f"{exam.protocol}; damaged: {words}")
-
-
-def _applied(
-    operation: Callable[[Tensor, torch.Generator], Tensor], crops: NDArray[np.uint8], rng: torch.Generator
-) -> NDArray[np.uint8]:
-    images = torch.from_numpy(np.array(crops)).permute(0, 3, 1, 2).float() / 127.5 - 1
-    made = operation(images, rng)
-    return ((made.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()

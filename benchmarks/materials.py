@@ -14,20 +14,9 @@ from generative.synthesis import Person, Synthesizer
 from recog.detection import Detector
 from recog.embedding import Embedder
 from recog.errors import DataError
-from recog.training import data
-from recog.training.data import CropSet, open_crops
+from recog.training import CropSet, open_crops
 
 LFW_SIZE = 112  # px: aligned once, resized by each embedder
-
-
-def with_role(folder: Path, roles: Path | None, role: str, size: int) -> CropSet:
-    """Crops of a folder; with a roles CSV only of the identities that have this role.
-
-    Raises: DataError: nobody in the folder has it.
-    """
-    if roles is None:
-        return open_crops(folder, size=size)
-    return open_crops(folder, size=size, identities=data.with_role(folder, roles, role))
 
 
 def exams_of(
@@ -42,8 +31,10 @@ def exams_of(
     device: str = "auto",
 ) -> list[Exam]:
     """All pairs of each folder of crops, and a list of pairs of original photos where one is given."""
+    chosen = role if roles else None
     exams = [
-        of_crops(with_role(folder, roles, role, size), name_of(folder, roles, role)) for folder in reports
+        of_crops(open_crops(folder, size=size, roles=roles, role=chosen), name_of(folder, roles, role))
+        for folder in reports
     ]
     if photos is not None and pairs is not None:
         detector = None if landmarks else Detector(device)
@@ -70,7 +61,8 @@ def material(
     Raises: DataError: somebody is both a user and in an exam; ModelMismatch: the generator belongs to another
         recogniser.
     """
-    user = with_role(data, roles, user_role, size)
+    role = user_role if roles else None
+    user = open_crops(data, size=size, roles=roles, role=role)
     _require_disjoint(user, exams)
     name = name_of(data, roles, user_role)
     if generator is None:
@@ -80,7 +72,7 @@ def material(
     return Material(
         name=name,
         user=user,
-        native=with_role(data, roles, user_role, embedder.image_size),
+        native=open_crops(data, size=embedder.image_size, roles=roles, role=role),
         exams=tuple(exams),
         synthesise=synthesis_by(synthesizer, embedder, candidates),
         generator=synthesizer.digest,

@@ -8,11 +8,6 @@ from numpy.typing import NDArray
 DUPLICATE = 0.98  # cosine from which two photos of a person say the same
 
 
-def in_window(similarities: NDArray[np.float32], low: float, high: float = 1.0) -> NDArray[np.int64]:
-    """Indices whose cosine to the wanted centre lies within low..high, ends included."""
-    return np.flatnonzero((similarities >= low) & (similarities <= high))
-
-
 def without_duplicates(vectors: NDArray[np.float32], limit: float = DUPLICATE) -> NDArray[np.int64]:
     """Indices of (N, D) unit vectors, in order, that no earlier kept one matches at `limit` or more."""
     kept: list[int] = []
@@ -20,14 +15,6 @@ def without_duplicates(vectors: NDArray[np.float32], limit: float = DUPLICATE) -
         if not kept or float((vectors[kept] @ vector).max()) < limit:
             kept.append(index)
     return np.array(kept, np.int64)
-
-
-def curate(
-    vectors: NDArray[np.float32], centre: NDArray[np.float32], *, low: float, high: float = 1.0
-) -> NDArray[np.int64]:
-    """Indices of photos (N, D) within the window around `centre` (D,), near duplicates dropped."""
-    inside = in_window((vectors @ centre).astype(np.float32), low, high)
-    return inside[without_duplicates(vectors[inside])]
 
 
 def most_fitting(vectors: NDArray[np.float32], centre: NDArray[np.float32], count: int) -> NDArray[np.int64]:

@@ -18,8 +18,8 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as T
 
-from generative.grids import to_uint8
 from recog.errors import ConfigError
+from recog.pixels import from_uint8, to_uint8
 
 Damaged = tuple[Tensor, Tensor]
 Operation = Callable[[Tensor, float, torch.Generator], Damaged]
@@ -64,8 +64,7 @@ def jpeg(images: Tensor, quality: float, rng: torch.Generator) -> Damaged:
     """JPEG compression at `quality` 1..100."""
     del rng
     coded = np.stack([_through_jpeg(face, round(quality)) for face in to_uint8(images)])
-    levels = torch.from_numpy(coded).permute(0, 3, 1, 2).to(images)
-    return levels / 127.5 - 1, _nothing_missing(images)
+    return from_uint8(coded, images.device), _nothing_missing(images)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import csv
-import hashlib
-import logging
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +15,10 @@ from torch import Tensor
 
 from recog.embedding import Embedder
 from recog.errors import DataError
-from recog.training.data import CropSet, cache_folder, open_crops, read_roles
+from recog.pixels import scaled
+from recog.training.data import CropSet, open_crops
+from recog.training.embeddings import embeddings
 from recog.vectors import unit
-
-logger = logging.getLogger(__name__)
 
 # CelebA's names. The first group belongs to a person, the second to a photo.
 LASTING = ("Male", "Young", "Blond_Hair", "Black_Hair")
@@ -49,7 +46,7 @@ class FaceData:
 
     crops: CropSet
     centres: NDArray[np.float32]  # (N, D) unit: the identity's other photos, averaged (leave one out)
-    similarities: NDArray[np.float32]  # (N,) cosine of each crop to its own centre
+    similarities: NDArray[np.float32]  # (N,) cosine of each crop to its own centre; NaN: no other photo
     attributes: NDArray[np.float32]  # (N, A) -1, 0 (not known) or 1
     attribute_names: tuple[str, ...] = ()
     model_digest: str | None = None
@@ -74,7 +71,7 @@ class FaceData:
         mirror = torch.rand(size, generator=rng) < 0.5
         images = torch.from_numpy(self.crops.images[rows]).permute(0, 3, 1, 2)  # a view: channels_last
         images = torch.where(mirror[:, None, None, None], images.flip(3), images).to(device)
-        images = (images.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+        images = scaled(images).contiguous(memory_format=torch.channels_last)
         return Batch(
             images,
             torch.from_numpy(self.centres[rows]).to(device),
@@ -88,7 +85,7 @@ def open_faces(
     size: int,
     embedder: Embedder | None = None,
     roles: Path | None = None,
-    role: str = "fit",
+    role: str | None = None,
     attributes: Path | None = None,
 ) -> FaceData:
     """Open a folder of aligned crops (one sub-folder an identity) for training a generator.
@@ -96,23 +93,16 @@ def open_faces(
     Args:
         size: px the faces are trained at.
         embedder: recogniser A, whose vectors condition the generator; None for the repairer.
-        roles: CSV of identity, role; only identities of `role` are used.
+        roles: CSV of identity, role; only the identities of `role` are used. Default all.
         attributes: CSV with a `file` column and CelebA's attributes as 0/1; crops it lacks get zeros.
-    Raises: DataError: nothing to train on.
+    Raises: ConfigError: one of roles and role without the other; DataError: nothing to train on; WriteFailed:
+    the cache of embeddings cannot be written.
     """
-    names = None
-    if roles is not None:
-        there = {entry.name for entry in folder.iterdir() if entry.is_dir()} if folder.is_dir() else set()
-        names = [name for name in read_roles(roles, role) if name in there]
-        if not names:
-            raise DataError(
-                f"{folder}: nobody here has the role {role!r} in {roles}. Check --roles and --role."
-            )
-    crops = open_crops(folder, size=size, identities=names)
+    crops = open_crops(folder, size=size, roles=roles, role=role)
     if embedder is None:
         return FaceData.plain(crops)
-    native = open_crops(folder, size=embedder.image_size, identities=names)
-    centres, similarities = leave_one_out(_embeddings(native, embedder), crops.labels)
+    native = open_crops(folder, size=embedder.image_size, roles=roles, role=role)
+    centres, similarities = leave_one_out(embeddings(native, embedder), crops.labels)
     values, known = _attributes(crops.files, attributes)
     return FaceData(crops, centres, similarities, values, known, embedder.digest)
 
@@ -122,33 +112,20 @@ def leave_one_out(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Centre of each crop's identity without the crop itself, and the crop's cosine to it.
 
-    A generator that is given a face's own vector copies the face; an identity of one photo has no other.
+    A generator that is given a face's own vector copies the face; an identity of one photo has no other, and
+    its cosine to itself would say nothing of how alike photos of a person are.
 
     Args:
         embeddings: (N, D) unit vectors. labels: (N,) identity of each.
-    Returns: (N, D) unit vectors; (N,) cosines.
+    Returns: (N, D) unit vectors; (N,) cosines, NaN where there is no other photo.
     """
     sums = np.zeros((int(labels.max()) + 1, embeddings.shape[1]), np.float32)
     np.add.at(sums, labels, embeddings)
     alone = np.bincount(labels)[labels] == 1
     others = np.where(alone[:, None], embeddings, sums[labels] - embeddings)
     centres = unit(others)
-    return centres, (centres * embeddings).sum(axis=1).astype(np.float32)
-
-
-def _embeddings(crops: CropSet, embedder: Embedder) -> NDArray[np.float32]:
-    """Embeddings of all crops; computed once for these pixels and this model."""
-    content = hashlib.sha256(embedder.digest.encode())
-    content.update(np.ascontiguousarray(crops.images).data)
-    path = cache_folder() / "embeddings" / f"{content.hexdigest()[:24]}.npy"
-    if not path.is_file():
-        logger.info("embedding %d crops with %s", len(crops), embedder.name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_suffix(f".{os.getpid()}.part.npy")  # two processes may do so at once
-        np.save(scratch, embedder.embed(crops.images), allow_pickle=False)
-        scratch.replace(path)
-    vectors: NDArray[np.float32] = np.load(path, allow_pickle=False)
-    return vectors
+    similarities = np.where(alone, np.nan, (centres * embeddings).sum(axis=1))
+    return centres, similarities.astype(np.float32)
 
 
 def _attributes(files: Sequence[str], manifest: Path | None) -> tuple[NDArray[np.float32], tuple[str, ...]]:

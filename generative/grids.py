@@ -1,4 +1,4 @@
-"""Contact sheets of faces."""
+"""Sheets of faces."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from torchvision.utils import make_grid
 
 from recog.checkpoints import write_atomically
+from recog.pixels import to_uint8
 
+Picture = NDArray[np.uint8]  # (S, S, 3) RGB
+Colour = tuple[int, int, int]
 
-def to_uint8(images: Tensor) -> NDArray[np.uint8]:
-    """(B, 3, S, S) in [-1, 1] -> (B, S, S, 3) uint8 RGB."""
-    levels = ((images.detach().float().clamp(-1, 1) + 1) * 127.5).round().byte()
-    array: NDArray[np.uint8] = levels.permute(0, 2, 3, 1).cpu().numpy()
-    return array
+WHITE = (255, 255, 255)
+FRAME = 3  # px around each picture
 
 
 def png(image: NDArray[np.uint8]) -> bytes:
@@ -29,18 +28,24 @@ def png(image: NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
+def sheet(rows: Sequence[Sequence[Picture]], colours: Sequence[Sequence[Colour]] | None = None) -> bytes:
+    """Pictures of one side in rows as one PNG file; rows may have different lengths.
+
+    Args:
+        colours: of the frame around each picture; default white.
+    """
+    cell = len(rows[0][0]) + 2 * FRAME
+    canvas = np.full((len(rows) * cell, max(map(len, rows)) * cell, 3), WHITE, np.uint8)
+    for y, row in enumerate(rows):
+        for x, picture in enumerate(row):
+            place = canvas[y * cell : (y + 1) * cell, x * cell : (x + 1) * cell]
+            place[1:-1, 1:-1] = WHITE if colours is None else colours[y][x]
+            place[FRAME:-FRAME, FRAME:-FRAME] = picture
+    return png(canvas)
+
+
 def save_grid(path: Path, images: Tensor, columns: int) -> None:
     """Write pictures (N, 3, S, S) in [-1, 1] as one PNG, `columns` a row."""
-    sheet = make_grid(images.float().clamp(-1, 1), nrow=columns, padding=1, pad_value=1.0)
-    write_atomically(path, png(to_uint8(sheet[None])[0]))
-
-
-def contact_sheet(rows: Sequence[NDArray[np.uint8]]) -> bytes:
-    """Rows of (K, S, S, 3) uint8 RGB, each as long as the longest, as one PNG file with thin white lines."""
-    side, most = rows[0].shape[1], max(len(row) for row in rows)
-    canvas = np.full((len(rows) * (side + 1) + 1, most * (side + 1) + 1, 3), 255, np.uint8)
-    for y, row in enumerate(rows):
-        for x, image in enumerate(row):
-            top, left = y * (side + 1) + 1, x * (side + 1) + 1
-            canvas[top : top + side, left : left + side] = image
-    return png(canvas)
+    pictures = list(to_uint8(images))
+    rows = [pictures[at : at + columns] for at in range(0, len(pictures), columns)]
+    write_atomically(path, sheet(rows))

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
 import torch
 
 from generative.data import FaceData
-from generative.objectives import (
-    GanObjective,
-    GanSettings,
-    RepairObjective,
-    RepairSettings,
-    VaeObjective,
-    VaeSettings,
-)
+from generative.objectives.gan import GanObjective, GanSettings
+from generative.objectives.repair import RepairObjective, RepairSettings
+from generative.objectives.vae import VaeObjective, VaeSettings
 from generative.training import Objective, TrainConfig
 from recog.embedding import Embedder
 from recog.errors import ConfigError
@@ -43,7 +37,8 @@ PACE = {
     ),
 }
 KINDS = tuple(PACE)
-SETTINGS = {"gan": GanSettings, "vae": VaeSettings, "repairer": RepairSettings}
+Settings = GanSettings | VaeSettings | RepairSettings
+SETTINGS: dict[str, type[Settings]] = {"gan": GanSettings, "vae": VaeSettings, "repairer": RepairSettings}
 
 
 def pace(kind: str, **changes: Any) -> TrainConfig:
@@ -56,22 +51,30 @@ def pace(kind: str, **changes: Any) -> TrainConfig:
     return replace(PACE[kind], **{name: value for name, value in changes.items() if value is not None})
 
 
-def objective(
-    kind: str, config: TrainConfig, data: FaceData, embedder: Embedder | None, settings: Mapping[str, Any]
-) -> Objective:
-    """The objective of this kind, its networks initialised from the run's seed.
+def settings(kind: str, **changes: Any) -> Settings:
+    """The usual settings of the objective of this kind, with changes; None leaves a value as it is.
 
-    Raises: ConfigError: a setting that the kind does not have, or no embedder where one is needed.
+    Raises: ConfigError: a setting that the kind does not have, or a value out of range.
     """
-    torch.manual_seed(config.seed)
-    given = {name: value for name, value in settings.items() if value is not None}
+    given = {name: value for name, value in changes.items() if value is not None}
     foreign = set(given) - {field.name for field in fields(SETTINGS[kind])}
     if foreign:
         raise ConfigError(f"A {kind} has no setting {min(foreign)!r}.")
-    if kind == "repairer":
-        return RepairObjective(RepairSettings(**given), config.image_size, embedder)
+    return SETTINGS[kind](**given)
+
+
+def objective(
+    config: TrainConfig, data: FaceData, embedder: Embedder | None, settings: Settings
+) -> Objective:
+    """The objective that has these settings, its networks initialised from the run's seed.
+
+    Raises: ConfigError: no embedder where one is needed; as the objective.
+    """
+    torch.manual_seed(config.seed)
+    if isinstance(settings, RepairSettings):
+        return RepairObjective(settings, config.image_size, embedder)
     if embedder is None:
-        raise ConfigError(f"A {kind} is conditioned on identities: give an embedder (--model).")
-    if kind == "gan":
-        return GanObjective(data, embedder, GanSettings(**given), config.image_size)
-    return VaeObjective(data, embedder, VaeSettings(**given), config.image_size)
+        raise ConfigError("Generators are conditioned on identities: give an embedder (--model).")
+    if isinstance(settings, GanSettings):
+        return GanObjective(data, embedder, settings, config.image_size)
+    return VaeObjective(data, embedder, settings, config.image_size)

@@ -12,15 +12,15 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from generative.grids import to_uint8
 from generative.models.repairer import UNet
 from recog import checkpoints
 from recog.alignment import align, similarity, template
 from recog.device import autocast, resolve
-from recog.errors import DataError, ModelNotFound
+from recog.errors import DataError
+from recog.pixels import from_uint8, to_uint8
 from recog.types import Face
 
-WEIGHTS = Path(__file__).parent / "weights" / "repairer.safetensors"
+BUNDLED = {"bundled": Path(__file__).parent / "weights" / "repairer.safetensors"}
 BATCH = 32  # faces a forward pass
 CROP = 112  # px, side of the crops cut from whole photos
 
@@ -43,13 +43,7 @@ class Repairer:
         Raises: ModelNotFound; CheckpointError; DeviceUnavailable.
         """
         place = resolve(device)
-        path = WEIGHTS if str(name) == "bundled" else Path(name)
-        path = path / "final.safetensors" if path.is_dir() else path
-        if not path.is_file():
-            raise ModelNotFound(
-                f"{str(name)!r}: no repairer here. Give bundled, a .safetensors file, or a run directory."
-            )
-        checkpoint = checkpoints.load(path, kind="repairer")
+        checkpoint = checkpoints.load(checkpoints.find(name, BUNDLED, "repairer"), kind="repairer")
         network = UNet(**checkpoint.config["network"])
         network.load_state_dict({name.removeprefix("network."): t for name, t in checkpoint.tensors.items()})
         return cls(network, checkpoint.digest, place)
@@ -115,7 +109,7 @@ class Repairer:
 
     @torch.inference_mode()
     def _repair_batch(self, images: NDArray[np.uint8], missing: NDArray[np.bool_]) -> NDArray[np.uint8]:
-        faces = torch.from_numpy(np.array(images)).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
+        faces = from_uint8(images, self.device)
         holes = torch.from_numpy(np.array(missing)).to(self.device)[:, None].float()
         height, width = faces.shape[2:]
         with autocast(self.device):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,19 +16,20 @@ from torch import Tensor
 from generative import curation
 from generative.data import condition
 from generative.errors import SynthesisExhausted
-from generative.grids import png, to_uint8
+from generative.grids import png
 from generative.models.gan import Generator
 from generative.models.vae import VAE
 from generative.people import PeopleModel
 from recog import checkpoints
 from recog.device import autocast, resolve
 from recog.embedding import Embedder
-from recog.errors import CheckpointError, ConfigError, DataError, ModelMismatch, ModelNotFound
+from recog.errors import ConfigError, DataError, ModelMismatch
+from recog.pixels import to_uint8
 from recog.records import clean_name
 from recog.vectors import unit
 
 WEIGHTS = Path(__file__).parent / "weights"
-BUNDLED = {"bundled-gan": "gan", "bundled-vae": "vae"}
+BUNDLED = {f"bundled-{kind}": WEIGHTS / f"{kind}.safetensors" for kind in ("gan", "vae")}
 BATCH = 32  # faces a forward pass
 DRAWS = 20  # candidates for each person wanted, before giving up
 
@@ -79,8 +80,7 @@ class Synthesizer:
         Raises: ModelNotFound; CheckpointError; ModelMismatch: `embedder` is not the one that conditions it.
         """
         place = resolve(device)
-        path = _weights_file(str(name))
-        checkpoint = _either_kind(path)
+        checkpoint = checkpoints.load(checkpoints.find(name, BUNDLED, "generator"), kind=("gan", "vae"))
         options = checkpoint.config["network"]
         network = Generator(**options) if checkpoint.kind == "gan" else VAE(**options)
         network.load_state_dict(_part(checkpoint.tensors, "network."))
@@ -107,7 +107,12 @@ class Synthesizer:
         source: str = "given",
         candidates: int = 1,
     ) -> Person:
-        """New photos of one person with their scores; of `candidates` times as many, the best are kept."""
+        """New photos of one person with their scores; of `candidates` times as many, the best are kept.
+
+        Raises: ConfigError: fewer than one candidate a photo; DataError: the vectors have another length.
+        """
+        if candidates < 1:
+            raise ConfigError(f"candidates is {candidates}; give 1 or more.")
         centre = _centre(embeddings, self.embedder.embedding_size)
         images, attributes = self._drawn(centre, count * candidates, seed)
         vectors = self.embedder.embed(images)
@@ -198,19 +203,28 @@ class Synthesizer:
             yield unit(centres[first] + centres[second])
 
 
+def check_target(out: Path, identities: Iterable[str] = ()) -> None:
+    """Whether `out` can take made-up photos of these people: worth asking before they are made.
+
+    Raises: ConfigError: an identity cannot name a folder; DataError: `out` holds something already, which
+    would mix with these photos.
+    """
+    for identity in identities:  # a name such as ../x would write outside of the folder
+        if clean_name(identity) in (".", "..") or any(character in identity for character in "/\\"):
+            raise ConfigError(f"{identity!r} cannot name a folder. Choose a name without / and \\.")
+    if out.is_dir() and any(out.iterdir()):
+        raise DataError(f"{out} is not empty. Choose another --out: old and new photos must not mix.")
+
+
 def write_identity_folder(
     out: Path, people: list[Person], *, weights_digest: str, attribute_names: tuple[str, ...]
 ) -> int:
     """Write people as `out`/<identity>/<nnnn>.png plus manifest.jsonl; returns the number of photos.
 
     A line of the manifest: file, identity, source, conditions, seed, weights (digest), scores.
-    Raises: ConfigError: an identity cannot name a folder; DataError: `out` holds something already, which
-    would mix with these photos; WriteFailed.
+    Raises: as `check_target`; WriteFailed.
     """
-    for person in people:
-        _check_folder_name(person.identity)
-    if out.is_dir() and any(out.iterdir()):
-        raise DataError(f"{out} is not empty. Choose another --out: old and new photos must not mix.")
+    check_target(out, [person.identity for person in people])
     lines = []
     for person in people:
         for index, image in enumerate(person.images):
@@ -219,12 +233,6 @@ def write_identity_folder(
             lines.append(json.dumps(_manifest_line(person, index, file, weights_digest, attribute_names)))
     checkpoints.write_atomically(out / "manifest.jsonl", "".join(f"{line}\n" for line in lines).encode())
     return len(lines)
-
-
-def _check_folder_name(identity: str) -> None:
-    """A name such as ../x would write outside of the folder."""
-    if clean_name(identity) in (".", "..") or any(character in identity for character in "/\\"):
-        raise ConfigError(f"{identity!r} cannot name a folder. Choose a name without / and \\.")
 
 
 def _manifest_line(
@@ -250,23 +258,6 @@ def _centre(embeddings: NDArray[np.float32], size: int) -> NDArray[np.float32]:
     if not np.isfinite(length) or length < 1e-6:
         raise DataError("The embeddings have no direction in common, or are not finite: no face fits them.")
     return np.asarray(mean / length, np.float32)
-
-
-def _weights_file(name: str) -> Path:
-    path = WEIGHTS / f"{BUNDLED[name]}.safetensors" if name in BUNDLED else Path(name)
-    path = path / "final.safetensors" if path.is_dir() else path
-    if not path.is_file():
-        raise ModelNotFound(
-            f"{name!r}: no generator here. Give {' or '.join(BUNDLED)}, a weights file, or a run directory."
-        )
-    return path
-
-
-def _either_kind(path: Path) -> checkpoints.Checkpoint:
-    try:
-        return checkpoints.load(path, kind="gan")
-    except CheckpointError:
-        return checkpoints.load(path, kind="vae")
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -18,7 +18,8 @@ from generative.data import Batch, FaceData
 from generative.grids import save_grid
 from recog import checkpoints
 from recog.device import autocast, keep_freed_memory, resolve
-from recog.errors import ConfigError, TrainingDiverged
+from recog.errors import TrainingDiverged
+from recog.settings import Checks, above_zero, at_least, check
 from recog.training.runs import RunDirectory, pack
 
 logger = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ class TrainConfig:
     final_learning_rate: float = 5e-5  # ... to this
     beta1: float = 0.0
     beta2: float = 0.99
-    gradient_clip: float = math.inf  # norm
+    gradient_clip: float | None = None  # norm; None: as they are
     ema_halflife_kimg: float = 20.0
     ema_rampup: float = 0.1  # the half-life is at most this share of the faces seen so far
     snapshot_kimg: float = 50.0  # between saved states and sample grids
@@ -47,19 +48,26 @@ class TrainConfig:
     bf16: bool = True  # where the device has it natively
 
     def __post_init__(self) -> None:
-        checks = {
-            "image_size": self.image_size >= 8,
-            "batch_size": self.batch_size >= 2,
-            "total_kimg": self.total_kimg > 0,
-            "learning_rate": self.learning_rate > 0,
-            "final_learning_rate": 0 <= self.final_learning_rate <= self.learning_rate,
-            "ema_halflife_kimg": self.ema_halflife_kimg > 0,
-            "snapshot_kimg": self.snapshot_kimg > 0,
-            "log_kimg": self.log_kimg > 0,
+        check(self, self._checks)
+
+    def _checks(self) -> Checks:
+        """Whether each setting is in its range, and what that is."""
+        clip = self.gradient_clip
+        return {
+            "image_size": (self.image_size >= 8, "8 px or more"),
+            **at_least(2, self, "batch_size"),
+            **at_least(0, self, "ema_rampup"),
+            **above_zero(
+                self, "total_kimg", "learning_rate", "ema_halflife_kimg", "snapshot_kimg", "log_kimg"
+            ),
+            "final_learning_rate": (
+                0 <= self.final_learning_rate <= self.learning_rate,
+                f"0 to learning_rate ({self.learning_rate})",
+            ),
+            "beta1": (0 <= self.beta1 < 1, "0 or more, less than 1"),
+            "beta2": (0 <= self.beta2 < 1, "0 or more, less than 1"),
+            "gradient_clip": (clip is None or 0 < clip < math.inf, "more than 0, or None"),
         }
-        for name, fine in checks.items():
-            if not fine:
-                raise ConfigError(f"{name} is {getattr(self, name)!r}; see TrainConfig for what is possible.")
 
     @property
     def steps(self) -> int:
@@ -78,9 +86,6 @@ class Moment:
     step: int
     progress: float  # 0..1
     rng: torch.Generator  # seeded by the step alone: a resumed run repeats the uninterrupted one
-
-
-Stats = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -132,7 +137,7 @@ def train(
     run = RunDirectory(run_dir)
     run.write_config(
         {
-            **_jsonable(asdict(config)),
+            **asdict(config),
             "kind": objective.kind,
             "objective": objective.run_config(),
             "data": data.crops.fingerprint,
@@ -214,7 +219,7 @@ def _update(
     torch.autograd.backward(
         loss, inputs=weights
     )  # other networks in the graph keep their gradients to themselves
-    if not torch.isfinite(nn.utils.clip_grad_norm_(weights, config.gradient_clip)):
+    if not torch.isfinite(nn.utils.clip_grad_norm_(weights, config.gradient_clip or math.inf)):
         raise _diverged(kind, phase, moment, "gradient")
     optimizer.step()
 
@@ -262,8 +267,3 @@ def _save_samples(
 
 def _rng(config: TrainConfig, step: int) -> torch.Generator:
     return torch.Generator().manual_seed((config.seed + 1) * 1_000_003 + step)
-
-
-def _jsonable(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Infinity has no JSON: it becomes None."""
-    return {key: None if isinstance(v, float) and math.isinf(v) else v for key, v in values.items()}

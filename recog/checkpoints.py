@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from torch import Tensor
 from recog.errors import CheckpointError, ModelNotFound, WriteFailed
 
 FORMAT = 1
+FINAL = "final.safetensors"  # the finished weights of a run directory
 # The description of a model does not change what it computes: it stays out of the digest.
 DESCRIPTIVE = frozenset(
     {"card", "name", "thresholds", "intervals", "odds", "comparisons", "mirror", "training"}
@@ -72,9 +73,30 @@ def save(
     return digest_of(kind, config, stored)
 
 
-def load(path: Path | str, *, kind: str) -> Checkpoint:
+def find(name: Path | str, bundled: Mapping[str, Path], what: str, *, others: Iterable[str] = ()) -> Path:
+    """The weights file that a name stands for: one of this package, any file, or that of a run directory.
+
+    Args:
+        bundled: files of this package by name.
+        what: what is looked for, for the message.
+        others: names that stand for something else, for the message.
+    Raises: ModelNotFound: there is no such file.
+    """
+    path = bundled.get(str(name), Path(name))
+    path = path / FINAL if path.is_dir() else path
+    if not path.is_file():
+        known = ", ".join(dict.fromkeys((*bundled, *others)))
+        raise ModelNotFound(
+            f"{str(name)!r}: no {what} here. Give {known}, a .safetensors file, or a run directory."
+        )
+    return path
+
+
+def load(path: Path | str, *, kind: str | tuple[str, ...]) -> Checkpoint:
     """Read a checkpoint that `save` wrote.
 
+    Args:
+        kind: what it must hold; of several kinds one.
     Raises: ModelNotFound: there is no such file; CheckpointError: damaged, foreign, or of another kind.
     """
     if not Path(path).is_file():
@@ -87,8 +109,8 @@ def load(path: Path | str, *, kind: str) -> Checkpoint:
         raise CheckpointError(
             f"{path}: not a readable safetensors file ({error}). Fetch or train it again."
         ) from error
-    config = _config(path, metadata, kind)
-    return Checkpoint(kind, config, tensors, digest_of(kind, config, tensors))
+    found, config = _described(path, metadata, (kind,) if isinstance(kind, str) else kind)
+    return Checkpoint(found, config, tensors, digest_of(found, config, tensors))
 
 
 def write_atomically(path: Path | str, content: bytes) -> None:
@@ -113,18 +135,21 @@ def write_atomically(path: Path | str, content: bytes) -> None:
         ) from error
 
 
-def _config(path: Path | str, metadata: Mapping[str, str], kind: str) -> dict[str, Any]:
+def _described(
+    path: Path | str, metadata: Mapping[str, str], kinds: tuple[str, ...]
+) -> tuple[str, dict[str, Any]]:
+    """Kind and configuration as the header says them."""
     if metadata.get("format") != str(FORMAT) or "config" not in metadata:
         raise CheckpointError(
             f"{path}: safetensors, but not a checkpoint of this toolkit (format {metadata.get('format')!r}, "
             f"expected {FORMAT}). Use a file written by `recog train` or `recog generate train`."
         )
-    if metadata.get("kind") != kind:
-        raise CheckpointError(
-            f"{path}: holds a {metadata.get('kind')!r} model, but a {kind!r} is needed here."
-        )
+    kind = metadata.get("kind", "")
+    if kind not in kinds:
+        needed = " or ".join(map(repr, kinds))
+        raise CheckpointError(f"{path}: holds a {kind!r} model, but a {needed} is needed here.")
     config: dict[str, Any] = json.loads(metadata["config"])
-    return config
+    return kind, config
 
 
 def _stored(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:

@@ -18,12 +18,12 @@ from recog import checkpoints, images
 from recog.cards import Card
 from recog.catalogue import FACENET, HUB, LOCAL, bundled_path, named_models
 from recog.device import resolve
-from recog.errors import ModelNotFound
 from recog.models import create_network, pretrained_network, require_here
+from recog.pixels import from_uint8
 
 KIND = "embedder"
 BATCH = 32  # crops a forward pass in `embed`: larger gains nothing on a CPU and costs memory
-BUNDLED = ("bundled", "recog-s")
+BUNDLED = {"bundled": bundled_path(), "recog-s": bundled_path()}
 
 
 class Embedder:
@@ -66,7 +66,7 @@ class Embedder:
             architecture = getattr(network, "pretrained_cfg", {}).get("architecture") or text
             digest = _digest(network, {**config, "backbone": architecture})  # wherever the folder lies
             return cls(network, config, digest=digest, name=text, device=place)
-        path = _weights_file(text)
+        path = checkpoints.find(text, BUNDLED, "embedder", others=named_models())
         checkpoint = checkpoints.load(path, kind=KIND)
         network = create_network(checkpoint.config)
         network.load_state_dict(checkpoint.tensors)
@@ -115,7 +115,7 @@ class Embedder:
     @torch.inference_mode()
     def _embed_batch(self, crops: NDArray[np.uint8], flip: bool) -> NDArray[np.float32]:
         with self._lock:  # one forward pass at a time: torch already uses all cores for it
-            images = torch.from_numpy(np.array(crops)).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
+            images = from_uint8(crops, self.device)
             vectors = self.forward_tensor(images)
             if flip:
                 vectors = F.normalize(vectors + self.forward_tensor(images.flip(3)), dim=1)
@@ -125,18 +125,6 @@ class Embedder:
 
 def _digest(network: nn.Module, config: Mapping[str, Any]) -> str:
     return checkpoints.digest_of(KIND, config, network.state_dict())
-
-
-def _weights_file(name: str) -> Path:
-    path = bundled_path() if name in BUNDLED else Path(name)
-    if path.is_dir():
-        path = path / "final.safetensors"
-    if path.is_file():
-        return path
-    known = ", ".join(named_models())
-    raise ModelNotFound(
-        f"{name!r}: no such model or weights file. Known names: {known}; or give a .safetensors file."
-    )
 
 
 def _per_channel(value: float | list[float], device: torch.device) -> Tensor:

@@ -31,13 +31,15 @@ def expand(photos: Iterable[str | os.PathLike[str]], stdin: Iterable[bytes] | No
 def of_people(folder: str | os.PathLike[str]) -> dict[str, list[Path]]:
     """Photos by person, of a folder with one sub-folder a person (torchvision's ImageFolder habit).
 
-    Raises: DataError: the folder cannot be listed.
+    Raises: DataError: the folder cannot be listed, or has no sub-folders.
     """
     try:
         entries = sorted(Path(folder).iterdir())
     except OSError as error:
         raise DataError(f"{folder}: cannot be listed ({error.strerror}). Give a folder of people.") from error
-    people = (entry for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+    people = [entry for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+    if not people:
+        raise DataError(f"{folder}: has no sub-folders. Put each person's photos in one that bears the name.")
     return {person.name: expand([person]) for person in people}
 
 

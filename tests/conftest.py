@@ -74,6 +74,14 @@ def paint(*degrees: float, width: int | None = None) -> NDArray[np.uint8]:
     return image
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What a test derives from crops stays with it."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("RECOG_CACHE", str(folder))
+    return folder
+
+
 @pytest.fixture
 def photo(tmp_path: Path) -> Callable[..., Path]:
     """photo("ada.png", 10) writes a photo with one face at 10 degrees, and gives its path."""

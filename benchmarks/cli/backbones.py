@@ -65,14 +65,15 @@ def backbones(
     from benchmarks import rows
     from benchmarks.backbones import backbones as measure
     from benchmarks.exams import of_crops
-    from benchmarks.materials import name_of, with_role
+    from benchmarks.materials import name_of
     from recog.embedders import load_embedder
-    from recog.training import DistillConfig
+    from recog.training import DistillConfig, open_crops
 
     knows = load_embedder(teacher, device)
-    crops = with_role(data, roles, role, knows.image_size)
+    crops = open_crops(data, size=knows.image_size, roles=roles, role=role if roles else None)
     place = judge or data
-    exam = of_crops(with_role(place, roles, judge_role, size), name_of(place, roles, judge_role))
+    others = open_crops(place, size=size, roles=roles, role=judge_role if roles else None)
+    exam = of_crops(others, name_of(place, roles, judge_role))
     config = DistillConfig(
         image_size=size,
         embedding_size=knows.embedding_size,

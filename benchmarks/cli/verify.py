@@ -147,9 +147,11 @@ def verify(
 
 def _all(images: Path, roles: Path | None, role: str | None, size: int) -> Exam:
     from benchmarks.exams import of_crops
-    from benchmarks.materials import name_of, with_role
+    from benchmarks.materials import name_of
+    from recog.training import open_crops
 
-    return of_crops(with_role(images, roles, role or "", size), name_of(images, roles, role or ""))
+    crops = open_crops(images, size=size, roles=roles, role=role)
+    return of_crops(crops, name_of(images, roles, role or ""))
 
 
 def _listed(images: Path, pairs: Path, size: int, landmarks: Path | None, aligned: bool, device: str) -> Exam:

@@ -9,18 +9,19 @@ import torch
 from numpy.typing import NDArray
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
-from benchmarks import augmentation, pictures, plots, rows
+from benchmarks import augmentation, plots, rows
 from benchmarks.augmentation import Material
 from benchmarks.demo.plan import NAMES, DemoPlan, Studio
 from benchmarks.demo.story import Chapter, Stage
 from benchmarks.exams import of_crops
 from benchmarks.materials import crops_of, synthesis_by
-from benchmarks.pictures import GREEN, GREY, RED, WHITE, Picture
+from benchmarks.pictures import GREEN, GREY, RED
 from benchmarks.summaries import Table, arms_table
 from generative import damage
-from generative.grids import to_uint8
+from generative.grids import WHITE, Picture, sheet
 from recog import calibration
 from recog.alignment import AlignedCrops
+from recog.pixels import from_uint8, to_uint8
 from recog.recognizer import Recognizer
 
 VAE_PEOPLE = 4
@@ -39,14 +40,14 @@ def cast(chapter: Chapter, stage: Stage) -> None:
     caption = (
         f"One row a person: the first {plan.enroll_photos} photos (framed) are enrolled, the others unseen."
     )
-    story.show(chapter, "cast", caption, pictures.sheet([list(p.images) for p in enrolled], colours))
+    story.show(chapter, "cast", caption, sheet([list(p.images) for p in enrolled], colours))
     if models.vae is not None:
         photos = plan.enroll_photos + plan.unseen_photos
         drawn = [models.vae.photos_of(p.centre, photos, plan.seed) for p in enrolled[:VAE_PEOPLE]]
         caption = (
             "The first of them as the bundled VAE draws them: smoother, since it averages over what fits."
         )
-        story.show(chapter, "vae", caption, pictures.sheet([list(images) for images in drawn]))
+        story.show(chapter, "vae", caption, sheet([list(images) for images in drawn]))
 
 
 def recognition(chapter: Chapter, stage: Stage) -> None:
@@ -88,11 +89,11 @@ def recognition(chapter: Chapter, stage: Stage) -> None:
     ]
     unseen = [list(person.images[plan.enroll_photos :]) for person in enrolled]
     caption = "Unseen photos of enrolled people. Green: right name; grey: unknown; red: wrong name."
-    story.show(chapter, "recognised", caption, pictures.sheet(unseen, colours))
+    story.show(chapter, "recognised", caption, sheet(unseen, colours))
     refusals = [[GREEN if answer is None else RED for answer in row] for row in unknown]
     shown = [list(person.images[: plan.unseen_photos]) for person in strangers]
     caption = "Strangers. Green: refused; red: taken for somebody."
-    story.show(chapter, "strangers", caption, pictures.sheet(shown, refusals))
+    story.show(chapter, "strangers", caption, sheet(shown, refusals))
 
 
 def _threshold(recognizer: Recognizer, plan: DemoPlan, models: Studio) -> float:
@@ -112,7 +113,7 @@ def repair(chapter: Chapter, stage: Stage) -> None:
     """Damage photos in known ways and repair them."""
     plan, models, story, people = stage.plan, stage.models, stage.story, stage.enrolled
     clean = np.stack([people[k % len(people)].images[-1] for k in range(plan.repairs)])
-    faces = torch.from_numpy(clean).permute(0, 3, 1, 2).float() / 127.5 - 1
+    faces = from_uint8(clean)
     rng = torch.Generator().manual_seed(plan.seed)
     body: list[list[str]] = []
     grid: list[list[Picture]] = [list(clean)]
@@ -139,7 +140,7 @@ def repair(chapter: Chapter, stage: Stage) -> None:
     head = ["damage", "PSNR, dB", "SSIM", "cosine to the clean photo"]
     chapter.tables.append(Table("Damaged → repaired", head, body))
     caption = "First row: clean. Then, for each damage, the damaged and the repaired photos."
-    story.show(chapter, "repair", caption, pictures.sheet(grid))
+    story.show(chapter, "repair", caption, sheet(grid))
 
 
 def _fidelity(version: NDArray[np.uint8], clean: NDArray[np.uint8]) -> tuple[float, float]:

@@ -11,7 +11,7 @@ import click
 from generative.cli.options import aligned_option, load_detector, path_type, seed_option
 from recog.cli.options import (
     Outcome,
-    chosen_crops,
+    check_roles,
     device_option,
     emit,
     expanded,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from generative.synthesis import Person, Synthesizer
     from recog.embedding import Embedder
+    from recog.faces import FaceReader
 
 embedder_option = click.option(
     "--model",
@@ -95,14 +96,17 @@ def faces(
         raise click.UsageError("Give either PHOTO... with --name, or --from FOLDER.")
     if photos and not name:
         raise click.UsageError("--name is missing: who is on the photos?")
-    from recog.cli.people import people_of
+    from generative.synthesis import check_target
+    from recog.photos import of_people
 
+    people = of_people(folder) if folder else {str(name): expanded(photos)}
+    check_target(out, people)
     embedder, synthesizer = _load(model, generator, device)
+    reader = _reader(embedder, aligned, device)
     outcome = Outcome()
-    people = people_of(folder) if folder else {str(name): expanded(photos)}
     made = []
     for number, (identity, paths) in enumerate(people.items()):
-        vectors = _vectors(paths, embedder, aligned, device, outcome)
+        vectors = _vectors(paths, reader, outcome)
         if len(vectors):
             made.append(
                 synthesizer.person(identity, vectors, count, seed * 1_000_003 + number, candidates=candidates)
@@ -146,6 +150,10 @@ def people(
     Example:
       recog generate people --count 10 --photos 5 --out cast
     """
+    check_roles(roles, role)
+    from generative.synthesis import check_target
+
+    check_target(out)
     embedder, synthesizer = _load(model, generator, device)
     made = synthesizer.new_people(
         count,
@@ -168,14 +176,15 @@ def _load(model: str, generator: str, device: str) -> tuple[Embedder, Synthesize
     return embedder, Synthesizer.load(generator, embedder, device)
 
 
-def _vectors(
-    paths: list[Path], embedder: Embedder, aligned: bool, device: str, outcome: Outcome
-) -> NDArray[np.float32]:
-    """(M, D) of the largest face on each photo; failures are named."""
+def _reader(embedder: Embedder, aligned: bool, device: str) -> FaceReader:
     from recog.alignment import AlignedCrops
     from recog.faces import FaceReader
 
-    reader = FaceReader(AlignedCrops() if aligned else load_detector(device), embedder)
+    return FaceReader(AlignedCrops() if aligned else load_detector(device), embedder)
+
+
+def _vectors(paths: list[Path], reader: FaceReader, outcome: Outcome) -> NDArray[np.float32]:
+    """(M, D) of the largest face on each photo; failures are named."""
     found = reader.embed(paths, largest=True)
     for photo, why in found.failed:
         outcome.fail(photo, why)
@@ -185,9 +194,10 @@ def _vectors(
 
 def _centres(data: Path, embedder: Embedder, roles: Path | None, role: str | None) -> NDArray[np.float32]:
     """(P, D) identity centres of a folder of aligned crops."""
+    from recog.training import open_crops
     from recog.vectors import centres
 
-    crops = chosen_crops(data, embedder.image_size, roles, role)
+    crops = open_crops(data, size=embedder.image_size, roles=roles, role=role)
     return centres(embedder.embed(crops.images), crops.labels, len(crops.identities))
 
 
@@ -199,7 +209,7 @@ def _write(
     grid: Path | None,
     as_json: bool,
 ) -> None:
-    from generative.grids import contact_sheet
+    from generative.grids import sheet
     from generative.synthesis import write_identity_folder
     from recog.checkpoints import write_atomically
 
@@ -209,7 +219,7 @@ def _write(
         out, made, weights_digest=synthesizer.digest, attribute_names=synthesizer.attribute_names
     )
     if grid is not None:
-        write_atomically(grid, contact_sheet([person.images for person in made]))
+        write_atomically(grid, sheet([list(person.images) for person in made]))
     for record, text in _summaries(out, made):
         emit(record, as_json, text)
 

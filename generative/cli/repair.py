@@ -50,6 +50,7 @@ def repair(
     from recog import images
     from recog.checkpoints import write_atomically
     from recog.errors import DataError, FaceError, ImageError
+    from recog.faces import reason
 
     repairer = Repairer.load(weights, device)
     detector = None if aligned else load_detector(device)
@@ -66,7 +67,7 @@ def repair(
                 continue
             repaired = _repaired(repairer, image, found, missing)
         except (ImageError, FaceError, DataError) as error:
-            outcome.fail(photo, str(error))
+            outcome.fail(photo, reason(error, photo))
             continue
         target = names(photo)
         write_atomically(target, png(repaired))

@@ -72,19 +72,20 @@ def train(
         raise click.UsageError("--r1-gamma and --augment belong to gan.")
     logging.getLogger("generative").setLevel(logging.INFO)  # hours of silence help nobody
     config = presets.pace(kind, **changes)
+    settings = presets.settings(
+        kind,
+        r1_gamma=r1_gamma,
+        augment=None if augment is None else tuple(p for p in augment.split(",") if p != "none"),
+        identity_weight=identity_weight,
+        identity_every=identity_every,
+    )
     guided = kind != "repairer" or model is not None
     embedder = Embedder.load(model or "bundled", device) if guided else None
     conditions = None if kind == "repairer" else embedder
     faces = open_faces(
-        data, size=config.image_size, embedder=conditions, roles=roles, role=role or "", attributes=attributes
+        data, size=config.image_size, embedder=conditions, roles=roles, role=role, attributes=attributes
     )
-    settings = {
-        "r1_gamma": r1_gamma,
-        "augment": None if augment is None else tuple(p for p in augment.split(",") if p != "none"),
-        "identity_weight": identity_weight,
-        "identity_every": identity_every,
-    }
-    objective = presets.objective(kind, config, faces, embedder, settings)
+    objective = presets.objective(config, faces, embedder, settings)
     weights = run_training(config, faces, objective, out, device)
     record = {"kind": kind, "weights": str(weights), "faces": len(faces), "total_kimg": config.total_kimg}
     emit(record, as_json, f"{weights}  {config.total_kimg:g} kimg of {len(faces)} faces")

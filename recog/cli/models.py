@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from recog.cli.options import chosen_crops, emit, json_option, role_option, roles_option
+from recog.cli.options import check_roles, emit, json_option, role_option, roles_option
 
 
 @click.group()
@@ -127,13 +127,18 @@ def pack(
       recog models pack runs/embedder --out mine.safetensors --name mine --strangers crops/
     """
     from recog.embedding import Embedder
+    from recog.training import open_crops
     from recog.training.packing import pack as write
 
     if whiten_role and not (whiten and roles):
         raise click.UsageError("--whiten-role goes with --whiten and --roles.")
+    check_roles(roles, role)
     size = Embedder.load(run, device="cpu").image_size
-    known = chosen_crops(whiten, size, roles if whiten_role else None, whiten_role) if whiten else None
-    embedder = write(run, out, name, chosen_crops(strangers, size, roles, role), whiten=known)
+    known = None
+    if whiten:
+        known = open_crops(whiten, size=size, roles=roles if whiten_role else None, role=whiten_role)
+    unknown = open_crops(strangers, size=size, roles=roles, role=role)
+    embedder = write(run, out, name, unknown, whiten=known)
     result = {"weights": str(out), "model": embedder.digest, **embedder.card.to_config()}
     emit(result, as_json, f"{out}  {embedder.digest[:12]}  {len(embedder.card.entries)} thresholds")
 

@@ -9,12 +9,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
-
-if TYPE_CHECKING:
-    from recog.training import CropSet
 
 DONE, NO, USAGE, PARTLY, FAILED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
@@ -129,19 +126,6 @@ def check_roles(roles: Path | None, role: str | None) -> None:
     """Raises: click.UsageError: one of --roles and --role without the other."""
     if (roles is None) != (role is None):
         raise click.UsageError("--roles and --role go together.")
-
-
-def chosen_crops(folder: Path, size: int, roles: Path | None, role: str | None) -> CropSet:
-    """The crops of a folder, or of those of its identities that have the role.
-
-    Raises: click.UsageError: one of roles and role without the other; DataError.
-    """
-    check_roles(roles, role)
-    from recog.training.data import open_crops, with_role
-
-    if roles is None or role is None:
-        return open_crops(folder, size=size)
-    return open_crops(folder, size=size, identities=with_role(folder, roles, role))
 
 
 @dataclass

@@ -69,7 +69,9 @@ def enroll(
         raise click.UsageError("Give NAME PHOTO..., or --from FOLDER.")
     if folder is None and not photos:
         raise click.UsageError("Give at least one PHOTO.")
-    people = people_of(folder) if folder else {str(name): expanded(photos)}
+    from recog.photos import of_people
+
+    people = of_people(folder) if folder else {str(name): expanded(photos)}
 
     from recog.errors import ConfigError
     from recog.progress import progress
@@ -88,17 +90,6 @@ def enroll(
                 outcome.fail(photo, why)
             emit(result.to_json(), as_json, _summary(result))
     outcome.leave()
-
-
-def people_of(folder: Path) -> dict[str, list[Path]]:
-    """Photos by person of a folder with one sub-folder a person. Raises: DataError: there are none."""
-    from recog.errors import DataError
-    from recog.photos import of_people
-
-    people = of_people(folder)
-    if not people:
-        raise DataError(f"{folder}: has no sub-folders. Put each person's photos in one that bears the name.")
-    return people
 
 
 def _summary(result: Enrollment) -> str:

@@ -62,9 +62,10 @@ def run_options(defaults: RunConfig) -> Callable[[Command], Command]:
 
 def emit_run(out: Path, digest: str, steps: int, as_json: bool) -> None:
     """Say where the weights of a finished run are; of several processes one speaks."""
+    from recog.checkpoints import FINAL
     from recog.training.processes import is_main_process
 
     if is_main_process():
-        weights = str(out / "final.safetensors")
+        weights = str(out / FINAL)
         record = {"weights": weights, "model": digest, "steps": steps}
         emit(record, as_json, f"{weights}  {digest[:12]}  {steps} steps")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from recog.cli.options import chosen_crops, role_option, roles_option
+from recog.cli.options import check_roles, role_option, roles_option
 from recog.cli.runs import emit_run, out_option, run_options
 from recog.training.config import LOSSES, TrainConfig
 
@@ -55,13 +55,14 @@ def train(
     from recog.training import open_crops
     from recog.training import train as run_training
 
+    check_roles(roles, role)
     if synthetic_share is not None and synthetic is None:
         raise click.UsageError("--synthetic-share needs --synthetic.")
     settings["margin"] = MARGINS[settings["loss"]] if margin is None else margin
     if synthetic:
         settings["synthetic_share"] = 0.25 if synthetic_share is None else synthetic_share
     config = TrainConfig(**settings)
-    crops = chosen_crops(folder, config.image_size, roles, role)
+    crops = open_crops(folder, size=config.image_size, roles=roles, role=role)
     made = open_crops(synthetic, size=config.image_size) if synthetic else None
     embedder = run_training(config, crops, run_dir=out, synthetic=made, device=device, start=start)
     emit_run(out, embedder.digest, config.steps, as_json)

@@ -11,7 +11,6 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,11 +40,9 @@ def blends(crops: CropSet, count: int, seed: int = 0) -> Iterator[NDArray[np.uin
         yield np.clip(weight * a + (1 - weight) * b + 0.5, 0, 255).astype(np.uint8)
 
 
-def with_blends(crops: CropSet, count: int, seed: int = 0, *, cache_dir: Path | None = None) -> CropSet:
+def with_blends(crops: CropSet, count: int, seed: int = 0) -> CropSet:
     """The crops, and after them `count` mixtures of nobody (label -1), all in one memory-mapped file.
 
-    Args:
-        cache_dir: where that file is kept; default `cache_folder()`.
     Raises: ConfigError: a negative count, or fewer than two crops; DataError: the cache cannot be written.
     """
     if not count:
@@ -56,7 +53,7 @@ def with_blends(crops: CropSet, count: int, seed: int = 0, *, cache_dir: Path | 
     pixels = hashlib.sha256(np.ascontiguousarray(crops.images).data).hexdigest()
     key = hashlib.sha256(json.dumps([pixels, side, count, seed]).encode()).hexdigest()[:24]
     bar = progress(blends(crops, count, seed), total=count, desc="blends")
-    path = (cache_dir or cache_folder()) / "crops" / f"blends-{key}.npy"
+    path = cache_folder() / "crops" / f"blends-{key}.npy"
     images = kept(path, itertools.chain(crops.images, bar), len(crops) + count, side)
     names = tuple(f"blend-{seed}-{place:06d}" for place in range(count))
     labels = np.concatenate([crops.labels, np.full(count, -1, np.int64)])

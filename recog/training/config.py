@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from recog.errors import ConfigError
+from recog.settings import Checks, above_zero, at_least, check, shares
 
 AUGMENTATIONS = ("none", "flip", "classic", "strong", "damage", "light")
 HEADS = ("gdc", "timm")
 LOSSES = ("arcface", "cosface")
 OPTIMIZERS = ("adamw", "muon")
-Checks = dict[str, tuple[bool, str]]  # by setting: whether its value is possible, and which values are
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,15 +43,7 @@ class RunConfig:
     checkpoint_kimg: float = 50.0  # between saved states
 
     def __post_init__(self) -> None:
-        for setting in fields(self):
-            value = getattr(self, setting.name)
-            if setting.type == "int" and (not isinstance(value, int) or isinstance(value, bool)):
-                raise ConfigError(f"{setting.name} is {value!r}; give a whole number.")
-            if setting.type == "float" and (not isinstance(value, int | float) or not math.isfinite(value)):
-                raise ConfigError(f"{setting.name} is {value!r}; give a number.")
-        for name, (fine, wanted) in self._checks().items():
-            if not fine:
-                raise ConfigError(f"{name} is {getattr(self, name)!r}; give {wanted}.")
+        check(self, self._checks)
 
     def _checks(self) -> Checks:
         """Whether each setting is in its range, and what that is."""
@@ -61,22 +51,16 @@ class RunConfig:
             "augmentation": (self.augmentation in AUGMENTATIONS, f"one of {', '.join(AUGMENTATIONS)}"),
             "optimizer": (self.optimizer in OPTIMIZERS, f"one of {', '.join(OPTIMIZERS)}"),
             "head": (self.head in HEADS, f"one of {', '.join(HEADS)}"),
-            "batch_size": (self.batch_size >= 2, "2 or more"),
-            "embedding_size": (self.embedding_size >= 2, "2 or more"),
             "image_size": (self.image_size >= 8, "8 px or more"),
-            "total_kimg": (self.total_kimg > 0, "more than 0"),
-            "learning_rate": (self.learning_rate > 0, "more than 0"),
-            "weight_decay": (self.weight_decay >= 0, "0 or more"),
-            "ema_halflife_kimg": (self.ema_halflife_kimg >= 0, "0 or more"),
-            "checkpoint_kimg": (self.checkpoint_kimg > 0, "more than 0"),
-            "workers": (self.workers >= 0, "0 or more"),
-            "seed": (self.seed >= 0, "0 or more"),
+            **at_least(2, self, "batch_size", "embedding_size"),
+            **at_least(1, self, "crops_per_draw"),
+            **at_least(0, self, "weight_decay", "ema_halflife_kimg", "workers", "seed"),
+            **above_zero(self, "total_kimg", "learning_rate", "checkpoint_kimg"),
             "photos_per_identity": (
                 1 <= self.photos_per_identity <= self.batch_size,
                 f"1 to {self.batch_size}, a batch",
             ),
             "warmup": (0 <= self.warmup < 1, "0 or more, less than 1"),
-            "crops_per_draw": (self.crops_per_draw >= 1, "1 or more"),
         }
 
     @property
@@ -118,9 +102,9 @@ class TrainConfig(RunConfig):
     def _checks(self) -> Checks:
         return super()._checks() | {
             "loss": (self.loss in LOSSES, f"one of {', '.join(LOSSES)}"),
-            "synthetic_share": (0 <= self.synthetic_share <= 1, "0 to 1"),
             "margin": (0 <= self.margin < 1.6, "0 or more, less than 1.6"),
-            "scale": (self.scale > 0, "more than 0"),
+            **shares(self, "synthetic_share"),
+            **above_zero(self, "scale"),
             "contrastive_weight": (
                 self.contrastive_weight == 0
                 or (self.contrastive_weight > 0 and self.photos_per_identity > 1),
@@ -161,12 +145,12 @@ class DistillConfig(RunConfig):
         some = any(getattr(self, name) > 0 for name in weights)
         return super()._checks() | {
             "margin": (0 <= self.margin < 1.6, "0 or more, less than 1.6 rad"),
-            "scale": (self.scale > 0, "more than 0"),
+            **above_zero(self, "scale"),
             "embedding_size": (
                 self.embedding_size == 0 or self.embedding_size >= 2,
                 "2 or more, or 0 for the teachers' own",
             ),
-            **{name: (getattr(self, name) >= 0, "0 or more") for name in weights},
+            **at_least(0, self, *weights),
             "cosine_weight": (
                 self.cosine_weight >= 0 and some,
                 "0 or more, of one term at least more than 0",

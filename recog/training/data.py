@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from recog import images, photos
-from recog.errors import DataError, ImageError
+from recog.errors import ConfigError, DataError, ImageError
 from recog.progress import progress
 
 logger = logging.getLogger(__name__)
@@ -96,32 +96,42 @@ def open_crops(
     folder: Path | str,
     *,
     size: int,
-    identities: Sequence[str] | None = None,
+    roles: Path | str | None = None,
+    role: str | None = None,
     labelled: bool = True,
-    cache_dir: Path | None = None,
 ) -> CropSet:
     """Open `folder` (one sub-folder an identity) as crops of `size` px.
 
     Args:
-        identities: only these sub-folders; default all.
+        roles: CSV of identity, role; only the identities of `role` are taken. Default all.
         labelled: False: whatever pictures the folder holds, at any depth, of nobody knows whom.
-        cache_dir: where the decoded array is kept; default `cache_folder()`.
-    Raises: DataError: no such folder, no crops in it, an identity missing, or a crop that cannot be decoded.
+    Raises: ConfigError: as `check_choice`; DataError: no such folder, no crops in it, nobody there who has
+    the role, or a crop that cannot be decoded.
     """
+    check_choice(folder, roles, role, labelled)
     root = Path(folder)
     listing = _listing(root, labelled)
     if not listing:
         expected = "FOLDER/<identity>/<image>, as torchvision's ImageFolder" if labelled else "pictures in it"
         raise DataError(f"{folder}: no crops found. Expected {expected}.")
     names = [name for name, *_ in listing]
-    decoded = _decoded(root, names, listing, size, cache_dir or cache_folder())
     if not labelled:
-        return CropSet(decoded, np.full(len(names), -1, np.int64), (), tuple(names))
-    labels_of = sorted({name.split("/", 1)[0] for name in names})
-    code = {name: index for index, name in enumerate(labels_of)}
+        unknown = np.full(len(names), -1, np.int64)
+        return CropSet(_decoded(root, names, listing, size), unknown, (), tuple(names))
+    identities = sorted({name.split("/", 1)[0] for name in names})
+    chosen = None if roles is None or role is None else _with_role(root, identities, roles, role)
+    code = {name: index for index, name in enumerate(identities)}
     labels = np.array([code[name.split("/", 1)[0]] for name in names], np.int64)
-    crops = CropSet(decoded, labels, tuple(labels_of), tuple(names))
-    return crops if identities is None else crops.of_identities(identities)
+    crops = CropSet(_decoded(root, names, listing, size), labels, tuple(identities), tuple(names))
+    return crops if chosen is None else crops.of_identities(chosen)
+
+
+def check_choice(folder: Path | str, roles: Path | str | None, role: str | None, labelled: bool) -> None:
+    """Raises: ConfigError: one of roles and role without the other, or roles where nobody is named."""
+    if (roles is None) != (role is None):
+        raise ConfigError(f"{folder}: roles and role go together.")
+    if roles is not None and not labelled:
+        raise ConfigError(f"{folder}: roles belong to identities, and the folder is taken without.")
 
 
 def _listing(root: Path, labelled: bool) -> list[tuple[str, int, int]]:
@@ -142,12 +152,12 @@ def _listing(root: Path, labelled: bool) -> list[tuple[str, int, int]]:
     return sorted(found)
 
 
-def _decoded(root: Path, names: list[str], listing: Any, size: int, cache: Path) -> NDArray[np.uint8]:
+def _decoded(root: Path, names: list[str], listing: Any, size: int) -> NDArray[np.uint8]:
     told = json.dumps([READING, str(root.resolve()), listing, size])
     key = hashlib.sha256(told.encode()).hexdigest()[:24]
     bar = progress(names, total=len(names), desc=f"decode {root.name}")
     rows = (read_crop(root / name, size) for name in bar)
-    return kept(cache / "crops" / f"{key}.npy", rows, len(names), size)
+    return kept(cache_folder() / "crops" / f"{key}.npy", rows, len(names), size)
 
 
 def kept(path: Path, rows: Iterable[NDArray[np.uint8]], count: int, size: int) -> NDArray[np.uint8]:
@@ -201,18 +211,11 @@ def read_crop(path: Path, size: int) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(picture).resize((size, size), kernel))
 
 
-def with_role(folder: Path | str, roles: Path | str, role: str) -> list[str]:
-    """Sub-folders of `folder` whose identities have the role.
-
-    Raises: DataError: no such folder or list, or nobody in the folder has the role.
-    """
-    root = Path(folder)
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder. Give a folder of crops.")
-    present = {entry.name for entry in root.iterdir() if entry.is_dir()}
-    chosen = [name for name in read_roles(roles, role) if name in present]
+def _with_role(root: Path, identities: Sequence[str], roles: Path | str, role: str) -> set[str]:
+    """Those of the folder's identities that have the role."""
+    chosen = set(read_roles(roles, role)).intersection(identities)
     if not chosen:
-        raise DataError(f"{folder}: nobody here has the role {role!r}. Check --roles and the role's name.")
+        raise DataError(f"{root}: nobody here has the role {role!r} in {roles}. Check both.")
     return chosen
 
 

@@ -18,10 +18,10 @@ from recog.training import teachers
 from recog.training.batches import Batches
 from recog.training.config import DistillConfig
 from recog.training.data import CropSet
+from recog.training.embeddings import Model
 from recog.training.loop import initial_network, run, start_digest
 from recog.training.losses import DistillLoss
 from recog.training.processes import Processes
-from recog.training.teachers import Teacher
 from recog.training.whitening import whitening
 from recog.vectors import centres, unit
 
@@ -29,12 +29,11 @@ from recog.vectors import centres, unit
 def distill(
     config: DistillConfig,
     crops: CropSet,
-    taught_by: Sequence[Teacher],
+    taught_by: Sequence[Model],
     *,
     run_dir: Path | str | None = None,
     device: str = "auto",
     start: Path | str | None = None,
-    cache_dir: Path | None = None,
 ) -> Embedder:
     """Teach a student the embeddings that its teachers give `crops`.
 
@@ -47,7 +46,6 @@ def distill(
         taught_by: see `teachers.targets` for how several are joined.
         run_dir: folder of the run; the same call resumes it. None: nothing is written.
         start: weights to go on from; they may be of another image size.
-        cache_dir: where the teachers' answers are kept; default `recog.training.data.cache_folder()`.
     Raises: DataError: no crops, or too few people for `config.whiten`; ConfigError: the teachers' embeddings
     are shorter than the student's, or the run directory holds other settings; TrainingDiverged.
     """
@@ -59,7 +57,7 @@ def distill(
     processes = Processes.launched(place)
     if not processes.is_main:  # the first one asks the teachers, the others find what they said
         processes.wait()
-    wanted = teachers.targets(crops, taught_by, size=config.embedding_size or None, cache_dir=cache_dir)
+    wanted = teachers.targets(crops, taught_by, size=config.embedding_size or None)
     if processes.is_main:
         processes.wait()
     config = replace(config, embedding_size=wanted.shape[1])

@@ -19,6 +19,7 @@ from recog.device import autocast, keep_freed_memory, resolve
 from recog.embedding import KIND, Embedder
 from recog.errors import CheckpointError, ConfigError, DataError, TrainingDiverged
 from recog.models import bare, create_network, fitted
+from recog.pixels import scaled
 from recog.progress import progress
 from recog.training.batches import Batches
 from recog.training.config import RunConfig, TrainConfig
@@ -189,7 +190,7 @@ def initial_network(config: RunConfig, start: Path | str | None) -> nn.Module:
 
 
 def _prepared(images: Tensor, place: torch.device, layout: torch.memory_format) -> Tensor:
-    return (images.to(place).float() / 127.5 - 1).contiguous(memory_format=layout)
+    return scaled(images.to(place)).contiguous(memory_format=layout)
 
 
 def _moved(parts: tuple[Tensor, ...], place: torch.device) -> list[Tensor]:

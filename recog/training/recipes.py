@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recog.checkpoints import write_atomically
+from recog.checkpoints import FINAL, write_atomically
 from recog.device import resolve
 from recog.embedders import load_embedder
 from recog.embedding import Embedder
@@ -96,17 +96,17 @@ def follow(recipe: Recipe, out: Path | str, *, device: str = "auto") -> Embedder
     with main_first(processor):
         taught_by = [load_embedder(name, device) for name in recipe.teachers]
         crops = open_all(recipe.sources, max(teacher.image_size for teacher in taught_by))
-    final = Path(out) / "final.safetensors"
+    final = Path(out) / FINAL
     start: Path | None = None
     for number, stage in enumerate(recipe.stages, start=1):
         place = Path(out) / f"stage-{number}"
         logger.info("%s: stage %d of %d", recipe.name, number, len(recipe.stages))
         with main_first(processor):
             material = with_blends(crops, stage.blends, stage.config.seed)
-        if is_main_process() and not (place / "final.safetensors").exists():
+        if is_main_process() and not (place / FINAL).exists():
             final.unlink(missing_ok=True)  # of a recipe with fewer stages
         embedder = distill(stage.config, material, taught_by, run_dir=place, device=device, start=start)
-        start = place / "final.safetensors"
+        start = place / FINAL
     if start is not None and is_main_process():
         write_atomically(final, start.read_bytes())
     return embedder

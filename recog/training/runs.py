@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from recog.checkpoints import write_atomically
+from recog.checkpoints import FINAL, write_atomically
 from recog.errors import CheckpointError, ConfigError
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class RunDirectory:
     @property
     def final(self) -> Path:
         """The finished weights."""
-        return self.path / "final.safetensors"
+        return self.path / FINAL
 
     def write_config(self, config: Mapping[str, Any], usual: Mapping[str, Any] | None = None) -> None:
         """Record what this run is.

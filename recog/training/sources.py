@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.errors import ConfigError
-from recog.training.data import CropSet, open_crops, with_role
+from recog.training.data import CropSet, check_choice, open_crops
 
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 
@@ -32,37 +32,29 @@ class Source:
     )
 
     def __post_init__(self) -> None:
-        if (self.roles is None) != (self.role is None):
-            raise ConfigError(f"{self.folder}: roles and role go together.")
-        if self.roles is not None and not self.labelled:
-            raise ConfigError(f"{self.folder}: roles belong to identities, and the folder is taken without.")
+        check_choice(self.folder, self.roles, self.role, self.labelled)
         if len(self.frame) != 4 or self.frame[0] >= self.frame[2] or self.frame[1] >= self.frame[3]:
             raise ConfigError(f"{self.folder}: frame is {self.frame}; give left, top, right, bottom.")
 
-    def open(self, size: int, *, cache_dir: Path | None = None) -> CropSet:
+    def open(self, size: int) -> CropSet:
         """The crops, (N, size, size, 3).
 
-        Raises: DataError: no such folder, no crops in it.
+        Raises: DataError: no such folder, no crops in it, nobody there who has the role.
         """
-        names = None
-        if self.roles is not None and self.role is not None:
-            names = with_role(self.folder, self.roles, self.role)
-        crops = open_crops(
-            self.folder, size=size, identities=names, labelled=self.labelled, cache_dir=cache_dir
-        )
+        crops = open_crops(self.folder, size=size, roles=self.roles, role=self.role, labelled=self.labelled)
         if self.frame == WHOLE:
             return crops
         return replace(crops, images=np.stack([framed(image, self.frame) for image in crops.images]))
 
 
-def open_all(sources: Sequence[Source], size: int, *, cache_dir: Path | None = None) -> CropSet:
+def open_all(sources: Sequence[Source], size: int) -> CropSet:
     """The crops of all sources; identities of the same name are one.
 
     Raises: ConfigError: no source; DataError.
     """
     if not sources:
         raise ConfigError("There is nothing to learn from: give a folder of crops.")
-    opened = [source.open(size, cache_dir=cache_dir) for source in sources]
+    opened = [source.open(size) for source in sources]
     return opened[0] if len(opened) == 1 else CropSet.concat(opened)
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import pictures
 from benchmarks.augmentation import AugmentPlan
 from benchmarks.demo import DemoPlan, Studio, run
 from generative.repair import Repairer
@@ -121,23 +120,6 @@ def test_quick_is_smaller_in_everything() -> None:
         assert getattr(quick, name) < getattr(full, name)
     assert quick.augment.total_kimg < full.augment.total_kimg
     assert full.augment.people <= full.pool
-
-
-def test_sheets_frame_each_picture() -> None:
-    from io import BytesIO
-
-    from PIL import Image
-
-    black = np.zeros((8, 8, 3), np.uint8)
-    sheet = pictures.sheet(
-        [[black], [black, black]], [[pictures.GREEN], [pictures.RED, pictures.GREY]], side=10
-    )
-    with Image.open(BytesIO(sheet)) as image:
-        assert image.size == (32, 32)
-        assert image.getpixel((2, 2)) == pictures.GREEN
-        assert image.getpixel((2, 18)) == pictures.RED
-        assert image.getpixel((8, 8)) == (0, 0, 0)
-        assert image.getpixel((24, 8)) == pictures.WHITE  # the first row is shorter
 
 
 @pytest.mark.parametrize("arguments", [["bench"], ["bench", "verify"], ["bench", "augment"],

@@ -52,4 +52,6 @@ def config(kind: str, **changes: Any) -> TrainConfig:
 
 
 def objective(kind: str, faces: FaceData, embedder: Embedder, **settings: Any) -> Objective:
-    return presets.objective(kind, config(kind), faces, embedder, {**SMALL[kind], **settings})
+    return presets.objective(
+        config(kind), faces, embedder, presets.settings(kind, **{**SMALL[kind], **settings})
+    )

@@ -11,9 +11,12 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from generative.data import FaceData
+from generative.grids import FRAME
 from generative.models.repairer import UNet
+from generative.synthesis import Synthesizer
 from generative.training import train
 from recog import checkpoints
+from recog.alignment import AlignedCrops
 from recog.cli import main
 from recog.embedding import Embedder
 from recog.training.data import CropSet
@@ -26,7 +29,6 @@ def workplace(
 ) -> Path:
     """Crops, a trained generator and a repairer; every embedder is the fake one."""
     monkeypatch.setattr(Embedder, "load", lambda *_, **__: embedder)
-    monkeypatch.setenv("RECOG_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     for file, image in zip(crops.files, crops.images, strict=True):
         (tmp_path / "crops" / file).parent.mkdir(parents=True, exist_ok=True)
@@ -58,8 +60,8 @@ def test_grid_shows_a_person_a_row(workplace: Path) -> None:
     first = np.asarray(Image.open(next(iter(sorted((workplace / "cast").glob("*/0000.png"))))))
     side = len(first)
     grid = np.asarray(Image.open(workplace / "g.png"))
-    assert grid.shape == (2 * (side + 1) + 1, 3 * (side + 1) + 1, 3)
-    assert np.array_equal(grid[1 : side + 1, 1 : side + 1], first)
+    assert grid.shape == (2 * (side + 2 * FRAME), 3 * (side + 2 * FRAME), 3)
+    assert np.array_equal(grid[FRAME : side + FRAME, FRAME : side + FRAME], first)
 
 
 def test_people_can_be_mixed_from_real_ones(workplace: Path) -> None:
@@ -85,6 +87,19 @@ def test_faces_of_a_folder_of_people(workplace: Path) -> None:
     assert len(list((workplace / "made").glob("*/*.png"))) == 10
 
 
+def test_one_detector_serves_all_people(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = []
+
+    def load(device: str) -> AlignedCrops:
+        loaded.append(device)
+        return AlignedCrops()
+
+    monkeypatch.setattr("generative.cli.faces.load_detector", load)
+    line = "generate faces --from crops --count 1 --generator gan --device cpu --out made"
+    assert recog(line).exit_code == 0
+    assert loaded == ["cpu"]
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -96,6 +111,12 @@ def test_faces_of_a_folder_of_people(workplace: Path) -> None:
 )
 def test_wrong_usage_is_2(workplace: Path, line: str) -> None:
     assert recog(line).exit_code == 2
+
+
+def test_settings_are_refused_before_crops_are_read() -> None:
+    result = recog("generate train gan --data nowhere --out run --identity-every 0")
+    assert result.exit_code == 4
+    assert "identity_every is 0; give 1 or more" in result.stderr
 
 
 @pytest.mark.parametrize("kind", ["vae", "repairer"])
@@ -115,6 +136,7 @@ def test_repair_of_a_crop_keeps_known_pixels(workplace: Path) -> None:
     chosen = "--aligned --mask mask.png --weights repairer.safetensors --out fixed"
     result = recog(f"repair crops/p0/0.png absent.png {chosen}")
     assert result.exit_code == 3, result.output
+    assert result.stderr.count("absent.png") == 1
     before, after = (np.asarray(Image.open(workplace / p)) for p in ("crops/p0/0.png", "fixed/0.png"))
     assert np.array_equal(before[mask == 0], after[mask == 0])
     assert not np.array_equal(before, after)
@@ -153,19 +175,22 @@ def test_the_package_loads_its_classes_when_asked() -> None:
 
 
 @pytest.mark.parametrize("name", ["../outside", "a/b", ".."])
-def test_names_cannot_leave_the_folder(workplace: Path, name: str) -> None:
+def test_names_cannot_leave_the_folder(workplace: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Synthesizer, "load", lambda *_: pytest.fail("found out too late"))
     line = f"generate faces crops/p0/0.png --name {name} --aligned --count 1 --generator gan --out made"
     assert recog(line).exit_code == 4
     assert not (workplace / "made").exists()
     assert not (workplace / "outside").exists()
 
 
-def test_old_and_new_photos_do_not_mix(workplace: Path) -> None:
+def test_old_and_new_photos_do_not_mix(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     line = "generate people --count 1 --photos 1 --max-similarity 0.9 --generator gan --out cast"
     assert recog(line).exit_code == 0
-    again = recog(line)
-    assert again.exit_code == 4
-    assert "not empty" in again.stderr
+    monkeypatch.setattr(Synthesizer, "load", lambda *_: pytest.fail("found out too late"))
+    for again in (line, "generate faces crops/p0/0.png --name p0 --aligned --generator gan --out cast"):
+        result = recog(again)
+        assert result.exit_code == 4
+        assert "not empty" in result.stderr
 
 
 def test_repair_never_overwrites_its_input(workplace: Path) -> None:

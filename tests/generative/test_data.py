@@ -9,13 +9,12 @@ from PIL import Image
 
 from generative.data import ATTRIBUTES, FaceData, condition, leave_one_out, open_faces
 from recog.embedding import Embedder
-from recog.errors import DataError
+from recog.errors import DataError, WriteFailed
 from recog.training.data import CropSet
 
 
 @pytest.fixture
-def folder(crops: CropSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("RECOG_CACHE", str(tmp_path / "cache"))
+def folder(crops: CropSet, tmp_path: Path) -> Path:
     for file, image in zip(crops.files, crops.images, strict=True):
         target = tmp_path / "train" / file
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -30,10 +29,11 @@ def test_centres_leave_the_crop_itself_out() -> None:
     assert similarities == pytest.approx([0, 0, 0.6, 0.6])
 
 
-def test_an_identity_of_one_photo_is_its_own_centre() -> None:
-    centres, similarities = leave_one_out(np.array([[0.6, 0.8]], np.float32), np.array([0]))
-    assert centres == pytest.approx(np.array([[0.6, 0.8]]))
-    assert similarities == pytest.approx([1])
+def test_an_identity_of_one_photo_is_its_own_centre_and_has_no_similarity() -> None:
+    embeddings = np.array([[1, 0], [0.6, 0.8], [0, 1]], np.float32)
+    centres, similarities = leave_one_out(embeddings, np.array([0, 1, 0]))
+    assert centres == pytest.approx(np.array([[0, 1], [0.6, 0.8], [1, 0]]))
+    assert similarities == pytest.approx([0, np.nan, 0], nan_ok=True)
 
 
 def test_roles_and_attributes_are_read(folder: Path, embedder: Embedder, tmp_path: Path) -> None:
@@ -69,6 +69,13 @@ def test_embeddings_are_computed_once(
     first = open_faces(folder, size=8, embedder=embedder)
     monkeypatch.setattr(Embedder, "embed", lambda *_: pytest.fail("computed again"))
     assert np.array_equal(open_faces(folder, size=8, embedder=embedder).centres, first.centres)
+
+
+def test_an_unwritable_cache_is_named(folder: Path, embedder: Embedder, own_cache: Path) -> None:
+    open_faces(folder, size=8)
+    (own_cache / "targets").write_text("no folder")
+    with pytest.raises(WriteFailed, match="RECOG_CACHE"):
+        open_faces(folder, size=8, embedder=embedder)
 
 
 def test_batches_depend_on_the_seed_alone(faces: FaceData) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from generative.diffaugment import cut_out, diff_augment, recoloured, translated
-from generative.objectives import GanSettings
+from generative.objectives.gan import GanSettings
 from recog.errors import ConfigError
 
 

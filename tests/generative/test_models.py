@@ -3,9 +3,18 @@ from __future__ import annotations
 import pytest
 import torch
 
-from generative.models import VAE, Discriminator, Generator, UNet
-from generative.models.gan import StyledConv, batch_deviation, doublings, normalised
-from generative.objectives import GanSettings, VaeSettings
+from generative.models.gan import (
+    Discriminator,
+    Generator,
+    StyledConv,
+    batch_deviation,
+    doublings,
+    normalised,
+)
+from generative.models.repairer import UNet
+from generative.models.vae import VAE
+from generative.objectives.gan import GanSettings
+from generative.objectives.vae import VaeSettings
 from recog.errors import ConfigError
 
 WIDTHS = (8, 8, 4)

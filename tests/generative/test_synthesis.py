@@ -14,8 +14,9 @@ from generative.errors import SynthesisExhausted
 from generative.people import PeopleModel
 from generative.synthesis import Synthesizer, write_identity_folder
 from generative.training import train
+from recog import checkpoints
 from recog.embedding import Embedder
-from recog.errors import DataError, ModelMismatch, ModelNotFound
+from recog.errors import CheckpointError, ConfigError, DataError, ModelMismatch, ModelNotFound
 from recog.training.data import open_crops
 from tests.generative.stand_ins import config, make_embedder, objective
 
@@ -82,9 +83,7 @@ def test_folder_and_manifest_agree(synthesizer: Synthesizer, embedder: Embedder,
     assert np.array_equal(image, people[1].images[2])
     cosine = float(embedder.embed(image[None])[0] @ people[1].centre)
     assert rows[-1]["scores"]["identity_cosine"] == pytest.approx(cosine, abs=1e-3)
-    assert open_crops(out, size=16, cache_dir=tmp_path / "cache").identities == tuple(
-        p.identity for p in people
-    )
+    assert open_crops(out, size=16).identities == tuple(p.identity for p in people)
 
 
 def test_the_best_of_several_candidates_are_kept(synthesizer: Synthesizer, faces: FaceData) -> None:
@@ -92,6 +91,11 @@ def test_the_best_of_several_candidates_are_kept(synthesizer: Synthesizer, faces
     chosen = synthesizer.person("a", faces.centres[0], 4, seed=3, candidates=8)
     assert len(chosen.images) == len(chosen.attributes) == 4
     assert chosen.similarities.mean() >= plain.similarities.mean()
+
+
+def test_there_is_a_candidate_for_each_photo(synthesizer: Synthesizer, faces: FaceData) -> None:
+    with pytest.raises(ConfigError, match="candidates is 0; give 1 or more"):
+        synthesizer.person("a", faces.centres[0], 4, candidates=0)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +109,14 @@ def test_vectors_that_name_nobody_are_refused(synthesizer: Synthesizer, bad: np.
 def test_unknown_weights_are_not_found(embedder: Embedder) -> None:
     with pytest.raises(ModelNotFound, match="bundled-gan"):
         Synthesizer.load("nothing-here", embedder)
+
+
+def test_weights_of_something_else_are_refused(embedder: Embedder, tmp_path: Path) -> None:
+    checkpoints.save(
+        tmp_path / "other.safetensors", kind="repairer", config={}, tensors={"x": torch.zeros(1)}
+    )
+    with pytest.raises(CheckpointError, match="holds a 'repairer' model, but a 'gan' or 'vae' is needed"):
+        Synthesizer.load(tmp_path / "other.safetensors", embedder, "cpu")
 
 
 def test_people_model_has_the_spread_of_the_centres() -> None:
@@ -125,12 +137,11 @@ def test_people_model_has_the_spread_of_the_centres() -> None:
     assert (attributes[:, :, column] == attributes[:, :1, column]).all()
 
 
-def test_curation_keeps_a_window_without_duplicates() -> None:
+def test_curation_keeps_the_most_fitting_and_duplicates_last() -> None:
     angle = np.radians([0, 1, 30, 80])
     vectors = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
     centre = np.array([1, 0], np.float32)
-    assert curation.curate(vectors, centre, low=0.5).tolist() == [0, 2]
-    assert curation.curate(vectors, centre, low=0.5, high=0.9).tolist() == [2]
+    assert curation.without_duplicates(vectors).tolist() == [0, 2, 3]
     assert curation.most_fitting(vectors, centre, 3).tolist() == [0, 2, 3]
     assert curation.most_fitting(vectors, centre, 4).tolist() == [0, 1, 2, 3]
 

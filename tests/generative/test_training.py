@@ -1,19 +1,24 @@
 from __future__ import annotations
 
 import json
+import math
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from generative import presets
 from generative.data import Batch, FaceData
+from generative.objectives.gan import GanObjective
 from generative.training import Moment, train
 from recog import checkpoints
 from recog.embedding import Embedder
-from recog.errors import ConfigError, ModelMismatch, TrainingDiverged
+from recog.errors import ConfigError, DataError, ModelMismatch, TrainingDiverged
 from tests.generative.stand_ins import config, make_embedder, objective
 
 
@@ -92,15 +97,60 @@ def test_a_generator_needs_the_embedder_of_its_centres(faces: FaceData) -> None:
     with pytest.raises(ModelMismatch):
         objective("gan", faces, make_embedder(1))
     with pytest.raises(ConfigError, match="embedder"):
-        presets.objective("gan", config("gan"), faces, None, {})
+        presets.objective(config("gan"), faces, None, presets.settings("gan"))
+
+
+def test_the_identity_window_begins_where_people_with_several_photos_are(
+    faces: FaceData, embedder: Embedder
+) -> None:
+    cosines = np.full(len(faces), np.nan, np.float32)
+    alone = replace(faces, similarities=cosines.copy())
+    cosines[:5] = [0.1, 0.2, 0.3, 0.4, 0.5]
+    gan = objective("gan", replace(faces, similarities=cosines), embedder)
+    assert isinstance(gan, GanObjective)
+    assert gan.window_low == pytest.approx(0.2)
+    with pytest.raises(DataError, match="No person has two photos"):
+        objective("gan", alone, embedder)
+    objective("gan", alone, embedder, identity_weight=0.0)
 
 
 def test_unknown_kinds_and_settings_are_refused(faces: FaceData, embedder: Embedder) -> None:
     with pytest.raises(ConfigError, match="diffusion"):
         presets.pace("diffusion")
     with pytest.raises(ConfigError, match="r1_gamma"):
-        presets.objective("vae", config("vae"), faces, embedder, {"r1_gamma": 1.0})
-    with pytest.raises(ConfigError, match="total_kimg"):
-        config("gan", total_kimg=0)
+        presets.settings("vae", r1_gamma=1.0)
     with pytest.raises(ConfigError, match="sizes"):
-        presets.objective("repairer", config("repairer"), faces, None, {"sizes": (8,)})
+        objective("repairer", faces, embedder, widths=(32, 64, 128, 160), sizes=(8,))
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "wanted"),
+    [
+        ("gan", {"identity_every": 0}, "identity_every is 0; give 1 or more"),
+        ("gan", {"r1_every": 2.5}, "r1_every is 2.5; give a whole number"),
+        ("gan", {"r1_gamma": -1.0}, "r1_gamma is -1.0; give 0 or more"),
+        ("gan", {"r1_gamma": math.nan}, "r1_gamma is nan; give a number"),
+        ("gan", {"identity_quantile": 1.5}, "identity_quantile is 1.5; give 0 to 1"),
+        ("gan", {"augment": ("blur",)}, "augment is ('blur',); give some of colour"),
+        ("vae", {"kl_weight": -1.0}, "kl_weight is -1.0; give 0 or more"),
+        ("vae", {"attribute_dropout": 2.0}, "attribute_dropout is 2.0; give 0 to 1"),
+        ("repairer", {"identity_every": 0}, "identity_every is 0; give 1 or more"),
+    ],
+)
+def test_settings_out_of_range_are_named(kind: str, change: dict[str, Any], wanted: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(wanted)):
+        presets.settings(kind, **change)
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        ({"total_kimg": 0}, "total_kimg is 0; give more than 0"),
+        ({"final_learning_rate": 1.0}, "final_learning_rate is 1.0; give 0 to learning_rate (0.0002)"),
+        ({"beta1": 1.0}, "beta1 is 1.0; give 0 or more, less than 1"),
+        ({"gradient_clip": math.inf}, "gradient_clip is inf; give more than 0, or None"),
+    ],
+)
+def test_a_pace_out_of_range_is_named(change: dict[str, Any], wanted: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(wanted)):
+        config("gan", **change)

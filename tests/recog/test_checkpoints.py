@@ -60,6 +60,30 @@ def test_other_kind_is_refused(tmp_path: Path) -> None:
         checkpoints.load(tmp_path / "a", kind="embedder")
 
 
+def test_one_of_several_kinds_will_do(tmp_path: Path) -> None:
+    checkpoints.save(tmp_path / "a", kind="vae", config={}, tensors=TENSORS)
+    assert checkpoints.load(tmp_path / "a", kind=("gan", "vae")).kind == "vae"
+    with pytest.raises(CheckpointError, match="holds a 'vae' model, but a 'gan' or 'repairer' is needed"):
+        checkpoints.load(tmp_path / "a", kind=("gan", "repairer"))
+
+
+def test_weights_are_found_by_name_as_a_file_and_in_a_run(tmp_path: Path) -> None:
+    bundled = {"small": tmp_path / "small.safetensors", "large": tmp_path / "large.safetensors"}
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / checkpoints.FINAL).touch()
+    bundled["small"].touch()
+    assert checkpoints.find("small", bundled, "model") == bundled["small"]
+    assert checkpoints.find(run, bundled, "model") == run / checkpoints.FINAL
+    assert checkpoints.find(str(run / checkpoints.FINAL), bundled, "model") == run / checkpoints.FINAL
+    with pytest.raises(
+        ModelNotFound, match=r"'large': no model here. Give small, large, other, a \.safetensors"
+    ):
+        checkpoints.find("large", bundled, "model", others=["small", "other"])
+    with pytest.raises(ModelNotFound, match="no model here"):
+        checkpoints.find(tmp_path, bundled, "model")
+
+
 def test_damage_is_an_error_that_names_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a"
     checkpoints.save(path, kind="gan", config={}, tensors=TENSORS)

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from recog.embedding import Embedder
-from recog.errors import ConfigError, DataError
+from recog.errors import ConfigError, DataError, WriteFailed
 from recog.training import CropSet, DistillConfig, distill, teachers, train
 from recog.training.losses import DistillLoss
 from recog.training.processes import LONGEST_WAIT, main_first
@@ -59,28 +59,42 @@ class ColourTeacher:
         return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
-def test_targets_are_asked_for_once(tmp_path: Path) -> None:
+def test_targets_are_asked_for_once() -> None:
     crops, teacher = coloured_people(), ColourTeacher()
-    first = teachers.targets(crops, [teacher], cache_dir=tmp_path)
+    first = teachers.targets(crops, [teacher])
     assert teacher.asked == len(crops)
-    assert np.array_equal(teachers.targets(crops, [teacher], cache_dir=tmp_path), first)
+    assert np.array_equal(teachers.targets(crops, [teacher]), first)
     assert teacher.asked == len(crops)
     darker = replace(crops, images=crops.images // 2)
-    assert not np.array_equal(teachers.targets(darker, [teacher], cache_dir=tmp_path), first)
+    assert not np.array_equal(teachers.targets(darker, [teacher]), first)
 
 
-def test_several_teachers_give_the_mean_of_their_cosines(tmp_path: Path) -> None:
+def test_targets_are_kept_where_they_always_were(own_cache: Path) -> None:
+    """Answers that took hours must be found again by later versions."""
+    black = CropSet(np.zeros((3, 2, 2, 3), np.uint8), np.zeros(3, np.int64), ("p0",), ("a", "b", "c"))
+    teachers.targets(black, [ColourTeacher()])
+    assert [file.name for file in (own_cache / "targets").iterdir()] == ["12d2899a99c8251f0d552397.npy"]
+
+
+def test_an_unwritable_cache_is_named(own_cache: Path) -> None:
+    own_cache.mkdir()
+    (own_cache / "targets").write_text("no folder")
+    with pytest.raises(WriteFailed, match="RECOG_CACHE"):
+        teachers.targets(coloured_people(), [ColourTeacher()])
+
+
+def test_several_teachers_give_the_mean_of_their_cosines() -> None:
     crops, pair = coloured_people(), [ColourTeacher(), ColourTeacher(-1.0)]
-    joined = teachers.targets(crops, pair, cache_dir=tmp_path)
-    singles = [teachers.targets(crops, [one], cache_dir=tmp_path) for one in pair]
+    joined = teachers.targets(crops, pair)
+    singles = [teachers.targets(crops, [one]) for one in pair]
     assert joined.shape == (len(crops), 12)
     assert joined @ joined.T == pytest.approx(np.mean([s @ s.T for s in singles], axis=0), abs=1e-5)
-    shorter = teachers.targets(crops, pair, size=6, cache_dir=tmp_path)  # they span 6 directions at most
+    shorter = teachers.targets(crops, pair, size=6)  # they span 6 directions at most
     assert shorter @ shorter.T == pytest.approx(joined @ joined.T, abs=1e-4)
     with pytest.raises(ConfigError, match="embedding_size is 13"):
-        teachers.targets(crops, pair, size=13, cache_dir=tmp_path)
+        teachers.targets(crops, pair, size=13)
     with pytest.raises(ConfigError, match="at least one teacher"):
-        teachers.targets(crops, [], cache_dir=tmp_path)
+        teachers.targets(crops, [])
 
 
 def test_loss_is_the_sum_of_its_formulas() -> None:
@@ -106,14 +120,12 @@ def test_loss_is_the_sum_of_its_formulas() -> None:
     assert not [p for p in loss.parameters() if p.requires_grad]  # the centres stay the teacher's
 
 
-def test_student_learns_to_answer_as_the_teacher(tmp_path: Path) -> None:
+def test_student_learns_to_answer_as_the_teacher() -> None:
     crops, teacher = coloured_people(people=12), ColourTeacher()
     settings = replace(STUDENT, total_kimg=4.0, learning_rate=5e-3, ema_halflife_kimg=0.2)
-    student = distill(settings, crops, [teacher], device="cpu", cache_dir=tmp_path)
+    student = distill(settings, crops, [teacher], device="cpu")
     agreement = (student.embed(crops.images) * teacher.embed(crops.images)).sum(1)
-    untrained = distill(
-        replace(settings, total_kimg=0.008, learning_rate=1e-9), crops, [teacher], cache_dir=tmp_path
-    )
+    untrained = distill(replace(settings, total_kimg=0.008, learning_rate=1e-9), crops, [teacher])
     before = (untrained.embed(crops.images) * teacher.embed(crops.images)).sum(1)
     assert agreement.mean() > 0.9 > before.mean() + 0.3
 
@@ -133,14 +145,14 @@ def stop_at_the_next_save(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RunDirectory, "save_state", save_then_stop)
 
 
-def test_averaged_weights_lag_behind_the_plain_ones(tmp_path: Path) -> None:
+def test_averaged_weights_lag_behind_the_plain_ones() -> None:
     crops, teacher = coloured_people(), ColourTeacher()
     made = [
-        weights(distill(replace(STUDENT, ema_halflife_kimg=half), crops, [teacher], cache_dir=tmp_path))
+        weights(distill(replace(STUDENT, ema_halflife_kimg=half), crops, [teacher]))
         for half in (0.0, 0.02, 1e6)
     ]
     untrained = replace(STUDENT, total_kimg=0.008, learning_rate=1e-12)
-    begun = weights(distill(untrained, crops, [teacher], cache_dir=tmp_path))
+    begun = weights(distill(untrained, crops, [teacher]))
     way = [(one - begun).norm().item() for one in made]
     assert 0.2 * way[0] < way[1] < way[0]
     assert way[2] < 0.2 * way[0]  # a half-life far beyond the run stays at its beginning
@@ -151,28 +163,28 @@ def test_a_resumed_average_equals_an_uninterrupted_one(
 ) -> None:
     crops, teacher = coloured_people(), ColourTeacher()
     config = replace(STUDENT, ema_halflife_kimg=0.02)
-    whole = distill(config, crops, [teacher], run_dir=tmp_path / "whole", cache_dir=tmp_path)
+    whole = distill(config, crops, [teacher], run_dir=tmp_path / "whole")
     with monkeypatch.context() as patched:
         stop_at_the_next_save(patched)
         with pytest.raises(StoppedError):
-            distill(config, crops, [teacher], run_dir=tmp_path / "halves", cache_dir=tmp_path)
-    halves = distill(config, crops, [teacher], run_dir=tmp_path / "halves", cache_dir=tmp_path)
+            distill(config, crops, [teacher], run_dir=tmp_path / "halves")
+    halves = distill(config, crops, [teacher], run_dir=tmp_path / "halves")
     assert halves.digest == whole.digest
     assert Embedder.load(tmp_path / "halves").digest == whole.digest
 
 
-def test_an_embedding_is_as_long_as_the_teachers_unless_told(tmp_path: Path) -> None:
+def test_an_embedding_is_as_long_as_the_teachers_unless_told() -> None:
     crops = coloured_people()
     assert distill(replace(STUDENT, embedding_size=0), crops, [ColourTeacher()]).embedding_size == 6
     assert distill(replace(STUDENT, embedding_size=4), crops, [ColourTeacher()]).embedding_size == 4
 
 
-def test_labels_that_are_needed_are_asked_for(tmp_path: Path) -> None:
+def test_labels_that_are_needed_are_asked_for() -> None:
     nameless = replace(coloured_people(), labels=np.full(16, -1), identities=())
     with pytest.raises(ConfigError, match="arcface_weight needs labelled"):
-        distill(replace(STUDENT, arcface_weight=0.1), nameless, [ColourTeacher()], cache_dir=tmp_path)
+        distill(replace(STUDENT, arcface_weight=0.1), nameless, [ColourTeacher()])
     with pytest.raises(ConfigError, match="photos_per_identity"):
-        distill(replace(STUDENT, photos_per_identity=2), nameless, [ColourTeacher()], cache_dir=tmp_path)
+        distill(replace(STUDENT, photos_per_identity=2), nameless, [ColourTeacher()])
     with pytest.raises(DataError, match="who is on every crop"):
         train(TINY, nameless)
 
@@ -180,7 +192,6 @@ def test_labels_that_are_needed_are_asked_for(tmp_path: Path) -> None:
 LAUNCHED = """
 import sys
 from dataclasses import replace
-from pathlib import Path
 from tests.recog.test_distillation import STUDENT, ColourTeacher, coloured_people
 from recog.training import distill
 
@@ -188,8 +199,7 @@ config = replace(
     STUDENT, backbone="convnext_atto", backbone_options={"depths": (1, 1, 1, 1), "dims": (8, 8, 16, 16)},
     image_size=32, batch_size=8, arcface_weight=0.2, total_kimg=1.6, learning_rate=1e-3,
 )
-distill(config, coloured_people(people=8), [ColourTeacher()], run_dir=sys.argv[1], device="cpu",
-        cache_dir=Path(sys.argv[2]))
+distill(config, coloured_people(people=8), [ColourTeacher()], run_dir=sys.argv[1], device="cpu")
 """
 
 
@@ -207,7 +217,7 @@ def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
         arguments = [*launch, "--num_processes", str(count), "--num_cpu_threads_per_process", "1"]
         run_dir = tmp_path / str(count)
         done = subprocess.run(
-            [sys.executable, *arguments, str(script), str(run_dir), str(tmp_path / "cache")],
+            [sys.executable, *arguments, str(script), str(run_dir)],
             capture_output=True,
             text=True,
             env=environment,
@@ -253,7 +263,7 @@ def test_batch_must_divide_among_processes() -> None:
         assert torch.equal(torch.cat(parts), whole[step].images)
 
 
-def test_empty_sets_are_refused(tmp_path: Path) -> None:
+def test_empty_sets_are_refused() -> None:
     nothing: CropSet = coloured_people().subset([])
     with pytest.raises(DataError, match="too few"):
-        distill(STUDENT, nothing, [ColourTeacher()], cache_dir=tmp_path)
+        distill(STUDENT, nothing, [ColourTeacher()])

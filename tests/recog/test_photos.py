@@ -68,3 +68,5 @@ def test_people_are_sub_folders(tree: Path) -> None:
     assert people["bob"] == [tree / "bob/deep/3.webp"]
     with pytest.raises(DataError, match="nowhere: cannot be listed"):
         of_people(tree / "nowhere")
+    with pytest.raises(DataError, match="empty: has no sub-folders"):
+        of_people(tree / "empty")

@@ -18,8 +18,7 @@ from tests.recog.test_distillation import STUDENT, ColourTeacher, StoppedError, 
 from tests.recog.test_training import TINY, coloured_people, written
 
 
-def test_unlabelled_crops_teach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RECOG_CACHE", str(tmp_path / "cache"))
+def test_unlabelled_crops_teach(tmp_path: Path) -> None:
     folder = written(coloured_people(), tmp_path / "crops")
     pictures = open_crops(folder, size=32, labelled=False)
     assert pictures.identities == ()
@@ -27,7 +26,7 @@ def test_unlabelled_crops_teach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     joined = open_all([Source(folder=folder), Source(folder=folder, labelled=False)], 32)
     assert np.bincount(joined.labels + 1).tolist() == [16, 4, 4, 4, 4]
     assert joined.subset([0, 16, 17]).labels.tolist() == [0, -1, -1]
-    distill(replace(STUDENT, arcface_weight=0.1), joined, [ColourTeacher()], cache_dir=tmp_path)
+    distill(replace(STUDENT, arcface_weight=0.1), joined, [ColourTeacher()])
     with pytest.raises(DataError, match="no crops found"):
         open_crops(tmp_path / "cache", size=32, labelled=False)
 
@@ -87,8 +86,7 @@ blends = 5
     return path
 
 
-def test_recipe_goes_stage_by_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RECOG_CACHE", str(tmp_path / "cache"))
+def test_recipe_goes_stage_by_stage(tmp_path: Path) -> None:
     written(coloured_people(), tmp_path / "crops")
     train(TINY, coloured_people(), device="cpu").save(tmp_path / "teacher.safetensors")
     recipe = recipes.read(recipe_file(tmp_path), tmp_path)
@@ -137,23 +135,23 @@ def test_blends_come_after_the_crops_and_are_made_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     crops = coloured_people(people=2, photos=1, side=64)
-    joined = with_blends(crops, 3, cache_dir=tmp_path)
+    joined = with_blends(crops, 3)
     assert joined.labels.tolist() == [0, 1, -1, -1, -1]
     assert np.array_equal(joined.images[:2], crops.images)
     assert np.array_equal(joined.images[2:], np.stack([*blends(crops, 3)]))
     assert isinstance(joined.images, np.memmap)
     with monkeypatch.context() as patched:
         patched.setattr("recog.training.blending.blends", lambda *_: iter(()))
-        again = with_blends(crops, 3, cache_dir=tmp_path)
+        again = with_blends(crops, 3)
     assert np.array_equal(again.images, joined.images)
     assert again.fingerprint == joined.fingerprint
     crops.images[0] = 0  # other pixels under the same names
-    assert not np.array_equal(with_blends(crops, 3, cache_dir=tmp_path).images, joined.images)
-    assert len(list((tmp_path / "crops").iterdir())) == 2
+    assert not np.array_equal(with_blends(crops, 3).images, joined.images)
+    assert len(list((tmp_path / "cache" / "crops").iterdir())) == 2
     assert with_blends(crops, 0) is crops
     for few, count in ((crops.subset([0]), 3), (crops, -1)):
         with pytest.raises(ConfigError, match="at least two"):
-            with_blends(few, count, cache_dir=tmp_path)
+            with_blends(few, count)
 
 
 def test_a_seam_shows_one_face_on_either_side() -> None:
@@ -170,7 +168,6 @@ def test_a_seam_shows_one_face_on_either_side() -> None:
 
 
 def test_a_recipe_that_was_interrupted_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RECOG_CACHE", str(tmp_path / "cache"))
     written(coloured_people(), tmp_path / "crops")
     train(TINY, coloured_people(), device="cpu").save(tmp_path / "teacher.safetensors")
     recipe = recipes.read(recipe_file(tmp_path), tmp_path)
@@ -224,8 +221,8 @@ def test_a_role_that_nobody_has_is_said(tmp_path: Path) -> None:
     (tmp_path / "roles.csv").write_text("identity,role\nsomebody,fit\np0,tune\n")
     source = Source(folder=folder, roles=tmp_path / "roles.csv", role="fit")
     with pytest.raises(DataError, match="nobody here has the role 'fit'"):
-        source.open(32, cache_dir=tmp_path)
-    tuning = replace(source, role="tune").open(32, cache_dir=tmp_path)
+        source.open(32)
+    tuning = replace(source, role="tune").open(32)
     assert tuning.identities == ("p0",)
 
 

@@ -7,6 +7,7 @@ import math
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,8 +70,7 @@ def written(crops: CropSet, folder: Path) -> Path:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("RECOG_CACHE", str(tmp_path / "cache"))
+def folder(tmp_path: Path) -> Path:
     return written(coloured_people(people=3, photos=2), tmp_path / "crops")
 
 
@@ -88,12 +88,27 @@ def test_cache_notices_a_changed_folder(folder: Path) -> None:
     assert len(open_crops(folder, size=32)) == 7
 
 
-def test_subset_of_identities_renumbers_labels(folder: Path) -> None:
-    crops = open_crops(folder, size=32, identities=["p2", "p1"])
+def test_a_role_chooses_identities_and_labels_are_renumbered(folder: Path, tmp_path: Path) -> None:
+    roles = tmp_path / "roles.csv"
+    roles.write_text("identity,role\np2,fit\np0,tune\nabsent,fit\np1,fit\nabsent,user\n")
+    crops = open_crops(folder, size=32, roles=roles, role="fit")
     assert crops.identities == ("p1", "p2")
     assert crops.labels.tolist() == [0, 0, 1, 1]
-    with pytest.raises(DataError, match="nobody"):
-        open_crops(folder, size=32, identities=["nobody"])
+    with pytest.raises(DataError, match="nobody here has the role 'user'"):
+        open_crops(folder, size=32, roles=roles, role="user")
+
+
+@pytest.mark.parametrize(
+    "choice", [{"role": "fit"}, {"roles": "r.csv"}, {"roles": "r.csv", "role": "fit", "labelled": False}]
+)
+def test_impossible_choices_of_crops_are_refused(folder: Path, choice: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="role"):
+        open_crops(folder, size=32, **choice)
+
+
+def test_people_who_are_not_there_are_named() -> None:
+    with pytest.raises(DataError, match="'nobody'"):
+        coloured_people().of_identities(["p1", "nobody"])
 
 
 def test_undecodable_crop_is_named(folder: Path) -> None:

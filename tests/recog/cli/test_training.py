@@ -21,7 +21,6 @@ TINY = "--size 32 --embedding-size 8 --batch-size 8 --kimg 0.032 --backbone resn
 
 @pytest.fixture
 def crops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("RECOG_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     return written(coloured_people(people=16, photos=4), tmp_path / "crops")
 

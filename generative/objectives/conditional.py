@@ -1,0 +1,98 @@
+"""What GAN and VAE share: their conditions, and the people that they can make up."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from generative.data import Batch, FaceData, condition
+from generative.people import PeopleModel
+from recog.embedding import Embedder
+from recog.errors import ModelMismatch
+from recog.settings import Checks, at_least, check, shares
+
+GRID_PEOPLE, GRID_PHOTOS = 6, 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConditionalSettings:
+    """Settings of every conditional objective.
+
+    Raises: ConfigError: a value is outside its range.
+    """
+
+    attribute_dropout: float = 0.2  # share of attributes hidden, so that 0 means "any"
+    identity_weight: float = 0.0  # of the identity term; 0 switches it off
+    identity_every: int = 4  # steps
+
+    def __post_init__(self) -> None:
+        check(self, self._checks)
+
+    def _checks(self) -> Checks:
+        """Whether each setting is in its range, and what that is."""
+        return {
+            **at_least(1, self, "identity_every"),
+            **at_least(0, self, "identity_weight"),
+            **shares(self, "attribute_dropout"),
+        }
+
+
+class ConditionalObjective:
+    """All of an objective but its networks and their losses."""
+
+    kind: str
+    network: nn.Module
+    settings: ConditionalSettings
+
+    def __init__(
+        self, data: FaceData, embedder: Embedder, settings: ConditionalSettings, image_size: int
+    ) -> None:
+        if data.model_digest != embedder.digest:
+            raise ModelMismatch(
+                "The identity centres were made by another model. Open the faces with this embedder."
+            )
+        self.embedder, self.settings, self.image_size = embedder, settings, image_size
+        self.people = PeopleModel.fit(data)
+        self.attribute_names = data.attribute_names
+        self.condition_size = data.condition_size
+
+    def network_config(self) -> dict[str, Any]:
+        """The arguments that `network` was built with, JSON-able."""
+        raise NotImplementedError
+
+    def run_config(self) -> dict[str, Any]:
+        """What makes this run what it is."""
+        return {**asdict(self.settings), **self._conditioning()}
+
+    def model_config(self) -> dict[str, Any]:
+        """Enough to build the network again and to condition it."""
+        return {"network": self.network_config(), "image_size": self.image_size, **self._conditioning()}
+
+    def extra_tensors(self) -> dict[str, Tensor]:
+        """The spread of identities, for people who do not exist."""
+        return {f"people.{name}": tensor for name, tensor in self.people.tensors().items()}
+
+    def samples(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> tuple[Tensor, int]:
+        """Pictures of made-up people only, a person a row."""
+        place = batch.images.device
+        centres = self.people.draw(GRID_PEOPLE, rng)
+        attributes = self.people.draw_attributes(centres, GRID_PHOTOS, rng).flatten(0, 1)
+        given = condition(centres.repeat_interleave(GRID_PHOTOS, dim=0), attributes)
+        noise = torch.randn(len(given), int(network.noise_size), generator=rng)  # type: ignore[arg-type]
+        return network(noise.to(place), given.to(place)), GRID_PHOTOS
+
+    def conditions(self, batch: Batch, rng: torch.Generator) -> Tensor:
+        """(B, C) conditions of a training batch, some attributes hidden."""
+        kept = torch.rand(batch.attributes.shape, generator=rng) >= self.settings.attribute_dropout
+        return condition(batch.centres, batch.attributes * kept.to(batch.attributes))
+
+    def _conditioning(self) -> dict[str, Any]:
+        """Which model the conditions come from, and what they are."""
+        return {
+            "conditioning_digest": self.embedder.digest,
+            "embedding_size": self.embedder.embedding_size,
+            "attributes": list(self.attribute_names),
+        }

@@ -1,0 +1,79 @@
+"""The variational objective."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from generative import losses
+from generative.data import Batch, FaceData
+from generative.models.vae import CODE_SIZE, DECODER_WIDTHS, ENCODER_WIDTHS, VAE
+from generative.objectives.conditional import ConditionalObjective, ConditionalSettings
+from generative.objectives.identity import identity_error
+from generative.training import Moment, Phase
+from recog.embedding import Embedder
+from recog.settings import Checks, at_least, shares
+
+
+@dataclass(frozen=True, kw_only=True)
+class VaeSettings(ConditionalSettings):
+    """Settings of the variational objective."""
+
+    code_size: int = CODE_SIZE
+    encoder_widths: tuple[int, ...] = ENCODER_WIDTHS
+    decoder_widths: tuple[int, ...] = DECODER_WIDTHS
+    ssim_weight: float = 0.2
+    kl_weight: float = 1e-3  # a nat against a mean absolute error of 1
+    kl_warmup: float = 0.2  # share of the run in which the KL term grows from 0
+    free_nats: float = 0.05  # a code dimension
+    identity_weight: float = 0.1  # of 1 - cosine(recogniser A: face, reconstruction); 0 switches it off
+
+    def _checks(self) -> Checks:
+        return super()._checks() | {
+            **at_least(1, self, "code_size"),
+            **at_least(0, self, "ssim_weight", "kl_weight", "free_nats"),
+            **shares(self, "kl_warmup"),
+        }
+
+
+class VaeObjective(ConditionalObjective):
+    """L1 + SSIM + recogniser features + KL with warm-up and free bits."""
+
+    kind = "vae"
+    network: VAE
+    settings: VaeSettings
+
+    def __init__(self, data: FaceData, embedder: Embedder, settings: VaeSettings, image_size: int) -> None:
+        super().__init__(data, embedder, settings, image_size)
+        self.network = VAE(**self.network_config())
+        self.phases = (Phase("vae", self.network, self._loss),)
+
+    def network_config(self) -> dict[str, Any]:
+        """The VAE's arguments."""
+        return {
+            "condition_size": self.condition_size,
+            "image_size": self.image_size,
+            "code_size": self.settings.code_size,
+            "encoder_widths": list(self.settings.encoder_widths),
+            "decoder_widths": list(self.settings.decoder_widths),
+        }
+
+    def _loss(self, batch: Batch, moment: Moment) -> tuple[Tensor, dict[str, Tensor]]:
+        given = self.conditions(batch, moment.rng)
+        mean, log_variance = self.network.encode(batch.images, given)
+        noise = torch.randn(mean.shape, generator=moment.rng).to(mean)
+        faces = self.network(mean + noise * (0.5 * log_variance).exp(), given)
+        l1 = F.l1_loss(faces, batch.images)
+        ssim = losses.ssim_error(faces, batch.images, moment.rng)
+        kl = losses.kl_divergence(mean, log_variance, self.settings.free_nats)
+        warm = min(1.0, moment.progress / self.settings.kl_warmup) if self.settings.kl_warmup else 1.0
+        loss = l1 + self.settings.ssim_weight * ssim + self.settings.kl_weight * warm * kl
+        stats = {"l1": l1, "ssim_error": ssim, "kl_nats": kl}
+        if self.settings.identity_weight and moment.step % self.settings.identity_every == 0:
+            stats["identity_error"] = identity_error(self.embedder, faces, batch.images)
+            loss = loss + self.settings.identity_weight * stats["identity_error"]
+        return loss, stats
