@@ -11,8 +11,7 @@ from recog.cli.options import check_roles, role_option, roles_option
 from recog.cli.runs import emit_run, out_option, run_options
 from recog.training.config import LOSSES, TrainConfig
 
-DEFAULTS = TrainConfig(augmentation="strong")
-MARGINS = {"cosface": 0.2, "arcface": 0.3}
+DEFAULTS = TrainConfig()
 
 
 @click.command()
@@ -29,7 +28,7 @@ MARGINS = {"cosface": 0.2, "arcface": 0.3}
 @roles_option
 @role_option
 @click.option("--loss", type=click.Choice(LOSSES), default=DEFAULTS.loss, show_default=True)
-@click.option("--margin", type=float, help="Cosine for cosface [0.2], rad for arcface [0.3].")
+@click.option("--margin", type=float, help="Cosine for cosface, rad for arcface.  [default: 0.2 and 0.3]")
 @click.option("--embedding-size", default=DEFAULTS.embedding_size, show_default=True, help="Numbers a face.")
 @run_options(DEFAULTS)
 def train(
@@ -58,10 +57,9 @@ def train(
     check_roles(roles, role)
     if synthetic_share is not None and synthetic is None:
         raise click.UsageError("--synthetic-share needs --synthetic.")
-    settings["margin"] = MARGINS[settings["loss"]] if margin is None else margin
     if synthetic:
         settings["synthetic_share"] = 0.25 if synthetic_share is None else synthetic_share
-    config = TrainConfig(**settings)
+    config = TrainConfig(margin=margin, **settings)
     crops = open_crops(folder, size=config.image_size, roles=roles, role=role)
     made = open_crops(synthetic, size=config.image_size) if synthetic else None
     embedder = run_training(config, crops, run_dir=out, synthetic=made, device=device, start=start)

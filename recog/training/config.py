@@ -10,7 +10,8 @@ from recog.settings import Checks, above_zero, at_least, check, shares
 
 AUGMENTATIONS = ("none", "flip", "classic", "strong", "damage", "light")
 HEADS = ("gdc", "timm")
-LOSSES = ("arcface", "cosface")
+MARGINS = {"arcface": 0.3, "cosface": 0.2}  # rad (arXiv:1801.07698); as a cosine (arXiv:1801.09414)
+LOSSES = tuple(MARGINS)
 OPTIMIZERS = ("adamw", "muon")
 
 
@@ -90,8 +91,9 @@ class TrainConfig(RunConfig):
     """Settings of `train`: people are told apart by a margin loss."""
 
     photos_per_identity: int = 4
+    augmentation: str = "strong"
     loss: str = "cosface"
-    margin: float = 0.2  # CosFace m as a cosine (arXiv:1801.09414); ArcFace m in rad (arXiv:1801.07698)
+    margin: float | None = None  # m of the loss, in its own unit; None: as in MARGINS
     scale: float = 16.0  # s of both
     margin_start: float = 0.3  # share of the run after which the margin begins to grow from 0 ...
     margin_full: float = 0.7  # ... and at which it is whole
@@ -99,10 +101,18 @@ class TrainConfig(RunConfig):
     temperature: float = 0.07  # of that term
     synthetic_share: float = 0.0  # of each batch
 
+    @property
+    def full_margin(self) -> float:
+        """The margin when it has grown, in the unit of the loss."""
+        return MARGINS[self.loss] if self.margin is None else self.margin
+
+    def to_json(self) -> dict[str, Any]:
+        return super().to_json() | {"margin": self.full_margin}
+
     def _checks(self) -> Checks:
         return super()._checks() | {
             "loss": (self.loss in LOSSES, f"one of {', '.join(LOSSES)}"),
-            "margin": (0 <= self.margin < 1.6, "0 or more, less than 1.6"),
+            "margin": (self.margin is None or 0 <= self.margin < 1.6, "0 or more, less than 1.6"),
             **shares(self, "synthetic_share"),
             **above_zero(self, "scale"),
             "contrastive_weight": (

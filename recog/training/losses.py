@@ -45,7 +45,9 @@ class MarginLoss(Loss):
         super().__init__()
         kind = ArcFaceLoss if config.loss == "arcface" else CosFaceLoss
         # the library takes ArcFace's margin in degrees and CosFace's as a cosine
-        self.full_margin = math.degrees(config.margin) if config.loss == "arcface" else config.margin
+        self.full_margin = (
+            math.degrees(config.full_margin) if config.loss == "arcface" else config.full_margin
+        )
         init = TorchInitWrapper(nn.init.normal_, std=CENTRE_STD)
         self.inner = kind(
             classes, config.embedding_size, margin=self.full_margin, scale=config.scale, weight_init_func=init

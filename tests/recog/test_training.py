@@ -247,6 +247,13 @@ def test_margin_loss_is_the_papers(loss: str, margin: float) -> None:
         assert module(embeddings, labels).item() == pytest.approx(expected.item(), abs=2e-4)
 
 
+def test_a_margin_that_is_not_given_is_the_usual_one_of_its_loss() -> None:
+    for loss, margin in {"cosface": 0.2, "arcface": 0.3}.items():
+        assert replace(TINY, loss=loss).full_margin == margin
+        assert replace(TINY, loss=loss).to_json()["margin"] == margin
+        assert replace(TINY, loss=loss, margin=0.1).full_margin == 0.1
+
+
 def test_contrastive_term_is_the_papers() -> None:
     config = replace(TINY, embedding_size=4, photos_per_identity=2, contrastive_weight=0.5, temperature=0.1)
     torch.manual_seed(0)
