@@ -18,7 +18,7 @@ REPORT := --images $(CELEBA)/val --all-pairs
 verify = $(BIN)/recog bench verify $(1) $(LFW) --out $(RESULTS) \
 	&& $(BIN)/recog bench verify $(1) $(LFW) --landmarks $(DATA)/lfw/landmarks.txt --out $(RESULTS) \
 	&& $(BIN)/recog bench verify $(1) $(REPORT) --groups $(CELEBA)/manifest.csv --group-column Male --out $(RESULTS) \
-	&& for damage in lowres8 occlusion30 motion15; do \
+	&& for damage in lowres8 occlusion30 motion15 noise25; do \
 		$(BIN)/recog bench verify $(1) $(REPORT) --damage $$damage --out $(RESULTS) || exit 1; done \
 	&& $(BIN)/recog bench openset $(1) --enroll $(CELEBA)/train --enroll-role user --calibrate $(CELEBA)/train \
 		--calibrate-role tune --roles $(CELEBA)/roles.csv --strangers $(CELEBA)/val --out $(RESULTS)
@@ -44,6 +44,8 @@ docs: $(STAMP)
 bench: $(STAMP)
 	$(call verify,)
 	test ! -f $(YARDSTICK) || { $(call verify,--model $(YARDSTICK) --name "yardstick: external MobileFaceNet"); }
+	! $(BIN)/python -c 'import face_recognition' 2>/dev/null \
+		|| $(BIN)/recog bench verify --peer face_recognition $(LFW) --out $(RESULTS)
 	$(BIN)/recog bench openset --images $(DATA)/lfw/images --out $(RESULTS)
 	$(BIN)/recog bench quality $(LFW) --out $(RESULTS)
 	test ! -f $(YARDSTICK) || $(BIN)/recog bench speed bundled $(YARDSTICK) \

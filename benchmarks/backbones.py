@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.exams import Exam
+from benchmarks.exams import Exam, require_disjoint
 from benchmarks.rows import Measurement, Origin, Row, origin
 from benchmarks.timing import SETTINGS, in_turn, in_words, takes
 from benchmarks.verification import marks
@@ -40,11 +40,12 @@ def backbones(
     Args:
         names: timm backbones.
         config: of the short distillation; its backbone is replaced.
-        exam: of people who are not in `crops`.
+        exam: of people who are not in `crops`, by name.
         yardstick: an ONNX model that is timed with them.
         runs: folder of the runs, a sub-folder each: an interrupted call goes on; default none is kept.
-    Raises: as `distill`.
+    Raises: DataError: somebody is both in `crops` and in the exam; as `distill`.
     """
+    require_disjoint(crops, [exam])
     what = {"config": config.to_json(), "teachers": [t.digest for t in teachers], "exam": exam.digest()}
     lesson = f"{config.total_kimg:g} thousand crops of distillation at {config.image_size} px"
     protocol = f"{lesson}; {exam.protocol}"
@@ -79,7 +80,7 @@ def _timed(source: Origin, files: dict[str, Path], rounds: int) -> list[Row]:
         fitting = {name: file for name, file in files.items() if takes(file, batch)}
         started = time.perf_counter()
         timed = in_turn(fitting, batch=batch, threads=threads, rounds=max(10, rounds // batch))
-        seconds = time.perf_counter() - started
+        seconds = (time.perf_counter() - started) / len(timed)
         for name, found in timed.items():
             measured = found.ms_a_face(f"ms a face, {in_words(batch, threads)}")
             rows += source.rows([measured], arm=name, seed=0, seconds=seconds)

@@ -13,7 +13,6 @@ from benchmarks.open_set import Cohort, Cohorts, OpenSetPlan
 from benchmarks.rows import label
 from recog.errors import DataError
 from recog.faces import DetectorLike, EmbedderLike
-from recog.photos import of_people
 from recog.training import open_crops
 
 
@@ -46,7 +45,7 @@ def of_photos(folder: Path, plan: OpenSetPlan, embedder: EmbedderLike, detector:
 
     Raises: DataError: too few people.
     """
-    people = of_people(folder)
+    people = photos.people_of(folder)
     rng = np.random.default_rng(plan.seed)
     able = [name for name in sorted(people) if len(people[name]) > plan.photos]
     able = [able[k] for k in rng.permutation(len(able))]

@@ -24,12 +24,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.identification import CALIBRATED, Half, IdentifyPlan, listing, not_enrolled, share, split
-from benchmarks.photos import subject
+from benchmarks.photos import people_of, subject
 from benchmarks.rows import Measurement, Row, label, origin
 from recog import images
 from recog.cli.options import DONE, NO, PARTLY
 from recog.errors import DataError
-from recog.photos import of_people
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +62,7 @@ def identify(
     Raises: DataError: too few people (see `split`), or a command failed.
     """
     started = time.perf_counter()
-    other, tested = split(of_people(folder), plan)
+    other, tested = split(people_of(folder), plan)
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
         shell = Shell(call, ["--gallery", str(place / "people.gallery"), "--json"])

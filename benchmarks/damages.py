@@ -42,10 +42,16 @@ def motion15(images: Tensor, rng: torch.Generator) -> Tensor:
     return torch.cat(blurred)
 
 
+def noise25(images: Tensor, rng: torch.Generator) -> Tensor:
+    """Gaussian noise of 25 levels of 255: the only one here that no training in this package shows."""
+    return damage.noise(images, 25.0, rng)[0]
+
+
 NAMED: dict[str, tuple[str, Callable[[Tensor, torch.Generator], Tensor]]] = {
     "lowres8": ("8x down", lowres8),
     "occlusion30": ("30 % covered", occlusion30),
     "motion15": ("motion blur of 15 px of 112", motion15),
+    "noise25": ("noise of 25 levels", noise25),
 }
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from benchmarks import photos
 from benchmarks.pairs import Pairs, all_pairs, random_folds, read_pairs
 from benchmarks.rows import label
+from recog.errors import DataError
 from recog.faces import DetectorLike, EmbedderLike
 from recog.training.data import CropSet
 
@@ -147,3 +148,17 @@ def compare(
         scores[part] = np.einsum("nd,nd->n", vectors[pairs.left[part]], vectors[pairs.right[part]])
     present = np.asarray(found)
     return np.where(present[pairs.left] & present[pairs.right], scores, NO_FACE)
+
+
+def require_disjoint(learned: CropSet, exams: Sequence[Trials]) -> None:
+    """Names stand for people: the folders are of one data set.
+
+    Raises: DataError: somebody is both among the crops that are learned from and in an exam.
+    """
+    for exam in exams:
+        both = set(learned.identities) & {photo.partition("/")[0] for photo in exam.pairs.photos}
+        if both:
+            raise DataError(
+                f"{len(both)} people are both learned from and in {exam.data}, as {min(both)!r}: the exam "
+                "would be of people that were trained on. Give --roles, or another folder."
+            )

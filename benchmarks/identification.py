@@ -23,15 +23,13 @@ from numpy.typing import NDArray
 from benchmarks import stats
 from benchmarks.exams import NO_FACE, compare
 from benchmarks.pairs import Pairs, all_pairs
-from benchmarks.photos import Graded, grade, subject
+from benchmarks.photos import Graded, grade, people_of, subject
 from benchmarks.rows import Measurement, Row, label, origin
 from recog import calibration, images
 from recog.errors import ConfigError, DataError, GalleryError, ImageError
 from recog.faces import DetectorLike, EmbedderLike
-from recog.photos import of_people
 from recog.progress import progress
 from recog.recognizer import Recognizer
-from recog.records import spelled
 from recog.types import FMR, FPIR
 
 logger = logging.getLogger(__name__)
@@ -90,14 +88,13 @@ class Observed:
 
 
 def split(people: Mapping[str, list[Path]], plan: IdentifyPlan) -> tuple[Half, Half]:
-    """(calibration, test): halves that share nobody, names spelled as galleries spell them.
+    """(calibration, test): halves that share nobody.
 
     A pure function of its arguments.
 
     Raises: DataError: not enough people with enough photos, or no strangers left.
     """
     generator = np.random.default_rng(plan.seed)
-    people = {spelled(name): photos for name, photos in people.items()}
     names = sorted(people)
     able = [name for name in names if len(people[name]) > plan.enroll_photos]
     if len(able) < 2 * plan.people:
@@ -106,7 +103,7 @@ def split(people: Mapping[str, list[Path]], plan: IdentifyPlan) -> tuple[Half, H
             f"{2 * plan.people}. Enroll fewer people or fewer photos of each."
         )
     chosen = [able[k] for k in generator.permutation(len(able))[: 2 * plan.people]]
-    rest = [name for name in names if people[name] and name not in set(chosen)]
+    rest = [name for name in names if name not in set(chosen)]
     rest = [rest[k] for k in generator.permutation(len(rest))][: 2 * plan.strangers]
     if len(rest) < 2:
         raise DataError("Nobody is left to be a stranger. Enroll fewer people.")
@@ -132,7 +129,7 @@ def identify(
     Raises: DataError: see `split`; TooFewPairs: too few strangers for these rates.
     """
     started = time.perf_counter()
-    halves = split(of_people(folder), plan)
+    halves = split(people_of(folder), plan)
     tuned, tested = (_measure(half, embedder, detector) for half in halves)
     query = calibration.threshold_for_new(tuned.strangers.best, plan.fpir)
     found = tuned.faces.found
@@ -187,7 +184,7 @@ def not_enrolled(failed: int, photos: int) -> Measurement:
 
 def listing(folder: Path) -> str:
     """Changes with the photos of a folder: names and sizes."""
-    people = of_people(folder).values()
+    people = people_of(folder).values()
     found = [(str(path.relative_to(folder)), path.stat().st_size) for photos in people for path in photos]
     return hashlib.sha256(json.dumps(found).encode()).hexdigest()
 

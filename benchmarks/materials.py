@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.augmentation import Material, Synthesise
-from benchmarks.exams import Exam, of_crops, of_pairs
+from benchmarks.exams import Exam, of_crops, of_pairs, require_disjoint
 from benchmarks.rows import label
 from generative.synthesis import Person, Synthesizer
 from recog.detection import Detector
 from recog.embedding import Embedder
-from recog.errors import DataError
 from recog.training import CropSet, open_crops
 
 LFW_SIZE = 112  # px: aligned once, resized by each embedder
@@ -63,7 +62,7 @@ def material(
     """
     role = user_role if roles else None
     user = open_crops(data, size=size, roles=roles, role=role)
-    _require_disjoint(user, exams)
+    require_disjoint(user, exams)
     name = name_of(data, roles, user_role)
     if generator is None:
         return Material(name=name, user=user, native=user, exams=tuple(exams))
@@ -109,17 +108,6 @@ def crops_of(people: Sequence[Person]) -> CropSet:
         tuple(person.identity for person in people),
         tuple(f"{person.identity}/{k:04d}" for person in people for k in range(len(person.images))),
     )
-
-
-def _require_disjoint(user: CropSet, exams: Sequence[Exam]) -> None:
-    """Names stand for people: the folders are of one data set."""
-    for exam in exams:
-        both = set(user.identities) & {photo.partition("/")[0] for photo in exam.pairs.photos}
-        if both:
-            raise DataError(
-                f"{len(both)} people are both users and in {exam.data}, as {min(both)!r}: the exam would be "
-                "of people that were trained on. Give --roles, or another folder."
-            )
 
 
 def name_of(folder: Path, roles: Path | None, role: str) -> str:

@@ -45,13 +45,26 @@ class Ranking:
             weights: (N,) how often each comparison counts, in the order given to the constructor.
         Raises: TooFewPairs: under 1/fmr non-mated pairs cannot show this rate.
         """
-        _require_pairs(int((~self.mated).sum()), fmr)
         accepted, rejected = self._cumulated(weights)
         if not accepted[-1] or not rejected[-1]:
             raise TooFewPairs("A resample lacks mated or non-mated pairs: too few people for an interval.")
+        last = self._last_allowed(rejected, fmr)
+        return 0.0 if last is None else float(accepted[last] / accepted[-1])
+
+    def threshold_at_fmr(self, fmr: float) -> float:
+        """The lowest score where at most `fmr` of non-mated pairs match; infinite where none does.
+
+        Raises: TooFewPairs: as `tar_at_fmr`.
+        """
+        last = self._last_allowed(self._cumulated(None)[1], fmr)
+        return float("inf") if last is None else float(self.scores[self._ends[last]])
+
+    def _last_allowed(self, rejected: Floats, fmr: float) -> int | None:
+        """Which of the distinct scores, from above, is the last to keep this rate."""
+        _require_pairs(int((~self.mated).sum()), fmr)
         # the tolerance keeps 3 of 3,000 within 1e-3 whatever the rounding of the sums
         allowed = np.flatnonzero(rejected <= fmr * rejected[-1] * (1 + 1e-9))
-        return float(accepted[allowed[-1]] / accepted[-1]) if len(allowed) else 0.0
+        return int(allowed[-1]) if len(allowed) else None
 
     def _cumulated(self, weights: Floats | None) -> tuple[Floats, Floats]:
         """Weight of mated and of non-mated pairs at or above each distinct score."""

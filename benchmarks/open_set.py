@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import stats
+from benchmarks.metrics import can_show
 from benchmarks.rows import Measurement, Row, origin
 from recog import calibration
 from recog.cards import Card
@@ -26,6 +27,8 @@ from recog.progress import progress
 from recog.types import FMR, Purpose
 
 RANKS = (1, 5, 10)
+CMC_RANKS = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100)
+DET_FPIRS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 Vectors = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
@@ -51,6 +54,25 @@ class OpenSetPlan:
             raise ConfigError(f"sizes, photos, probes and draws are {counts}; give at least 1.")
         if not all(0 < rate < 1 for rate in (*self.fpirs, self.fmr)):
             raise ConfigError(f"rates are {(*self.fpirs, self.fmr)}; give fractions between 0 and 1.")
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """What was searched in one random gallery."""
+
+    people: Labels  # (P,) whom each probe shows
+    best: NDArray[np.float64]  # (P,) its score with the likeliest person
+    ahead: Labels  # (P,) how many others score as high as its own person, or higher
+    strangers: NDArray[np.float64]  # (S,) best score of each stranger's photo that is counted
+
+    def missed(self, threshold: float) -> NDArray[np.bool_]:
+        """(P,) whether the probe's own person does not come first, or not over the threshold."""
+        missed: NDArray[np.bool_] = (self.ahead > 0) | (self.best < threshold)
+        return missed
+
+    def at_fpir(self, rate: float) -> NDArray[np.bool_]:
+        """(P,) what is missed where just this share of the strangers is matched."""
+        return self.missed(calibration.threshold_at_rate(self.strangers, rate))
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,8 +162,12 @@ def open_set(
     name = arm or embedder.name
     measured = {"any size": _verify(cohorts, plan, card)}
     for size in progress(plan.sizes, total=len(plan.sizes), desc="galleries"):
-        tallies, details = _at_size(cohorts, able, size, plan, card), {"name": name, "people": size}
-        measured[f"{size:,} people"] = [tally.share(metric, details) for metric, tally in tallies.items()]
+        tallies, draws = _at_size(cohorts, able, size, plan, card)
+        details = {"name": name, "people": size}
+        curves = {"rank-1": _curves(draws, size)}
+        measured[f"{size:,} people"] = [
+            tally.share(metric, details | curves.get(metric, {})) for metric, tally in tallies.items()
+        ]
     seconds, model = time.perf_counter() - started, embedder.digest
     return [
         row
@@ -166,17 +192,21 @@ def _verify(cohorts: Cohorts, plan: OpenSetPlan, card: Card) -> list[Measurement
     return found
 
 
-def _at_size(cohorts: Cohorts, able: Labels, size: int, plan: OpenSetPlan, card: Card) -> dict[str, Tally]:
+def _at_size(
+    cohorts: Cohorts, able: Labels, size: int, plan: OpenSetPlan, card: Card
+) -> tuple[dict[str, Tally], list[Draw]]:
     tallies: dict[str, Tally] = {}
 
     def count(name: str, people: Labels, flags: NDArray[np.bool_]) -> None:
         redrawn = people is not cohorts.strangers.people
         tallies.setdefault(name, Tally(redrawn)).add(people, flags)
 
-    for draw in range(plan.draws):
-        rng = np.random.default_rng([plan.seed, size, draw])
-        _count_draw(cohorts, rng.choice(able, size, replace=False), rng, plan, card, count)
-    return tallies
+    draws = []
+    for number in range(plan.draws):
+        rng = np.random.default_rng([plan.seed, size, number])
+        chosen = rng.choice(able, size, replace=False)
+        draws.append(_count_draw(cohorts, chosen, rng, plan, card, count))
+    return tallies, draws
 
 
 def _count_draw(
@@ -186,28 +216,42 @@ def _count_draw(
     plan: OpenSetPlan,
     card: Card,
     count: Callable[[str, Labels, NDArray[np.bool_]], None],
-) -> None:
+) -> Draw:
     """One random gallery: its thresholds, its false alarms, its misses."""
     templates, probes = _split(cohorts.enrolled, chosen, rng, plan)
     gallery, owners = cohorts.enrolled.vectors[templates], cohorts.enrolled.people[templates]
-    best, truth_rank = _search(cohorts.enrolled, probes, gallery, owners)
-    people = cohorts.enrolled.people[probes]
-    calibrating = (cohorts.others.vectors @ gallery.T).max(axis=1)
-    counted = (cohorts.strangers.vectors @ gallery.T).max(axis=1)
-    right = truth_rank == 0
+    best, ahead = _search(cohorts.enrolled, probes, gallery, owners)
+    calibrating, counted = (
+        (cohort.vectors @ gallery.T).max(axis=1) for cohort in (cohorts.others, cohorts.strangers)
+    )
+    draw = Draw(cohorts.enrolled.people[probes], best, ahead, counted)
     for rate in plan.fpirs:
         wanted = f"{100 * rate:g} % wanted"
         threshold = calibration.threshold_for_new(calibrating, rate)
         count(f"FPIR, {wanted}", cohorts.strangers.people, counted >= threshold)
-        count(f"FNIR, {wanted}", people, ~(right & (best >= threshold)))
-        exact = calibration.threshold_at_rate(counted, rate)
-        count(f"FNIR at FPIR {100 * rate:g} %", people, ~(right & (best >= exact)))
+        count(f"FNIR, {wanted}", draw.people, draw.missed(threshold))
+        count(f"FNIR at FPIR {100 * rate:g} %", draw.people, draw.at_fpir(rate))
         by_card = _by_card(card, "query", rate, len(templates))
         if by_card is not None:
             count(f"FPIR by the card, {wanted}", cohorts.strangers.people, counted >= by_card)
     for rank in RANKS:
         if rank <= len(chosen):
-            count(f"rank-{rank}", people, truth_rank < rank)
+            count(f"rank-{rank}", draw.people, ahead < rank)
+    return draw
+
+
+def _curves(draws: Sequence[Draw], size: int) -> dict[str, list[list[float]]]:
+    """Means over galleries: "cmc", how often one's own person is among the first; "det", FNIR by FPIR."""
+    ranks = [rank for rank in CMC_RANKS if rank <= size]
+    rates = [rate for rate in DET_FPIRS if can_show(len(draws[0].strangers), rate)]
+    return {
+        "cmc": [[rank, _mean(draw.ahead < rank for draw in draws)] for rank in ranks],
+        "det": [[rate, _mean(draw.at_fpir(rate) for draw in draws)] for rate in rates],
+    }
+
+
+def _mean(flags: Iterable[NDArray[np.bool_]]) -> float:
+    return round(float(np.concatenate(list(flags)).mean()), 5)
 
 
 def _search(

@@ -15,9 +15,10 @@ from recog import images
 from recog.alignment import align
 from recog.errors import DataError, FaceError, ImageError
 from recog.faces import DetectorLike, EmbedderLike, FaceReader, reason
-from recog.photos import SUFFIXES
+from recog.photos import SUFFIXES, of_people
 from recog.progress import progress
 from recog.quality import Quality
+from recog.records import spelled
 from recog.training.data import read_crop
 from recog.types import Box
 
@@ -32,6 +33,17 @@ class Graded:
     vectors: NDArray[np.float32]  # (P, D) unit vectors; zeros where there is no face
     found: NDArray[np.bool_]  # (P,) whether the photo has a face
     qualities: Sequence[Quality | None]  # (P,); None where there is no face
+
+
+def people_of(folder: Path) -> dict[str, list[Path]]:
+    """The photos of each person of a folder, named as galleries name people; who has none is left out.
+
+    Raises: DataError: the folder cannot be listed, or has no sub-folders.
+    """
+    people = {
+        spelled(name): [path for path in found if path.is_file()] for name, found in of_people(folder).items()
+    }
+    return {name: found for name, found in people.items() if found}
 
 
 def grade(photos: Sequence[Path], embedder: EmbedderLike, detector: DetectorLike) -> Graded:

@@ -56,6 +56,27 @@ def det(rows: Sequence[Row], title: str) -> bytes:
     return _png(figure)
 
 
+def identification(rows: Sequence[Row], title: str) -> bytes:
+    """CMC and FNIR by FPIR of the rows that carry them: a line a model and gallery."""
+    figure, (cmc, errors) = _panels(2, height=3.4)
+    for place, row in enumerate(rows):
+        colour = COLOURS[place % len(COLOURS)]
+        ranks, found = np.array(row.details["cmc"]).T
+        cmc.semilogx(ranks, 100 * found, "o-", ms=3, color=colour, label=_short(row.arm))
+        if row.details["det"]:
+            fpir, fnir = np.array(row.details["det"]).T
+            errors.loglog(fpir, np.maximum(fnir, 1e-4), "o-", ms=3, color=colour)
+    cmc.set_xlabel("rank")
+    cmc.set_ylabel("identified, %")
+    errors.set_xlabel("FPIR")
+    errors.set_ylabel("FNIR")
+    for axis in (cmc, errors):
+        axis.grid(alpha=0.3)
+    cmc.legend(fontsize=7)
+    figure.suptitle(_wrapped(title), fontsize=10)
+    return _png(figure)
+
+
 def lines(
     curves: Mapping[str, Sequence[tuple[float, float]]], title: str, x: str, y: str, *, log: bool
 ) -> bytes:

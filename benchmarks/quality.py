@@ -1,7 +1,7 @@
 """`recog bench quality`: does refusing the worst photos lower the miss rate? Error against discard.
 
 All pairs of photos of one person that a list names are compared at the threshold that keeps a false-match
-rate on the list's other pairs. Then the pairs with the worst photo are discarded, share by share
+rate on the list's other pairs. Then the pairs with the worst photos are discarded, share by share
 (error-versus-discard characteristic; Grother and Tabassi, PAMI 29(4), 2007). The threshold stays. Pairs with
 a photo that shows no face are left out: no quality foretold that, and `recog bench verify` counts them.
 """
@@ -57,7 +57,8 @@ def quality(
     marks = {name: _of_pairs(graded, name, pairs)[seen] for name in ("score", *WEIGHTS)}
     source = origin(
         "quality",
-        f"error against discard at FMR {FMR:g}; MTCNN, largest central face",
+        f"error against discard of pairs at FMR {FMR:g}; MTCNN, largest central face; left out are pairs "
+        "with a photo without a face",
         f"{label(folder)}, {pairs_file.name}",
         {
             "model": embedder.digest,
@@ -121,6 +122,6 @@ def _gain(
         chosen = np.concatenate([rows[person] for person in drawn])
         return np.array([missed[chosen].mean() - missed[chosen][kept(mark[chosen], 0.1)].mean()])
 
-    interval = stats.bootstrap(lowered, len(rows), resamples=resamples)[0]
+    interval = stats.bootstrap(lowered, len(rows), resamples=resamples)[0] if missed.any() else None
     value = float(lowered(np.arange(len(rows)))[0])
     return Measurement("FNMR lowered by discarding the worst 10%", value, len(missed), interval)

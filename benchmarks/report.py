@@ -25,6 +25,7 @@ from benchmarks.summaries import (
     is_share,
     latest,
     one_a_line,
+    ranked,
     sized,
 )
 from recog.checkpoints import write_atomically
@@ -115,11 +116,16 @@ def _drawn(found: Sequence[Row], title: str) -> dict[str, bytes]:
     if by_size:
         drawn["by size "] = plots.lines(by_size, title, "people enrolled", "%", log=True)
     elif by_discard:
-        drawn["discard "] = plots.lines(by_discard, title, "worst photos discarded, %", "FNMR, %", log=False)
+        drawn["discard "] = plots.lines(
+            by_discard, title, "pairs with the worst photos discarded, %", "FNMR, %", log=False
+        )
     elif any(is_share(row.metric) for row in found):
         drawn[""] = plots.intervals(found, title)
     if curves:
         drawn["roc "] = plots.det(curves, title)
+    largest = ranked(found)
+    if largest:
+        drawn["cmc "] = plots.identification(largest, title)
     return drawn
 
 

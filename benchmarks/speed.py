@@ -33,6 +33,8 @@ def speed(
     if len(set(models)) < 2:
         raise ConfigError("Times are compared: give at least two different models.")
     labels = {model: (names or {}).get(model, model) for model in models}
+    if len(set(labels.values())) < len(labels):
+        raise ConfigError(f"Two models are called {', '.join(labels.values())}: give names that differ.")
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
         files, digests = {}, {}
@@ -60,7 +62,7 @@ def _timed(
 ) -> list[Row]:
     started = time.perf_counter()
     timed = in_turn(files, batch=batch, threads=threads, rounds=rounds)
-    protocol = f"embedding one face, {in_words(batch, threads)}, onnxruntime"
+    protocol = f"one pass of a face, no mirror image; {in_words(batch, threads)}, onnxruntime"
     source = origin("speed", protocol, "noise", {**digests, "rounds": rounds}, "cpu")
     seconds = time.perf_counter() - started
     rows = []

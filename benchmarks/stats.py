@@ -62,11 +62,20 @@ def share_interval(
         len(names), np.full(len(names), 1 / len(names)), size=resamples
     )
     low, high = np.quantile((drawn @ hits) / (drawn @ counts), [0.025, 0.975])
-    if min((hits > 0).sum(), (hits < counts).sum()) < RARE:
-        share = round(float(flags.mean()) * len(names))
-        exact = proportion_interval(share, len(names))
-        low, high = min(low, exact[0]), max(high, exact[1])
-    return float(low), float(high)
+    return _widened((float(low), float(high)), hits, counts)
+
+
+def _widened(interval: Interval, hits: Floats | Indices, counts: Floats | Indices) -> Interval:
+    """The interval of a share; where hardly anybody has a hit (or a miss), no narrower than is known of them.
+
+    Args:
+        hits, counts: (P,) what each person has of either.
+    """
+    if min((hits > 0).sum(), (hits < counts).sum()) >= RARE:
+        return interval
+    share = round(float(hits.sum() / counts.sum()) * len(hits))
+    exact = proportion_interval(share, len(hits))
+    return min(interval[0], exact[0]), max(interval[1], exact[1])
 
 
 def tar_intervals(
@@ -83,7 +92,8 @@ def tar_intervals(
     Pairs that share a person are not independent, so people are drawn with replacement and not pairs. A mated
     pair counts as often as its person was drawn, a non-mated one as often as both people together, which errs
     on the wide side where few pairs share people (Owen 2007, The pigeonhole bootstrap): by about a third on
-    LFW's list.
+    LFW's list. Where fewer than ten people are ever missed, or ever found, the resamples see too little
+    spread, and the interval reaches as far as Clopper-Pearson's of as many people at least.
 
     Args:
         identities: two (N,) arrays, the person on each side of each pair as a number 0..people-1.
@@ -102,7 +112,14 @@ def tar_intervals(
             return np.full(len(fmrs), np.nan)
         return np.array([ranking.tar_at_fmr(fmr, weights) for fmr in fmrs])
 
-    return bootstrap(rates, people, resamples=resamples, seed=seed)
+    found = bootstrap(rates, people, resamples=resamples, seed=seed)
+    _, whose = np.unique(left[mated], return_inverse=True)
+    counts = np.bincount(whose)
+    hits = [np.bincount(whose, scores[mated] >= ranking.threshold_at_fmr(fmr)) for fmr in fmrs]
+    return [
+        None if interval is None else _widened(interval, some, counts)
+        for interval, some in zip(found, hits, strict=True)
+    ]
 
 
 def bootstrap(

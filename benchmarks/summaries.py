@@ -44,8 +44,12 @@ class Section:
 
 
 def latest(rows: Iterable[Row]) -> list[Row]:
-    """Of rows that measured the same thing under the same plan only the last, in order."""
-    kept = {(r.bench, r.plan, r.data, r.protocol, r.arm, r.metric, r.seed): r for r in rows}
+    """Of rows that measured the same thing under the same plan only the last, in order of measuring."""
+    kept: dict[tuple[object, ...], Row] = {}
+    for row in rows:
+        what = (row.bench, row.plan, row.data, row.protocol, row.arm, row.metric, row.seed)
+        kept.pop(what, None)  # what was measured again moves to the end
+        kept[what] = row
     return list(kept.values())
 
 
@@ -178,6 +182,17 @@ def sized(rows: Sequence[Row]) -> dict[str, list[tuple[float, float]]]:
     return {name: sorted(points) for name, points in found.items() if len(points) > 1}
 
 
+def ranked(rows: Sequence[Row]) -> list[Row]:
+    """Of the rows that carry a CMC, each model's with the largest gallery."""
+    largest: dict[str, Row] = {}
+    for row in rows:
+        if "cmc" in row.details:
+            name = row.details["name"]
+            if name not in largest or row.details["people"] > largest[name].details["people"]:
+                largest[name] = row
+    return list(largest.values())
+
+
 def discarded(rows: Sequence[Row]) -> dict[str, list[tuple[float, float]]]:
     """Miss rates by the share of photos discarded, a curve an arm: (percent, percent)."""
     found: dict[str, list[tuple[float, float]]] = {}
@@ -189,12 +204,21 @@ def discarded(rows: Sequence[Row]) -> dict[str, list[tuple[float, float]]]:
 
 def history(rows: Iterable[Row]) -> Table:
     """What was run, with which code, on what, and how long it took."""
-    runs: dict[tuple[str, str, str, str], dict[tuple[str, str, int | None], float]] = {}
+    runs: dict[tuple[str, str, str, str], dict[tuple[str | int | None, ...], float]] = {}
     for row in rows:
-        unit = (row.plan, row.arm if row.bench in ("augment", "backbones") else "", row.seed)
-        runs.setdefault((row.bench, row.command, row.commit, row.device), {})[unit] = row.seconds
+        runs.setdefault((row.bench, row.command, row.commit, row.device), {})[_timed(row)] = row.seconds
     body = [[*key, _duration(sum(units.values()))] for key, units in runs.items()]
     return Table("What was run", ["bench", "command", "commit", "device", "time"], body)
+
+
+def _timed(row: Row) -> tuple[str | int | None, ...]:
+    """What the seconds of a row are of: rows that share them say them once each."""
+    parts = {
+        "augment": (row.arm,),
+        "backbones": (row.arm, row.metric if row.metric.startswith("ms a face") else "distilled and judged"),
+        "speed": (row.protocol,),
+    }
+    return row.plan, row.seed, *parts.get(row.bench, ())
 
 
 def _mean(values: dict[int, float]) -> str:

@@ -68,6 +68,8 @@ def openset(
     folders = (enroll, calibrate, strangers)
     if (images is None) == any(folder is None for folder in folders):
         raise click.UsageError("Give --images, or all of --enroll, --calibrate and --strangers.")
+    if (roles is None) == any((enroll_role, calibrate_role, strangers_role)):
+        raise click.UsageError("--roles goes with a role at least: --enroll-role, --calibrate-role, ...")
 
     from benchmarks import rows
     from benchmarks.cohorts import of_crops, of_photos

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from benchmarks.exams import Exam
 
 PEERS = ("face_recognition",)  # see benchmarks.peers
-DAMAGES = ("lowres8", "occlusion30", "motion15")  # see benchmarks.damages
+DAMAGES = ("lowres8", "occlusion30", "motion15", "noise25")  # see benchmarks.damages
 
 
 @click.command()
@@ -97,6 +97,8 @@ def verify(
 
     if peer is not None and (pairs is None or landmarks is not None or aligned):
         raise click.UsageError("--peer detects faces itself: give --pairs, and no --landmarks or --aligned.")
+    if peer is not None and not flip:
+        raise click.UsageError("--no-flip is for models of this toolkit: a peer embeds in its own way.")
 
     from benchmarks import peers, rows
     from benchmarks.damages import damaged

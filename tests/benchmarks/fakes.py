@@ -19,7 +19,9 @@ class ColourEmbedder:
         return means / np.linalg.norm(means, axis=1, keepdims=True).clip(min=1e-6)
 
 
-def people_of_colours(*, people: int, photos: int, size: int = 16, seed: int = 0) -> CropSet:
+def people_of_colours(
+    *, people: int, photos: int, size: int = 16, seed: int = 0, family: str = "p"
+) -> CropSet:
     """Each person has a hue, each photo a little noise."""
     generator = np.random.default_rng(seed)
     angles = np.linspace(0, 2 * np.pi, people, endpoint=False)
@@ -27,6 +29,6 @@ def people_of_colours(*, people: int, photos: int, size: int = 16, seed: int = 0
     labels = np.repeat(np.arange(people), photos)
     noise = generator.normal(0, 4, (len(labels), size, size, 3))
     images = np.clip(hues[labels][:, None, None] + noise, 0, 255).astype(np.uint8)
-    names = tuple(f"p{k}" for k in range(people))
-    files = tuple(f"p{label}/{number}.png" for number, label in enumerate(labels))
+    names = tuple(f"{family}{k}" for k in range(people))
+    files = tuple(f"{names[label]}/{number}.png" for number, label in enumerate(labels))
     return CropSet(images, labels.astype(np.int64), names, files)

@@ -32,7 +32,7 @@ def test_every_candidate_is_judged_and_timed(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("RECOG_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("benchmarks.backbones.SETTINGS", ((1, 1), (4, 1)))
     crops = people_of_colours(people=6, photos=4, size=32)
-    exam = of_crops(people_of_colours(people=20, photos=4, size=32, seed=1), "others")
+    exam = of_crops(people_of_colours(people=20, photos=4, size=32, seed=1, family="q"), "others")
     rows = backbones(["resnet10t"], CONFIG, crops, [ColourEmbedder()], exam, rounds=12, device="cpu")
     found = {row.metric: row for row in rows}
     assert found["parameters, millions"].value == pytest.approx(4.9, abs=0.3)
@@ -41,6 +41,12 @@ def test_every_candidate_is_judged_and_timed(tmp_path: Path, monkeypatch: pytest
         assert found[metric].value > 0
         assert found[metric].ci95 is not None
     assert {row.arm for row in rows} == {"resnet10t"}
+
+
+def test_people_are_not_judged_on_whom_they_taught() -> None:
+    crops = people_of_colours(people=3, photos=2, size=32)
+    with pytest.raises(DataError, match="3 people are both learned from and in others, as 'p0'"):
+        backbones(["resnet10t"], CONFIG, crops, [ColourEmbedder()], of_crops(crops, "others"))
 
 
 def test_times_and_ratios() -> None:
@@ -90,3 +96,5 @@ def test_models_are_timed_against_the_last(tmp_path: Path, monkeypatch: pytest.M
     assert found[str(larger), "times mean"] > 1.5
     with pytest.raises(ConfigError, match="two different"):
         speed([str(made)])
+    with pytest.raises(ConfigError, match="names that differ"):
+        speed([str(larger), str(made)], names={str(made): str(larger)})

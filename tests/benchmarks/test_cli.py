@@ -83,6 +83,15 @@ def test_wrong_usage_is_a_usage_error(wrong: tuple[str, ...]) -> None:
     assert "Usage" in result.output
 
 
+@pytest.mark.parametrize("wrong", [("--enroll-role", "a"), ("--roles", "roles.csv")])
+def test_roles_and_a_role_go_together_in_open_sets(wrong: tuple[str, ...]) -> None:
+    """Else a mistyped call would enroll the people whom the model learned from."""
+    folders = ("--enroll", "x", "--calibrate", "x", "--strangers", "x")
+    result = recog("bench", "openset", *folders, *wrong)
+    assert result.exit_code == 2
+    assert "--roles" in result.output
+
+
 def test_augment_without_synthetic_arms(crops: Path, tmp_path: Path) -> None:
     folders = (
         "--data",
@@ -105,7 +114,7 @@ def test_augment_without_synthetic_arms(crops: Path, tmp_path: Path) -> None:
     assert objects(recog(*call)) == []  # everything is there
     same_people = recog(*call, "--report-role", "a")
     assert same_people.exit_code == 4
-    assert "both users and in" in same_people.output
+    assert "both learned from and in" in same_people.output
 
 
 def test_report_names_what_it_wrote(tmp_path: Path) -> None:

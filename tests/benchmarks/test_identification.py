@@ -11,11 +11,11 @@ from PIL import Image
 
 from benchmarks import commands
 from benchmarks.identification import IdentifyPlan, identify, split
+from benchmarks.photos import people_of
 from recog.alignment import TEMPLATE
 from recog.cards import Card
 from recog.cli import main
 from recog.errors import ConfigError, DataError
-from recog.photos import of_people
 from recog.types import Face
 from tests.benchmarks.fakes import ColourEmbedder
 
@@ -51,7 +51,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_halves_share_nobody(folder: Path) -> None:
-    first, second = split(of_people(folder), PLAN)
+    first, second = split(people_of(folder), PLAN)
 
     def everyone(half: object) -> set[str]:
         return (
@@ -62,18 +62,20 @@ def test_halves_share_nobody(folder: Path) -> None:
     assert not set(first.enrolled) & {photo.parent.name for photo in first.strangers}
     enrolled = {photo for photos in first.enrolled.values() for photo in photos}
     assert not enrolled & {photo for _, photo in first.probes}
-    again = split(of_people(folder), PLAN)[0]
+    again = split(people_of(folder), PLAN)[0]
     assert again.enrolled == first.enrolled
     with pytest.raises(DataError, match="two halves of 5"):
-        split(of_people(folder), IdentifyPlan(people=5, enroll_photos=2))
+        split(people_of(folder), IdentifyPlan(people=5, enroll_photos=2))
 
 
-def test_names_are_spelled_as_galleries_spell_them() -> None:
+def test_people_are_named_as_galleries_name_them_and_have_photos(tmp_path: Path) -> None:
     """A folder's name may be written with combining marks, and answers come back without."""
-    people = {f"Zoe\u0301 {k}": [Path(f"{k}/{number}.png") for number in range(3)] for k in range(6)}
-    halves = split(people, IdentifyPlan(people=2, enroll_photos=2))
-    assert {name for half in halves for name in half.enrolled} <= {f"Zo\u00e9 {k}" for k in range(6)}
-    assert {name for half in halves for name, _ in half.probes} <= {f"Zo\u00e9 {k}" for k in range(6)}
+    (tmp_path / "Zoe\u0301").mkdir()
+    (tmp_path / "Zoe\u0301" / "1.png").write_bytes(b"a photo")
+    (tmp_path / "nobody").mkdir()
+    (found,) = people_of(tmp_path).items()
+    assert found[0] == "Zo\u00e9"
+    assert [path.name for path in found[1]] == ["1.png"]
 
 
 def test_errors_are_counted_on_the_other_half(folder: Path) -> None:

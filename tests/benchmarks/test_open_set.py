@@ -10,7 +10,7 @@ from PIL import Image
 from scipy.stats import norm
 
 from benchmarks.cohorts import of_crops, of_photos
-from benchmarks.open_set import Cohort, Cohorts, OpenSetPlan, Tally, open_set
+from benchmarks.open_set import Cohort, Cohorts, Draw, OpenSetPlan, Tally, open_set
 from benchmarks.rows import Measurement, Row
 from benchmarks.summaries import sized
 from recog.calibration import StrangerPairs
@@ -117,6 +117,27 @@ def test_many_galleries_of_other_people_do() -> None:
     low, high = interval(found)
     assert low < 0.2 < high
     assert high - low < 0.08  # 50 people alone would give 0.23
+
+
+def test_a_draw_counts_by_hand() -> None:
+    """Probes: first at 0.9 and at 0.4, behind another at 0.8, beside another at 0.7."""
+    strangers = np.linspace(0, 0.99, 100)
+    draw = Draw(np.arange(4), np.array([0.9, 0.4, 0.8, 0.7]), np.array([0, 0, 1, 1]), strangers)
+    assert draw.missed(0.5).tolist() == [False, True, True, True]
+    assert draw.missed(0.0).tolist() == [False, False, True, True]
+    assert draw.at_fpir(0.5).tolist() == [False, True, True, True]  # half of the strangers are over 0.49
+    assert draw.at_fpir(0.7).tolist() == [False, False, True, True]
+
+
+def test_curves_go_through_the_rates_of_their_rows() -> None:
+    found = by_metric(open_set(cohorts(), PLAN, ColourEmbedder(), Card()), ", 40 people")
+    cmc, det = (dict(found["rank-1"].details[name]) for name in ("cmc", "det"))
+    assert list(cmc) == [1, 2, 3, 4, 5, 7, 10, 15, 20, 30]
+    for rank in (1, 5, 10):
+        assert cmc[rank] == pytest.approx(found[f"rank-{rank}"].value, abs=1e-5)
+    assert det[0.05] == pytest.approx(found["FNIR at FPIR 5 %"].value, abs=1e-5)
+    assert det[0.2] == pytest.approx(found["FNIR at FPIR 20 %"].value, abs=1e-5)
+    assert "cmc" not in found["rank-5"].details
 
 
 def test_equals_do_not_rank_first() -> None:

@@ -6,7 +6,17 @@ import pytest
 
 from benchmarks import report, rows, stats
 from benchmarks.costs import COST
-from benchmarks.summaries import by_arm, cost, discarded, latest, quantity, sized
+from benchmarks.summaries import (
+    by_arm,
+    cost,
+    discarded,
+    history,
+    latest,
+    one_a_line,
+    quantity,
+    ranked,
+    sized,
+)
 from recog.errors import DataError
 from tests.benchmarks.test_rows import a_row
 
@@ -98,6 +108,28 @@ def test_a_later_row_of_the_same_measurement_counts() -> None:
     ]
 
 
+def test_what_was_measured_again_is_the_last_plan() -> None:
+    first, second = a_row(plan="a", value=0.1), a_row(plan="b", value=0.2)
+    again = a_row(plan="a", value=0.3)
+    assert [row.value for row in one_a_line(latest([first, second, again]))] == [0.3]
+
+
+def test_time_is_counted_once() -> None:
+    """Rows of one measurement share its seconds; backbones are timed after they were distilled."""
+    shared = {"bench": "backbones", "command": "recog", "commit": "c", "device": "d"}
+    judged = [
+        a_row(**shared, arm=arm, metric=metric, seconds=600.0)
+        for arm in ("a", "b")
+        for metric in ("AUC", "parameters, millions")
+    ]
+    timed = [
+        a_row(**shared, arm=arm, metric=f"ms a face, {batch} at once", seconds=60.0)
+        for arm in ("a", "b")
+        for batch in (1, 32)
+    ]
+    assert history([*judged, *timed]).body == [["backbones", "recog", "c", "d", "24 min"]]
+
+
 def test_arms_keep_the_plan_order() -> None:
     assert list(by_arm(augment_rows(1)[::-1], "TAR@FMR=1e-2")) == [
         "none",
@@ -116,6 +148,15 @@ def test_curves_are_of_the_rows_that_say_where_they_lie() -> None:
     assert sized(misses[1:]) == {}  # a point is no curve
     rates = [a_row(arm="by score", value=0.5, details=details) for details in ({"discarded": 0.05}, {})]
     assert discarded(rates) == {"by score": [(5.0, 50.0)]}
+
+
+def test_a_model_is_drawn_with_its_largest_gallery(tmp_path: Path) -> None:
+    curves = {"cmc": [[1, 0.8], [5, 0.9]], "det": [[0.01, 0.5], [0.1, 0.2]]}
+    facts = [{"name": "ours", "people": people} | curves for people in (100, 1000, 10)]
+    found = [a_row(bench="identify", metric="rank-1", arm=f"ours, {f['people']}", details=f) for f in facts]
+    assert [row.details["people"] for row in ranked(found)] == [1000]
+    rows.append_all(tmp_path, found)
+    assert any("-cmc-" in file.name for file in report.write(tmp_path, tmp_path))
 
 
 def test_cost_counts_each_run_once() -> None:

@@ -51,6 +51,18 @@ def test_tar_interval_resamples_people_and_not_pairs() -> None:
         stats.tar_intervals(scores, mated, sides, [1e-5], resamples=10)
 
 
+def test_a_tar_that_nobody_misses_is_still_uncertain() -> None:
+    """Twenty people, all accepted: the resamples cannot know it, Clopper and Pearson can."""
+    rng = np.random.default_rng(0)
+    mated_ends, others = np.arange(20), rng.integers(0, 20, (2, 2000))
+    others = others[:, others[0] != others[1]]
+    ends = np.concatenate([mated_ends, others[0]]), np.concatenate([mated_ends, others[1]])
+    mated = np.arange(len(ends[0])) < 20
+    scores = np.where(mated, 0.9, rng.uniform(0, 0.5, len(mated)))
+    (interval,) = stats.tar_intervals(scores, mated, ends, [0.01], resamples=200)
+    assert interval == (pytest.approx(0.025 ** (1 / 20)), 1.0)
+
+
 def test_sign_flip_floor_and_value() -> None:
     better = stats.paired_difference(np.array([0.5, 0.6, 0.7, 0.5, 0.6, 0.7]), np.zeros(6))
     assert better.p_value == pytest.approx(2 / 64) == better.floor  # all six signs agree
