@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, roc_auc_score, roc_curve
 
+from recog.calibration import require
 from recog.errors import TooFewPairs
 
 Floats = NDArray[np.floating]
@@ -61,7 +62,7 @@ class Ranking:
 
     def _last_allowed(self, rejected: Floats, fmr: float) -> int | None:
         """Which of the distinct scores, from above, is the last to keep this rate."""
-        _require_pairs(int((~self.mated).sum()), fmr)
+        require(int((~self.mated).sum()), fmr, "An FMR", "non-mated comparisons")
         # the tolerance keeps 3 of 3,000 within 1e-3 whatever the rounding of the sums
         allowed = np.flatnonzero(rejected <= fmr * rejected[-1] * (1 + 1e-9))
         return int(allowed[-1]) if len(allowed) else None
@@ -70,20 +71,6 @@ class Ranking:
         """Weight of mated and of non-mated pairs at or above each distinct score."""
         w = np.ones(len(self.scores)) if weights is None else weights[self.order]
         return np.cumsum(w * self.mated)[self._ends], np.cumsum(w * ~self.mated)[self._ends]
-
-
-def can_show(count: int, rate: float) -> bool:
-    """Whether so many comparisons can show this rate: under 1/rate, a single error is more than that."""
-    return count * rate >= 1 - 1e-9
-
-
-def _require_pairs(count: int, rate: float) -> None:
-    """Raises: TooFewPairs: see `can_show`."""
-    if not can_show(count, rate):
-        raise TooFewPairs(
-            f"{count:,} non-mated comparisons cannot support a rate of {rate:g}: at least "
-            f"{round(1 / rate):,} are needed. Give more pairs or ask for a higher rate."
-        )
 
 
 def roc_points(scores: Floats, mated: Bools, count: int = 25) -> list[list[float]]:

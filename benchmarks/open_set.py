@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import stats
-from benchmarks.metrics import can_show
 from benchmarks.rows import Measurement, Row, origin
 from recog import calibration
 from recog.cards import Card
@@ -243,7 +242,7 @@ def _count_draw(
 def _curves(draws: Sequence[Draw], size: int) -> dict[str, list[list[float]]]:
     """Means over galleries: "cmc", how often one's own person is among the first; "det", FNIR by FPIR."""
     ranks = [rank for rank in CMC_RANKS if rank <= size]
-    rates = [rate for rate in DET_FPIRS if can_show(len(draws[0].strangers), rate)]
+    rates = [rate for rate in DET_FPIRS if calibration.can_show(len(draws[0].strangers), rate)]
     return {
         "cmc": [[rank, _mean(draw.ahead < rank for draw in draws)] for rank in ranks],
         "det": [[rate, _mean(draw.at_fpir(rate) for draw in draws)] for rate in rates],

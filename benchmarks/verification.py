@@ -18,6 +18,7 @@ from benchmarks.differentials import Groups, by_group
 from benchmarks.exams import Exam, Trials
 from benchmarks.pairs import Pairs
 from benchmarks.rows import Measurement, Row, origin, plan_hash
+from recog import calibration
 from recog.faces import EmbedderLike
 
 logger = logging.getLogger(__name__)
@@ -84,7 +85,7 @@ def tar_name(fmr: float) -> str:
 def _supported(mated: NDArray[np.bool_]) -> list[float]:
     """The false-match rates that this many non-mated pairs can show."""
     count = int((~mated).sum())
-    fmrs = [fmr for fmr in FMRS if metrics.can_show(count, fmr)]
+    fmrs = [fmr for fmr in FMRS if calibration.can_show(count, fmr)]
     if not fmrs:
         logger.warning("%d non-mated pairs cannot show an FMR of %g: no TAR", count, FMRS[0])
     return fmrs

@@ -40,7 +40,7 @@ def threshold_at_rate(non_mated: Floats, rate: float) -> float:
         rate: as a fraction, 0 < rate < 1.
     Raises: TooFewPairs: under 1/rate scores cannot show this rate; ConfigError: rate outside 0..1.
     """
-    _require(len(non_mated), rate)
+    require(len(non_mated), rate)
     return _above(non_mated, math.floor(rate * len(non_mated) + 1e-9))
 
 
@@ -53,7 +53,7 @@ def threshold_for_new(non_mated: Floats, rate: float) -> float:
 
     Args, Raises: as `threshold_at_rate`.
     """
-    _require(len(non_mated), rate)
+    require(len(non_mated), rate)
     return _above(non_mated, math.floor(rate * (len(non_mated) + 1) + 1e-9) - 1)
 
 
@@ -63,15 +63,19 @@ def _above(scores: Floats, allowed: int) -> float:
     return float(np.nextafter(first_refused, np.inf))
 
 
-def _require(count: float, rate: float, name: str = "A rate", what: str = "comparisons of strangers") -> None:
-    """Raises: TooFewPairs: fewer than 1/rate of `what`; ConfigError: rate outside 0..1."""
+def can_show(count: float, rate: float) -> bool:
+    """Whether so many comparisons can show this rate: under 1/rate, a single error is more than that."""
+    return count * rate >= 1 - 1e-9
+
+
+def require(count: float, rate: float, name: str = "A rate", what: str = "comparisons of strangers") -> None:
+    """Raises: TooFewPairs: so many of `what` cannot show this rate; ConfigError: rate outside 0..1."""
     if not 0 < rate < 1:
         raise ConfigError(f"The rate is {rate}; give a fraction between 0 and 1, for example 0.001.")
-    needed = math.ceil(1 / rate - 1e-9)
-    if count < needed:
+    if not can_show(count, rate):
         raise TooFewPairs(
-            f"{name} of {rate:g} needs at least {needed} {what}, and there are {math.floor(count)}. "
-            "Give photos of more people, or ask for a higher rate."
+            f"{name} of {rate:g} needs at least {math.ceil(1 / rate - 1e-9):,} {what}, and there are "
+            f"{math.floor(count):,}. Give photos of more people, or ask for a higher rate."
         )
 
 
@@ -104,7 +108,7 @@ class StrangerPairs:
 
         Raises: TooFewPairs.
         """
-        _require(self.people * (self.people - 1) / 2, fmr, "An FMR", "pairs of different people")
+        require(self.people * (self.people - 1) / 2, fmr, "An FMR", "pairs of different people")
         threshold = threshold_for_new(self.scores, fmr)
         _, low, high = self.rate(threshold, seed)
         odds = self.odds or (None, None)
@@ -161,7 +165,7 @@ def for_query(
     shape = (len(names), int(column.max(initial=0)) + 1)
     compared = _sums(codes, column, np.ones(len(codes)), shape)
     # photos of one stranger say much the same, and so do several galleries that one stranger searched
-    _require((compared > 0).sum() / shape[1], fpir, "An FPIR", "people who are not enrolled")
+    require((compared > 0).sum() / shape[1], fpir, "An FPIR", "people who are not enrolled")
     best = best.astype(np.float64)  # a threshold between two float32 scores is none of them
     threshold = threshold_for_new(best, fpir)
     matched = _sums(codes, column, best >= threshold, shape)

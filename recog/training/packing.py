@@ -99,7 +99,7 @@ def _of_size(
 
 def _shown(rates: Sequence[float], count: int) -> list[float]:
     """The rates that this many strangers, or pairs of them, can show."""
-    return [rate for rate in rates if rate * count >= 1 - 1e-9]
+    return [rate for rate in rates if calibration.can_show(count, rate)]
 
 
 def _strangers_best(

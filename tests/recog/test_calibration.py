@@ -21,6 +21,14 @@ def test_the_threshold_keeps_the_rate_and_no_lower_one_does(rate: float) -> None
     assert (scores >= next_lower).mean() > rate
 
 
+def test_a_rate_needs_as_many_comparisons_as_one_error_in_them_is() -> None:
+    assert [calibration.can_show(count, 1e-3) for count in (999, 1000)] == [False, True]
+    with pytest.raises(TooFewPairs, match="at least 1,000 comparisons of strangers, and there are 999"):
+        calibration.require(999, 1e-3)
+    with pytest.raises(ConfigError, match="between 0 and 1"):
+        calibration.require(999, 1.0)
+
+
 @pytest.mark.parametrize(("count", "rate"), [(100, 0.01), (150, 0.01), (1000, 0.01), (60, 0.05)])
 def test_new_strangers_keep_the_rate_on_average(count: int, rate: float) -> None:
     draws = [calibration.threshold_for_new(RNG.uniform(size=count), rate) for _ in range(4000)]
@@ -37,7 +45,7 @@ def test_ties_count_together() -> None:
 
 
 def test_too_few_scores_cannot_show_a_rate() -> None:
-    with pytest.raises(TooFewPairs, match="1000"):
+    with pytest.raises(TooFewPairs, match="1,000"):
         calibration.threshold_at_rate(np.zeros(999), 1e-3)
     calibration.threshold_at_rate(np.arange(1000.0), 1e-3)
     with pytest.raises(ConfigError):
