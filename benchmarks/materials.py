@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.augmentation import Material, Synthesise
 from benchmarks.exams import Exam, of_crops, of_pairs, require_disjoint
 from benchmarks.rows import label
-from generative.synthesis import Person, Synthesizer
+from generative.synthesis import Synthesizer, SyntheticPerson
 from recog.detection import Detector
 from recog.embedding import Embedder
 from recog.training import CropSet, open_crops
@@ -100,7 +100,7 @@ def synthesis_by(synthesizer: Synthesizer, embedder: Embedder, candidates: int =
     return synthesise
 
 
-def crops_of(people: Sequence[Person]) -> CropSet:
+def crops_of(people: Sequence[SyntheticPerson]) -> CropSet:
     """Made-up people as crops to train on or to draw from."""
     return CropSet(
         np.concatenate([person.images for person in people]),

@@ -11,13 +11,13 @@ from generative.data import FaceData
 from generative.objectives.gan import GanObjective, GanSettings
 from generative.objectives.repair import RepairObjective, RepairSettings
 from generative.objectives.vae import VaeObjective, VaeSettings
-from generative.training import Objective, TrainConfig
+from generative.training import GeneratorConfig, Objective
 from recog.embedding import Embedder
 from recog.errors import ConfigError
 
 PACE = {
-    "gan": TrainConfig(),
-    "vae": TrainConfig(
+    "gan": GeneratorConfig(),
+    "vae": GeneratorConfig(
         total_kimg=200,
         learning_rate=1e-3,
         final_learning_rate=1e-5,
@@ -25,7 +25,7 @@ PACE = {
         gradient_clip=1.0,
         ema_halflife_kimg=5,
     ),
-    "repairer": TrainConfig(
+    "repairer": GeneratorConfig(
         image_size=112,
         total_kimg=100,
         learning_rate=1e-3,
@@ -41,7 +41,7 @@ Settings = GanSettings | VaeSettings | RepairSettings
 SETTINGS: dict[str, type[Settings]] = {"gan": GanSettings, "vae": VaeSettings, "repairer": RepairSettings}
 
 
-def pace(kind: str, **changes: Any) -> TrainConfig:
+def pace(kind: str, **changes: Any) -> GeneratorConfig:
     """The usual length and pace of a run of this kind, with changes; None leaves a value as it is.
 
     Raises: ConfigError: no such kind, or a value out of range.
@@ -64,7 +64,7 @@ def settings(kind: str, **changes: Any) -> Settings:
 
 
 def objective(
-    config: TrainConfig, data: FaceData, embedder: Embedder | None, settings: Settings
+    config: GeneratorConfig, data: FaceData, embedder: Embedder | None, settings: Settings
 ) -> Objective:
     """The objective that has these settings, its networks initialised from the run's seed.
 

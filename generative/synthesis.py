@@ -35,7 +35,7 @@ DRAWS = 20  # candidates for each person wanted, before giving up
 
 
 @dataclass(frozen=True, eq=False)
-class Person:
+class SyntheticPerson:
     """The synthetic photos of one identity."""
 
     identity: str
@@ -106,7 +106,7 @@ class Synthesizer:
         *,
         source: str = "given",
         candidates: int = 1,
-    ) -> Person:
+    ) -> SyntheticPerson:
         """New photos of one person with their scores; of `candidates` times as many, the best are kept.
 
         Raises: ConfigError: fewer than one candidate a photo; DataError: the vectors have another length.
@@ -118,7 +118,7 @@ class Synthesizer:
         vectors = self.embedder.embed(images)
         kept = curation.most_fitting(vectors, centre, count) if candidates > 1 else np.arange(count)
         similarities = (vectors[kept] @ centre).astype(np.float32)
-        return Person(identity, images[kept], centre, attributes[kept], similarities, source, seed)
+        return SyntheticPerson(identity, images[kept], centre, attributes[kept], similarities, source, seed)
 
     def new_people(
         self,
@@ -129,7 +129,7 @@ class Synthesizer:
         max_similarity: float = 0.35,
         training_centres: NDArray[np.float32] | None = None,
         candidates: int = 1,
-    ) -> list[Person]:
+    ) -> list[SyntheticPerson]:
         """People who do not exist, `photos` each.
 
         Without data their centres come from the Gaussian that the checkpoint carries; with the centres
@@ -217,7 +217,7 @@ def check_target(out: Path, identities: Iterable[str] = ()) -> None:
 
 
 def write_identity_folder(
-    out: Path, people: list[Person], *, weights_digest: str, attribute_names: tuple[str, ...]
+    out: Path, people: list[SyntheticPerson], *, weights_digest: str, attribute_names: tuple[str, ...]
 ) -> int:
     """Write people as `out`/<identity>/<nnnn>.png plus manifest.jsonl; returns the number of photos.
 
@@ -236,7 +236,7 @@ def write_identity_folder(
 
 
 def _manifest_line(
-    person: Person, index: int, file: str, digest: str, names: tuple[str, ...]
+    person: SyntheticPerson, index: int, file: str, digest: str, names: tuple[str, ...]
 ) -> dict[str, Any]:
     return {
         "file": file,

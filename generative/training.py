@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig:
+class GeneratorConfig:
     """Length and pace of a run; units are in the names. The objective has settings of its own.
 
     Raises: ConfigError: a value is outside its range.
@@ -124,7 +124,7 @@ class Objective(Protocol):
 
 
 def train(
-    config: TrainConfig, data: FaceData, objective: Objective, run_dir: Path, device: str = "auto"
+    config: GeneratorConfig, data: FaceData, objective: Objective, run_dir: Path, device: str = "auto"
 ) -> Path:
     """Train, or go on with the run in `run_dir`, and return the finished weights (the running average).
 
@@ -176,7 +176,7 @@ def train(
 class Recorder:
     """Means of the losses since the last line of stats.jsonl, and the pace."""
 
-    def __init__(self, config: TrainConfig, run: RunDirectory, start: int) -> None:
+    def __init__(self, config: GeneratorConfig, run: RunDirectory, start: int) -> None:
         self.config, self.run = config, run
         self.since, self.at = time.monotonic(), start
         self.values: dict[str, list[Tensor]] = {}
@@ -201,7 +201,7 @@ class Recorder:
 
 
 def _update(
-    config: TrainConfig,
+    config: GeneratorConfig,
     kind: str,
     phase: Phase,
     optimizer: torch.optim.Optimizer,
@@ -231,11 +231,11 @@ def _diverged(kind: str, phase: Phase, moment: Moment, what: str) -> TrainingDiv
     )
 
 
-def _optimizer(config: TrainConfig, module: nn.Module) -> torch.optim.Optimizer:
+def _optimizer(config: GeneratorConfig, module: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.Adam(module.parameters(), config.learning_rate, (config.beta1, config.beta2), eps=1e-8)
 
 
-def _ramped_average(config: TrainConfig) -> Callable[[Any, Any, Any], None]:
+def _ramped_average(config: GeneratorConfig) -> Callable[[Any, Any, Any], None]:
     """Exponential average whose half-life grows with the run (Karras et al. 2020, arXiv:2006.06676)."""
 
     @torch.no_grad()
@@ -249,7 +249,7 @@ def _ramped_average(config: TrainConfig) -> Callable[[Any, Any, Any], None]:
 
 
 def _save_samples(
-    config: TrainConfig,
+    config: GeneratorConfig,
     data: FaceData,
     objective: Objective,
     network: nn.Module,
@@ -265,5 +265,5 @@ def _save_samples(
     save_grid(run_dir / f"grid-{round(step * config.batch_size / 1000):05d}.png", images, columns)
 
 
-def _rng(config: TrainConfig, step: int) -> torch.Generator:
+def _rng(config: GeneratorConfig, step: int) -> torch.Generator:
     return torch.Generator().manual_seed((config.seed + 1) * 1_000_003 + step)

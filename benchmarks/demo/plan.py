@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from benchmarks.augmentation import AugmentPlan
 from generative.repair import Repairer
-from generative.synthesis import Person, Synthesizer
+from generative.synthesis import Synthesizer, SyntheticPerson
 from recog.embedding import Embedder
 
 NAMES = ("Ada", "Bo", "Cleo", "Dag", "Edda", "Finn", "Gita", "Hugo", "Ines", "Jun", "Kaya", "Levi")
@@ -85,6 +85,6 @@ class Studio:
         vae = Synthesizer.load("bundled-vae", embedder, device=device)
         return cls(embedder, synthesizer, Repairer.load("bundled", device=device), device, vae)
 
-    def people(self, count: int, photos: int, seed: int) -> list[Person]:
+    def people(self, count: int, photos: int, seed: int) -> list[SyntheticPerson]:
         """People who do not exist."""
         return self.synthesizer.new_people(count, photos, seed, max_similarity=ALIKE, candidates=CANDIDATES)

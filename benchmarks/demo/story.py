@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.demo.plan import DemoPlan, Studio
 from benchmarks.summaries import Table
-from generative.synthesis import Person
+from generative.synthesis import SyntheticPerson
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Stage:
 
     plan: DemoPlan
     models: Studio
-    enrolled: tuple[Person, ...]
-    strangers: tuple[Person, ...]
+    enrolled: tuple[SyntheticPerson, ...]
+    strangers: tuple[SyntheticPerson, ...]
     out: Path
     story: Story

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from generative.synthesis import Person, Synthesizer
+    from generative.synthesis import Synthesizer, SyntheticPerson
     from recog.embedding import Embedder
     from recog.faces import FaceReader
 
@@ -203,7 +203,7 @@ def _centres(data: Path, embedder: Embedder, roles: Path | None, role: str | Non
 
 def _write(
     out: Path,
-    made: list[Person],
+    made: list[SyntheticPerson],
     synthesizer: Synthesizer,
     outcome: Outcome,
     grid: Path | None,
@@ -224,7 +224,7 @@ def _write(
         emit(record, as_json, text)
 
 
-def _summaries(out: Path, made: list[Person]) -> Iterator[tuple[dict[str, Any], str]]:
+def _summaries(out: Path, made: list[SyntheticPerson]) -> Iterator[tuple[dict[str, Any], str]]:
     for person in made:
         cosine = round(float(person.similarities.mean()), 3)
         folder = str(out / person.identity)

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from benchmarks.augmentation import AugmentPlan
 from benchmarks.demo import DemoPlan, Studio, run
 from generative.repair import Repairer
-from generative.synthesis import Person, Synthesizer
+from generative.synthesis import Synthesizer, SyntheticPerson
 from recog.cards import Card
 from recog.embedding import Embedder
 from tests.benchmarks.fakes import ColourEmbedder
@@ -22,22 +22,22 @@ class Painter:
 
     digest = "painter"
 
-    def new_people(self, count: int, photos: int, seed: int, **_: object) -> list[Person]:
+    def new_people(self, count: int, photos: int, seed: int, **_: object) -> list[SyntheticPerson]:
         angles = np.linspace(0, 2 * np.pi, count, endpoint=False) + 0.1 * seed
         return [self._person(f"new-{seed}-{k}", a, photos, seed + k) for k, a in enumerate(angles)]
 
     def person(
         self, identity: str, vectors: np.ndarray, count: int, seed: int = 0, *, candidates: int = 1
-    ) -> Person:
+    ) -> SyntheticPerson:
         centre = vectors.mean(axis=0)
         return self._person(identity, float(np.arctan2(centre[1], centre[0])), count, seed)
 
-    def _person(self, identity: str, angle: float, photos: int, seed: int) -> Person:
+    def _person(self, identity: str, angle: float, photos: int, seed: int) -> SyntheticPerson:
         hue = np.array([np.cos(angle), np.sin(angle), 0.2]) * 80 + 100
         noise = np.random.default_rng(seed).normal(0, 4, (photos, 32, 32, 3))
         images = np.clip(hue + noise, 0, 255).astype(np.uint8)
         nothing = np.zeros(photos, np.float32)
-        return Person(identity, images, nothing[:1], nothing[:, None], nothing, "sampled", seed)
+        return SyntheticPerson(identity, images, nothing[:1], nothing[:, None], nothing, "sampled", seed)
 
 
 class Mean:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from generative import presets
 from generative.data import FaceData
-from generative.training import Objective, TrainConfig
+from generative.training import GeneratorConfig, Objective
 from recog.embedding import Embedder
 
 SIZE = 16
@@ -40,7 +40,7 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 
 
-def config(kind: str, **changes: Any) -> TrainConfig:
+def config(kind: str, **changes: Any) -> GeneratorConfig:
     small = {
         "image_size": 16,
         "batch_size": 8,
