@@ -77,8 +77,9 @@ def roc_points(scores: Floats, mated: Bools, count: int = 25) -> list[list[float
     """[FMR, TAR] at FMRs evenly spaced in the logarithm, as far down as the non-mated pairs show them."""
     ranking = Ranking(scores, mated)
     lowest = max(1e-5, 1 / max(int((~mated).sum()), 1))
-    fmrs = np.geomspace(lowest, 1.0, count)
-    return [[float(f"{fmr:.3g}"), round(ranking.tar_at_fmr(float(fmr)), 5)] for fmr in fmrs]
+    fmrs = np.geomspace(lowest, 1.0, count)[:-1]
+    points = [[float(f"{fmr:.3g}"), round(ranking.tar_at_fmr(float(fmr)), 5)] for fmr in fmrs]
+    return [*points, [1.0, 1.0]]
 
 
 def auc_score(scores: Floats, mated: Bools) -> float:

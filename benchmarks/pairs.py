@@ -82,11 +82,11 @@ def _read_lfw(path: Path, folder: Path) -> Pairs:
     A header `folds n` says that each fold is n mated pairs and then n non-mated ones; a header `n` or none
     (View 1) that there are no folds.
     """
-    lines = [line.split() for line in _lines(path) if line.strip()]
-    header = [int(word) for word in lines[0]] if lines and all(word.isdigit() for word in lines[0]) else []
-    body = lines[1:] if header else lines
+    lines = [(number, line.split()) for number, line in enumerate(_lines(path), start=1) if line.strip()]
+    first = lines[0][1] if lines else [""]
+    header = [int(word) for word in first] if all(word.isdigit() for word in first) else []
     numbered: list[tuple[tuple[str, str], tuple[str, str]]] = []
-    for number, words in enumerate(body, start=len(lines) - len(body) + 1):
+    for number, words in lines[1:] if header else lines:
         if len(words) not in (3, 4) or not (words[1].isdigit() and words[-1].isdigit()):
             raise DataError(
                 f"{path}, line {number}: not `Name i j` or `Name i Other j`: {' '.join(words)!r}."

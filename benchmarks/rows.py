@@ -153,12 +153,15 @@ def append(path: Path | str, *rows: Row) -> None:
 def read(path: Path | str) -> list[Row]:
     """All rows of a file, in order; none without a file. A line cut off by a crash does not count.
 
-    Raises: DataError: a line is not a row.
+    Raises: DataError: the file cannot be read, or a line is not a row.
     """
     target = Path(path)
     if not target.is_file():
         return []
-    *whole, torn = target.read_text(encoding="utf-8").split("\n")
+    try:
+        *whole, torn = target.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read ({error}). Results are lines of JSON in UTF-8.") from error
     if torn:
         logger.warning("%s: the last line was cut off by an interruption and does not count", path)
     return [

@@ -44,11 +44,15 @@ SETTINGS: dict[str, type[Settings]] = {"gan": GanSettings, "vae": VaeSettings, "
 def pace(kind: str, **changes: Any) -> GeneratorConfig:
     """The usual length and pace of a run of this kind, with changes; None leaves a value as it is.
 
+    The rate never rises: one that begins under the usual end stays where it is.
+
     Raises: ConfigError: no such kind, or a value out of range.
     """
     if kind not in PACE:
         raise ConfigError(f"kind is {kind!r}; give one of {', '.join(KINDS)}.")
-    return replace(PACE[kind], **{name: value for name, value in changes.items() if value is not None})
+    usual, given = PACE[kind], {name: value for name, value in changes.items() if value is not None}
+    last = min(usual.final_learning_rate, given.get("learning_rate", usual.learning_rate))
+    return replace(usual, **{"final_learning_rate": last, **given})
 
 
 def settings(kind: str, **changes: Any) -> Settings:

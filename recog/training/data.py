@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,8 +74,12 @@ class CropSet:
 
     @staticmethod
     def concat(sets: Sequence[CropSet]) -> CropSet:
-        """One set of several; identities of the same name become one."""
-        names = sorted({name for crops in sets for name in crops.identities})
+        """One set of several; identities of the same name become one, which is logged."""
+        several = Counter(name for crops in sets for name in crops.identities)
+        shared = sum(count > 1 for count in several.values())
+        if shared:
+            logger.info("%d identities are in several sets, and count as one person each", shared)
+        names = sorted(several)
         code = {name: index for index, name in enumerate(names)}
         labels = [
             np.array([*(code[n] for n in crops.identities), -1], np.int64)[crops.labels] for crops in sets

@@ -82,6 +82,9 @@ def test_damaged_and_foreign_lines_are_named(tmp_path: Path) -> None:
     path.write_text('{"bench": "verify"}\n')
     with pytest.raises(DataError, match="line 1"):
         rows.read(path)
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(DataError, match=r"verify\.jsonl: cannot be read"):
+        rows.read(path)
     with pytest.raises(DataError, match="no rows"):
         rows.read_folder(tmp_path / "nowhere")
 

@@ -81,6 +81,7 @@ def test_view_1_has_no_folds(lfw: Path) -> None:
         ("2\t300\nAda_L\t1\t2\n", "promises 1200 pairs"),
         ("Ada_L\t1\t9\n", "Ada_L_0009"),
         ("Ada_L\tone\t2\n", "line 1"),
+        ("\nAda_L\t1\t2\n\nAda_L\tone\t2\n", "line 4"),
         ("Cy\t1\t2\n", "Cy/Cy_0001"),
     ],
 )

@@ -154,3 +154,9 @@ def test_settings_out_of_range_are_named(kind: str, change: dict[str, Any], want
 def test_a_pace_out_of_range_is_named(change: dict[str, Any], wanted: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(wanted)):
         config("gan", **change)
+
+
+def test_a_slow_run_does_not_speed_up() -> None:
+    assert presets.pace("gan", learning_rate=2e-5).final_learning_rate == 2e-5
+    assert presets.pace("gan", learning_rate=1e-3).final_learning_rate == 5e-5
+    assert presets.pace("gan", learning_rate=1e-3, final_learning_rate=1e-4).final_learning_rate == 1e-4

@@ -267,3 +267,4 @@ def test_the_bundled_card_describes_the_bundled_weights() -> None:
     assert (card.mean, card.std) == (embedder.config["mean"], embedder.config["std"])
     count = sum(parameter.numel() for parameter in embedder.network.parameters())
     assert count / 1e6 == pytest.approx(card.million_parameters, rel=0.02)
+    assert bundled_path().stat().st_size <= 10_000_000

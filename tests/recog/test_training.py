@@ -157,11 +157,13 @@ def test_a_crop_that_was_replaced_is_read_again(folder: Path) -> None:
     assert not open_crops(folder, size=32).images[0].any()
 
 
-def test_concat_joins_identities_by_name() -> None:
+def test_concat_joins_identities_by_name(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     crops = coloured_people()
     joined = CropSet.concat([crops.of_identities(["p0", "p1"]), crops.of_identities(["p1", "p3"])])
     assert joined.identities == ("p0", "p1", "p3")
     assert np.bincount(joined.labels).tolist() == [4, 8, 4]
+    assert "1 identities are in several sets" in caplog.text
 
 
 def test_roles(tmp_path: Path) -> None:
