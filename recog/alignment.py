@@ -62,8 +62,20 @@ def align(image: NDArray[np.uint8], landmarks: ArrayLike, size: int = TEMPLATE_S
     matrix = similarity(points, target)
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     image, points = _shrunk(image, points, scale)
-    crop = cv2.warpAffine(image, similarity(points, target), (size, size), flags=cv2.INTER_LINEAR)
+    matrix = similarity(points, target)
+    border = cv2.BORDER_CONSTANT if _reaches_past(image, matrix, size) else cv2.BORDER_REPLICATE
+    crop = cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=border)
     return np.asarray(crop, dtype=np.uint8)
+
+
+def _reaches_past(image: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> bool:
+    """Whether the crop shows what is not on the image: half a pixel around the outermost ones still is."""
+    back = cv2.invertAffineTransform(matrix)
+    corners = np.array([(x, y) for x in (0, size - 1) for y in (0, size - 1)]) @ back[:, :2].T + back[:, 2]
+    height, width = image.shape[:2]
+    ends = np.array([width, height]) - 0.5
+    slack = 1e-3  # px; landmarks come in single precision
+    return bool((corners < -0.5 - slack).any() or (corners > ends + slack).any())
 
 
 def _shrunk(

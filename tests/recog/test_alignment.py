@@ -71,6 +71,16 @@ def test_an_aligned_crop_comes_back_unchanged() -> None:
     np.testing.assert_array_equal(align(crop, face.landmarks), crop)
 
 
+def test_an_enlarged_crop_is_bright_to_its_edge() -> None:
+    """What lies past the outermost pixels' centres is still of the image, and not black."""
+    white = np.full((112, 112, 3), 255, np.uint8)
+    (face,) = AlignedCrops().detect(white)
+    assert align(white, face.landmarks, 128).min() == 255
+    moved = align(white, face.landmarks + 3, 128)  # three px of the face are missing
+    assert moved[-1].max() == 0
+    assert moved[0, :120].min() == 255
+
+
 def test_large_faces_are_averaged_and_not_sampled() -> None:
     stripes = np.zeros((1120, 1120, 3), np.uint8)
     stripes[:, ::2] = 255  # finer than the crop can show: must come out grey

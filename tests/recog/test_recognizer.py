@@ -182,7 +182,7 @@ def test_enrolled_people_are_no_strangers(recognizer: Recognizer, photo: Photo, 
 def test_calibration_needs_enough_strangers(recognizer: Recognizer, photo: Photo, tmp_path: Path) -> None:
     photo("people/p0/1.png", 0)
     photo("people/p1/1.png", 50)
-    with pytest.raises(TooFewPairs, match="1000"):
+    with pytest.raises(TooFewPairs, match="1,000"):
         recognizer.calibrate(tmp_path / "people")
 
 
