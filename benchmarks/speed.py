@@ -27,20 +27,20 @@ def speed(
     Args:
         models: names or files; those that are not ONNX files are exported.
         rounds: of one face at once; of more faces there are fewer.
-        names: what reports call a model, by its name here.
+        names: what reports call a model, by how it is given here; default its own name.
     Raises: ConfigError: fewer than two models, or packages are missing; ModelNotFound.
     """
     if len(set(models)) < 2:
         raise ConfigError("Times are compared: give at least two different models.")
-    labels = {model: (names or {}).get(model, model) for model in models}
+    embedders = {model: load_embedder(model, device) for model in models}
+    labels = {model: (names or {}).get(model, embedder.name) for model, embedder in embedders.items()}
     if len(set(labels.values())) < len(labels):
         raise ConfigError(f"Two models are called {', '.join(labels.values())}: give names that differ.")
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
         files, digests = {}, {}
-        for number, model in enumerate(models):
+        for number, (model, embedder) in enumerate(embedders.items()):
             label = labels[model]
-            embedder = load_embedder(model, device)
             digests[label] = embedder.digest
             files[label] = Path(model)
             if isinstance(embedder, Embedder):

@@ -12,7 +12,7 @@ from recog.cli.options import json_option
 
 @click.command()
 @click.argument("models", nargs=-1, required=True, metavar="MODEL MODEL...")
-@click.option("--yardstick-name", help="What reports call the last model.", show_default="as it was given")
+@click.option("--yardstick-name", help="What reports call the last model.", show_default="its own name")
 @click.option("--rounds", default=200, show_default=True, help="Of one face at once.")
 @out_option
 @json_option
