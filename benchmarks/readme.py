@@ -52,10 +52,9 @@ def figures(results: Path | str) -> str:
     kept = latest(measured)
     tables = [_markdown(table) for table in (models(kept), *galleries(kept)) if table.body]
     said = [
-        text
+        "\n".join([f"**{section.title}**", "", *(f"- {text}" for text in section.text)])
         for section in build(measured).sections
         if section.text
-        for text in (f"**{section.title}**", *section.text)
     ]
     return "\n\n".join([*tables, *said]) + "\n"
 
