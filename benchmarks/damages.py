@@ -43,7 +43,7 @@ def motion15(images: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def noise25(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Gaussian noise of 25 levels of 255: the only one here that no training in this package shows."""
+    """Gaussian noise of 25 levels of 255: the only one here that no embedder meets in training."""
     return damage.noise(images, 25.0, rng)[0]
 
 
