@@ -100,7 +100,7 @@ class Material:
 
     name: str  # what reports call the users' photos
     user: CropSet  # from which N people x K photos are drawn, at the size that is trained
-    native: CropSet  # the same crops at the synthesiser's recogniser's size
+    native: CropSet  # the same crops as the synthesiser's recogniser takes them
     exams: tuple[Exam, ...]  # of people who are not in `user`
     synthesise: Synthesise | None = None
     generator: str | None = None  # digest of its weights

@@ -11,6 +11,7 @@ from benchmarks import photos
 from benchmarks.materials import name_of
 from benchmarks.open_set import Cohort, Cohorts, OpenSetPlan
 from benchmarks.rows import label
+from recog.alignment import TEMPLATE_SIZE
 from recog.errors import DataError
 from recog.faces import DetectorLike, EmbedderLike
 from recog.training import open_crops
@@ -27,7 +28,7 @@ def of_crops(
     cohorts, names, titles = [], [], []
     for folder, role in folders:
         table = roles if role is not None else None
-        crops = open_crops(folder, size=embedder.image_size, roles=table, role=role)
+        crops = open_crops(folder, size=TEMPLATE_SIZE, roles=table, role=role)
         cohorts.append(Cohort(embedder.embed(np.asarray(crops.images)), crops.labels))
         names.append(set(crops.identities))
         titles.append(name_of(folder, table, role or ""))

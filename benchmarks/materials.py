@@ -11,6 +11,7 @@ from benchmarks.augmentation import Material, Synthesise
 from benchmarks.exams import Exam, of_crops, of_pairs, require_disjoint
 from benchmarks.rows import label
 from generative.synthesis import Synthesizer, SyntheticPerson
+from recog.alignment import TEMPLATE_SIZE
 from recog.detection import Detector
 from recog.embedding import Embedder
 from recog.training import CropSet, open_crops
@@ -71,7 +72,7 @@ def material(
     return Material(
         name=name,
         user=user,
-        native=open_crops(data, size=embedder.image_size, roles=roles, role=role),
+        native=open_crops(data, size=TEMPLATE_SIZE, roles=roles, role=role),
         exams=tuple(exams),
         synthesise=synthesis_by(synthesizer, embedder, candidates),
         generator=synthesizer.digest,

@@ -77,8 +77,8 @@ def roc_points(scores: Floats, mated: Bools, count: int = 25) -> list[list[float
     """[FMR, TAR] at FMRs evenly spaced in the logarithm, as far down as the non-mated pairs show them."""
     ranking = Ranking(scores, mated)
     lowest = max(1e-5, 1 / max(int((~mated).sum()), 1))
-    fmrs = np.geomspace(lowest, 1.0, count)[:-1]
-    points = [[float(f"{fmr:.3g}"), round(ranking.tar_at_fmr(float(fmr)), 5)] for fmr in fmrs]
+    fmrs = [float(fmr) for fmr in np.geomspace(lowest, 1.0, count) if fmr < 1]
+    points = [[float(f"{fmr:.3g}"), round(ranking.tar_at_fmr(fmr), 5)] for fmr in fmrs]
     return [*points, [1.0, 1.0]]
 
 

@@ -40,9 +40,9 @@ def people_of(folder: Path) -> dict[str, list[Path]]:
 
     Raises: DataError: the folder cannot be listed, or has no sub-folders.
     """
-    people = {
-        spelled(name): [path for path in found if path.is_file()] for name, found in of_people(folder).items()
-    }
+    people: dict[str, list[Path]] = {}
+    for name, found in of_people(folder).items():
+        people.setdefault(spelled(name), []).extend(path for path in found if path.is_file())
     return {name: found for name, found in people.items() if found}
 
 

@@ -33,7 +33,11 @@ def speed(
     if len(set(models)) < 2:
         raise ConfigError("Times are compared: give at least two different models.")
     embedders = {model: load_embedder(model, device) for model in models}
-    labels = {model: (names or {}).get(model, embedder.name) for model, embedder in embedders.items()}
+    own = [embedder.name for embedder in embedders.values()]
+    labels = {
+        model: (names or {}).get(model, embedder.name if own.count(embedder.name) == 1 else str(model))
+        for model, embedder in embedders.items()
+    }
     if len(set(labels.values())) < len(labels):
         raise ConfigError(f"Two models are called {', '.join(labels.values())}: give names that differ.")
     rows = []

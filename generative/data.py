@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from recog.alignment import TEMPLATE_SIZE
 from recog.embedding import Embedder
 from recog.errors import DataError
 from recog.pixels import scaled
@@ -101,7 +102,7 @@ def open_faces(
     crops = open_crops(folder, size=size, roles=roles, role=role)
     if embedder is None:
         return FaceData.plain(crops)
-    native = open_crops(folder, size=embedder.image_size, roles=roles, role=role)
+    native = open_crops(folder, size=TEMPLATE_SIZE, roles=roles, role=role)
     centres, similarities = leave_one_out(embeddings(native, embedder), crops.labels)
     values, known = _attributes(crops.files, attributes)
     return FaceData(crops, centres, similarities, values, known, embedder.digest)

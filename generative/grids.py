@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from recog.checkpoints import write_atomically
+from recog.images import png
 from recog.pixels import to_uint8
 
 Picture = NDArray[np.uint8]  # (S, S, 3) RGB
@@ -19,13 +18,6 @@ Colour = tuple[int, int, int]
 
 WHITE = (255, 255, 255)
 FRAME = 3  # px around each picture
-
-
-def png(image: NDArray[np.uint8]) -> bytes:
-    """(H, W, 3) uint8 RGB as a PNG file."""
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def sheet(rows: Sequence[Sequence[Picture]], colours: Sequence[Sequence[Colour]] | None = None) -> bytes:

@@ -16,7 +16,6 @@ from torch import Tensor
 from generative import curation
 from generative.data import condition
 from generative.errors import SynthesisExhausted
-from generative.grids import png
 from generative.models.gan import Generator
 from generative.models.vae import VAE
 from generative.people import PeopleModel
@@ -24,6 +23,7 @@ from recog import checkpoints
 from recog.device import autocast, resolve
 from recog.embedding import Embedder
 from recog.errors import ConfigError, DataError, ModelMismatch
+from recog.images import png
 from recog.pixels import to_uint8
 from recog.records import clean_name
 from recog.vectors import unit

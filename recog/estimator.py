@@ -126,6 +126,6 @@ class FaceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _kind(labels: Any) -> str:
-    """What kind of labels these are: texts (or objects), whole numbers, or numpy's letter for others."""
+    """What kind of labels these are: texts (or objects), numbers, or numpy's letter for others."""
     kind = np.asarray(labels).dtype.kind
-    return {"U": "texts", "O": "texts", "i": "whole numbers", "u": "whole numbers"}.get(kind, kind)
+    return "texts" if kind in "UO" else "numbers" if kind in "iuf" else kind

@@ -129,7 +129,7 @@ class FaceReader:
         """
         seen, name = self.see(photo), images.name_of(photo)
         if not seen.faces:
-            raise _no_face(name)
+            raise no_face(name)
         if len(seen.faces) > 1 and not largest:
             raise SeveralFaces(f"{name}: shows {len(seen.faces)} faces. Crop it to one, or pass --largest.")
         return seen.qualities[0], seen.embeddings[0]
@@ -150,7 +150,7 @@ class FaceReader:
             try:
                 seen = self.see(photo, flip=flip)
                 if not seen.faces:
-                    raise _no_face(name)
+                    raise no_face(name)
                 take = 1 if largest else len(seen.faces)
                 rows += [(name, i, seen.faces[i].box, seen.embeddings[i]) for i in range(take)]
             except (ImageError, FaceError) as error:
@@ -180,7 +180,8 @@ def reason(error: Exception, photo: Source) -> str:
     return str(error).removeprefix(f"{images.name_of(photo)}: ")
 
 
-def _no_face(name: str) -> NoFaceFound:
+def no_face(name: str) -> NoFaceFound:
+    """The error of a photo without a face."""
     return NoFaceFound(
         f"{name}: no face found. Use a larger or sharper photo that shows the face from the front."
     )

@@ -74,6 +74,13 @@ def digest(source: Source) -> str:
         raise ImageError(name_of(source), f"cannot be opened ({error.strerror}).") from error
 
 
+def png(image: NDArray[np.uint8]) -> bytes:
+    """(H, W, 3) uint8 RGB as a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def require_crops(crops: NDArray[np.generic]) -> None:
     """Raises: DataError: not (B, S, S, 3) uint8."""
     square = crops.ndim == 4 and crops.shape[1] == crops.shape[2] and crops.shape[3] == 3

@@ -24,11 +24,18 @@ def check(settings: Any, checks: Callable[[], Checks]) -> None:
         value = getattr(settings, setting.name)
         if setting.type == "int" and (not isinstance(value, int) or isinstance(value, bool)):
             raise ConfigError(f"{setting.name} is {value!r}; give a whole number.")
-        if setting.type == "float" and (not isinstance(value, int | float) or not math.isfinite(value)):
+        if str(setting.type).startswith("float") and not _is_number(value, optional=setting.type != "float"):
             raise ConfigError(f"{setting.name} is {value!r}; give a number.")
     for name, (fine, wanted) in checks().items():
         if not fine:
             raise ConfigError(f"{name} is {getattr(settings, name)!r}; give {wanted}.")
+
+
+def _is_number(value: object, *, optional: bool) -> bool:
+    """Whether a value is a number that says how much; of an optional one its range says what infinity is."""
+    if value is None:
+        return optional
+    return isinstance(value, int | float) and (optional or math.isfinite(value))
 
 
 def at_least(low: int, settings: object, *names: str) -> Checks:

@@ -18,6 +18,8 @@ from recog.video import Frame, VideoSource
 
 logger = logging.getLogger(__name__)
 
+PATIENCE = 1.0  # seconds without its face that a track survives
+
 Search = Callable[[NDArray[np.float32]], list[list[Candidate]]]  # (B, D) unit vectors -> candidates of each
 
 
@@ -50,7 +52,8 @@ def tracks(source: VideoSource, faces: FaceReader, fps: float) -> Iterator[Track
 
     Raises: ImageError: nothing of the video can be read; ConfigError: fps.
     """
-    tracker = Tracker()
+    # one frame without the face is always survived; an impossible rate is refused with the first frame
+    tracker = Tracker(patience=max(PATIENCE, 1.5 / fps) if fps > 0 else PATIENCE)
     try:
         with contextlib.closing(video.frames(source, fps)) as frames:
             for frame in frames:

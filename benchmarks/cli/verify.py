@@ -122,8 +122,8 @@ def verify(
         )
     else:
         embedder = load_embedder(model, device, mean=onnx_mean, scale=onnx_scale, bgr=onnx_bgr or None)
-        # damage is done at one size, whatever the model's: an eighth of 96 px is less than of 112 px
-        size = embedder.image_size if damage is None else TEMPLATE_SIZE
+        # crops are taken as they are, and so are they damaged: an eighth of 96 px is less than of 112 px
+        size = TEMPLATE_SIZE if all_pairs or aligned else embedder.image_size
         exam = (
             _all(images, roles, role, size)
             if pairs is None

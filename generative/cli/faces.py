@@ -194,10 +194,11 @@ def _vectors(paths: list[Path], reader: FaceReader, outcome: Outcome) -> NDArray
 
 def _centres(data: Path, embedder: Embedder, roles: Path | None, role: str | None) -> NDArray[np.float32]:
     """(P, D) identity centres of a folder of aligned crops."""
+    from recog.alignment import TEMPLATE_SIZE
     from recog.training import open_crops
     from recog.vectors import centres
 
-    crops = open_crops(data, size=embedder.image_size, roles=roles, role=role)
+    crops = open_crops(data, size=TEMPLATE_SIZE, roles=roles, role=role)
     return centres(embedder.embed(crops.images), crops.labels, len(crops.identities))
 
 

@@ -45,12 +45,12 @@ def repair(
       recog repair old.jpg --out repaired
       recog repair crop.png --aligned --mask hole.png --out repaired
     """
-    from generative.grids import png
     from generative.repair import Repairer
     from recog import images
     from recog.checkpoints import write_atomically
     from recog.errors import DataError, FaceError, ImageError
     from recog.faces import reason
+    from recog.images import png
 
     repairer = Repairer.load(weights, device)
     detector = None if aligned else load_detector(device)

@@ -27,6 +27,7 @@ COMMANDS = {
         "models": Command("recog.cli.models:models", "List, describe and fetch the models."),
     },
     "Training and synthesis": {
+        "crop": Command("recog.cli.crops:crop", "Cut aligned faces out of photos."),
         "train": Command("recog.cli.training:train", "Train an embedder on a folder of crops."),
         "distill": Command("recog.cli.distillation:distill", "Teach a small embedder by a larger one."),
         "generate": Command("generative.cli:generate", "Train generators and make faces."),

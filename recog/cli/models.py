@@ -126,18 +126,17 @@ def pack(
     Example:
       recog models pack runs/embedder --out mine.safetensors --name mine --strangers crops/
     """
-    from recog.embedding import Embedder
+    from recog.alignment import TEMPLATE_SIZE
     from recog.training import open_crops
     from recog.training.packing import pack as write
 
     if whiten_role and not (whiten and roles):
         raise click.UsageError("--whiten-role goes with --whiten and --roles.")
     check_roles(roles, role)
-    size = Embedder.load(run, device="cpu").image_size
     known = None
     if whiten:
-        known = open_crops(whiten, size=size, roles=roles if whiten_role else None, role=whiten_role)
-    unknown = open_crops(strangers, size=size, roles=roles, role=role)
+        known = open_crops(whiten, size=TEMPLATE_SIZE, roles=roles if whiten_role else None, role=whiten_role)
+    unknown = open_crops(strangers, size=TEMPLATE_SIZE, roles=roles, role=role)
     embedder = write(run, out, name, unknown, whiten=known)
     result = {"weights": str(out), "model": embedder.digest, **embedder.card.to_config()}
     emit(result, as_json, f"{out}  {embedder.digest[:12]}  {len(embedder.card.entries)} thresholds")

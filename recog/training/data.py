@@ -27,7 +27,6 @@ from recog.errors import ConfigError, DataError, ImageError
 from recog.progress import progress
 
 logger = logging.getLogger(__name__)
-READING = 2  # how crops are read: another number makes older cached arrays be written anew
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,10 +107,12 @@ def open_crops(
     """Open `folder` (one sub-folder an identity) as crops of `size` px.
 
     Args:
+        size: px; crops of another size are resized. To embed them take `recog.alignment.TEMPLATE_SIZE`, which
+            most have: embedders resize crops as they did when they were trained.
         roles: CSV of identity, role; only the identities of `role` are taken. Default all.
-        labelled: False: whatever pictures the folder holds, at any depth, of nobody knows whom.
+        labelled: False: whatever square pictures the folder holds, at any depth, of nobody knows whom.
     Raises: ConfigError: as `check_choice`; DataError: no such folder, no crops in it, nobody there who has
-    the role, or a crop that cannot be decoded.
+    the role, or a crop that cannot be decoded or is not square.
     """
     check_choice(folder, roles, role, labelled)
     root = Path(folder)
@@ -158,8 +159,7 @@ def _listing(root: Path, labelled: bool) -> list[tuple[str, int, int]]:
 
 
 def _decoded(root: Path, names: list[str], listing: Any, size: int) -> NDArray[np.uint8]:
-    told = json.dumps([READING, str(root.resolve()), listing, size])
-    key = hashlib.sha256(told.encode()).hexdigest()[:24]
+    key = hashlib.sha256(json.dumps([str(root.resolve()), listing, size]).encode()).hexdigest()[:24]
     bar = progress(names, total=len(names), desc=f"decode {root.name}")
     rows = (read_crop(root / name, size) for name in bar)
     return kept(cache_folder() / "crops" / f"{key}.npy", rows, len(names), size)
@@ -212,8 +212,7 @@ def read_crop(path: Path, size: int) -> NDArray[np.uint8]:
         )
     if width == size:
         return picture
-    kernel = Image.Resampling.LANCZOS if width > size else Image.Resampling.BILINEAR  # as embedders enlarge
-    return np.asarray(Image.fromarray(picture).resize((size, size), kernel))
+    return np.asarray(Image.fromarray(picture).resize((size, size), Image.Resampling.LANCZOS))
 
 
 def _with_role(root: Path, identities: Sequence[str], roles: Path | str, role: str) -> set[str]:

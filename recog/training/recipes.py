@@ -91,7 +91,10 @@ def follow(recipe: Recipe, out: Path | str, *, device: str = "auto") -> Embedder
     """Run the stages one after another, each in a folder of its own under `out`; the same call resumes.
 
     Returns: the last stage's embedder, also written to `out`/final.safetensors.
+    Raises: ConfigError: `out` holds a run, or the stages of another recipe; as `distill`.
     """
+    if (Path(out) / "config.json").exists():
+        raise ConfigError(f"{out}: holds a run, and a recipe has a run for each stage. Give another folder.")
     processor = resolve(device)
     with main_first(processor):
         taught_by = [load_embedder(name, device) for name in recipe.teachers]

@@ -24,7 +24,7 @@ class Source:
     """
 
     folder: Path
-    labelled: bool = True  # one sub-folder an identity; False: any pictures at any depth
+    labelled: bool = True  # one sub-folder an identity; False: any square pictures at any depth
     roles: Path | None = None  # CSV identity,role
     role: str | None = None
     frame: tuple[float, float, float, float] = (

@@ -29,7 +29,6 @@ CONFIG = DistillConfig(
 
 @pytest.mark.timeout(600)
 def test_every_candidate_is_judged_and_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RECOG_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("benchmarks.backbones.SETTINGS", ((1, 1), (4, 1)))
     crops = people_of_colours(people=6, photos=4, size=32)
     exam = of_crops(people_of_colours(people=20, photos=4, size=32, seed=1, family="q"), "others")

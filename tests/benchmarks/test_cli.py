@@ -20,7 +20,6 @@ def recog(*arguments: object) -> Result:
 
 @pytest.fixture
 def crops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("RECOG_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("recog.embedders.load_embedder", lambda *_, **__: ColourEmbedder())
     folder = tmp_path / "crops"
     made = people_of_colours(people=6, photos=4)

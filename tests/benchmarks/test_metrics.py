@@ -30,6 +30,10 @@ def test_weighted_tar_equals_repeating_the_pairs(scores: tuple[np.ndarray, np.nd
     assert weighted == pytest.approx(repeated.tar_at_fmr(1e-2))
 
 
+def test_a_curve_of_a_single_stranger_is_its_end() -> None:
+    assert metrics.roc_points(np.array([0.9, 0.8, 0.1]), np.array([True, True, False])) == [[1.0, 1.0]]
+
+
 def test_a_rate_needs_enough_strangers() -> None:
     values, mated = np.linspace(0, 1, 1000), np.arange(1000) < 1
     with pytest.raises(TooFewPairs, match="at least 1,000"):

@@ -195,3 +195,22 @@ def test_a_person_in_two_cohorts_is_refused(tmp_path: Path) -> None:
         of_crops(folders, None, ColourEmbedder())
     (tmp_path / "two" / "b" / "0.png").rename(tmp_path / "two" / "c" / "1.png")
     assert len(of_crops(folders, None, ColourEmbedder()).others.people) == 2
+
+
+def test_crops_are_embedded_at_their_own_size(tmp_path: Path) -> None:
+    """Embedders resize crops as in training; another kernel before them would measure other pixels."""
+    for place in "abc":
+        for person in "xy":
+            (tmp_path / place / (place + person)).mkdir(parents=True)
+            Image.new("RGB", (112, 112)).save(tmp_path / place / (place + person) / "1.png")
+    seen = []
+
+    class Large(ColourEmbedder):
+        image_size = 128
+
+        def embed(self, crops: np.ndarray, flip: bool = True) -> np.ndarray:
+            seen.append(crops.shape[1:])
+            return super().embed(crops, flip)
+
+    of_crops([(tmp_path / place, None) for place in "abc"], None, Large())
+    assert seen == [(112, 112, 3)] * 3

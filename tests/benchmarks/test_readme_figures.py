@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import rows
 from benchmarks.readme import figures, galleries, models
 from tests.benchmarks.test_rows import a_row
 
-LFW = "10 folds as listed; MTCNN, largest central face"
-CROPS = "all pairs; aligned crops"
+LFW = {"data": "lfw/images, pairs.txt", "protocol": "10 folds as listed; MTCNN, largest central face"}
+CROPS = {"data": "celeba/val", "protocol": "all pairs; aligned crops"}
+DOWN = CROPS | {"protocol": "all pairs; aligned crops; damaged: 8x down"}
+PEER = LFW | {"protocol": "10 folds; the model's own detection; without a face a photo matches nobody"}
 
 
 def test_a_line_a_model_and_the_columns_that_were_measured() -> None:
     found = [
-        a_row(arm="ours", protocol=LFW, metric="accuracy", value=0.99),
-        a_row(arm="peer", protocol="10 folds; the model's own detection", metric="accuracy", value=0.98),
-        a_row(arm="ours", protocol=CROPS, metric="TAR@FMR=1e-3", value=0.8, ci95=(0.7, 0.9)),
-        a_row(arm="ours", protocol=f"{CROPS}; damaged: 8x down", metric="TAR@FMR=1e-3", value=0.2),
-        a_row(
-            arm="ours", bench="speed", protocol="one pass; 1 at once, 1 thread", metric="ms a face", value=3.0
-        ),
+        a_row(arm="ours", **LFW, metric="accuracy", value=0.99),
+        a_row(arm="peer", **PEER, metric="accuracy", value=0.98),
+        a_row(arm="ours", **CROPS, metric="TAR@FMR=1e-3", value=0.8, ci95=(0.7, 0.9)),
+        a_row(arm="ours", **DOWN, metric="TAR@FMR=1e-3", value=0.2),
+    ]
+    found += [
         a_row(
             arm="ours",
             bench="speed",
-            protocol="one pass; 1 at once, 2 threads",
+            protocol=f"pass; 1 at once, {threads}, x",
             metric="ms a face",
-            value=9.0,
-        ),
+            value=value,
+        )
+        for threads, value in (("1 thread", 3.0), ("2 threads", 9.0))
     ]
     table = models(found)
     assert table.head == ["", "LFW accuracy", "CelebA TAR@FMR=1e-3", "8x down", "ms a face, 1 thread"]
@@ -35,6 +38,22 @@ def test_a_line_a_model_and_the_columns_that_were_measured() -> None:
         ["ours", "99.00 %", "80.00 % [70.00, 90.00]", "20.00 %", "3.000"],
         ["peer", "98.00 %", "", "", ""],
     ]
+
+
+def test_other_protocols_and_older_weights_are_no_part_of_a_line() -> None:
+    unlike = [
+        LFW | {"protocol": "10 folds as listed; MTCNN, largest central face; without mirror images"},
+        LFW | {"protocol": "10 folds as listed; published landmarks"},
+        LFW | {"protocol": "10 folds as listed; aligned crops"},
+    ]
+    found = [a_row(arm="ours", **CROPS, metric="TAR@FMR=1e-3", value=0.3, model="old")]
+    found += [a_row(arm="ours", **LFW, metric="accuracy", value=0.99, model="new")]
+    for metric in ("accuracy", "TAR@FMR=1e-3"):
+        found += [a_row(arm="ours", **other, metric=metric, value=0.5, model="new") for other in unlike]
+    found += [
+        a_row(arm="ours", **LFW | {"protocol": "10 folds; aligned crops"}, metric="TAR@FMR=1e-3", model="new")
+    ]
+    assert models(found).body == [["ours", "99.00 %"]]
 
 
 def test_a_line_a_gallery() -> None:
@@ -49,7 +68,9 @@ def test_a_line_a_gallery() -> None:
         for people in (10, 100)
         for metric, value in (("rank-1", 1 - people / 1000), ("FPIR, 1 % wanted", 0.01))
     ]
-    (table,) = galleries(found)
+    several = [replace(row, protocol="3 templates", value=0.5) for row in found]
+    table, other = galleries([*found, *several])
+    assert {cell for line in other.body for cell in line[1:]} == {"50.00 %", ""}
     assert table.body == [
         ["ours, 10 people", "99.00 %", "", "1.00 %"],
         ["ours, 100 people", "90.00 %", "", "1.00 %"],
@@ -57,7 +78,7 @@ def test_a_line_a_gallery() -> None:
 
 
 def test_figures_are_markdown(tmp_path: Path) -> None:
-    rows.append_all(tmp_path, [a_row(arm="ours", protocol=LFW, metric="accuracy", value=0.99)])
+    rows.append_all(tmp_path, [a_row(arm="ours", **LFW, metric="accuracy", value=0.99)])
     assert figures(tmp_path) == (
         "**Same person or not**\n\n|  | LFW accuracy |\n| --- | --- |\n| ours | 99.00 % |\n"
     )

@@ -67,6 +67,7 @@ def test_strangers_are_labelled_as_people_are(classifier: FaceClassifier) -> Non
         clone(classifier).set_params(threshold=0.95).fit(CROPS, numbers)
     named = clone(classifier).set_params(threshold=0.95, unknown=-1).fit(CROPS, numbers)
     assert named.predict(np.stack([paint(5), paint(45)])).tolist() == [0, -1]
+    clone(classifier).set_params(threshold=0.95, unknown=-1).fit(CROPS, numbers.astype(np.float64))
 
 
 def test_it_drops_into_pipeline_and_grid_search(classifier: FaceClassifier) -> None:

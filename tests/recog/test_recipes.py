@@ -99,7 +99,6 @@ def test_recipe_goes_stage_by_stage(tmp_path: Path) -> None:
 
 
 def test_an_unfinished_recipe_has_no_final_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RECOG_CACHE", str(tmp_path / "cache"))
     written(coloured_people(), tmp_path / "crops")
     train(TINY, coloured_people(), device="cpu").save(tmp_path / "teacher.safetensors")
     path = recipe_file(tmp_path)
@@ -115,6 +114,14 @@ def test_an_unfinished_recipe_has_no_final_weights(tmp_path: Path, monkeypatch: 
     assert not (tmp_path / "run" / "final.safetensors").exists()  # the shorter recipe's
     done = recipes.follow(longer, tmp_path / "run", device="cpu")
     assert Embedder.load(tmp_path / "run").digest == done.digest
+
+
+def test_a_recipe_leaves_a_run_alone(tmp_path: Path) -> None:
+    train(TINY, coloured_people(), run_dir=tmp_path / "run", device="cpu")
+    recipe = recipes.Recipe("any", ("teacher.safetensors",), (), ())
+    with pytest.raises(ConfigError, match="holds a run"):
+        recipes.follow(recipe, tmp_path / "run", device="cpu")
+    assert (tmp_path / "run" / "final.safetensors").exists()
 
 
 def test_blends_lie_between_two_crops() -> None:

@@ -138,16 +138,6 @@ def test_what_is_not_square_is_no_crop(tmp_path: Path) -> None:
         read_crop(tmp_path / "photo.png", 32)
 
 
-def test_a_folder_enlarges_crops_as_the_embedder_does(tmp_path: Path) -> None:
-    """Else thresholds and figures would be of other pixels than those of `embed` on the same crops."""
-    crop = np.random.default_rng(0).integers(0, 256, (28, 28, 3), dtype=np.uint8)
-    Image.fromarray(crop).save(tmp_path / "crop.png")
-    tensor = torch.from_numpy(crop).permute(2, 0, 1).float()[None]
-    expected = torch.nn.functional.interpolate(tensor, (32, 32), mode="bilinear", antialias=True)[0]
-    found = read_crop(tmp_path / "crop.png", 32).astype(np.float32)
-    assert np.abs(found - expected.permute(1, 2, 0).numpy()).max() < 1
-
-
 def test_a_crop_that_was_replaced_is_read_again(folder: Path) -> None:
     open_crops(folder, size=32)
     path = folder / "p0" / "0.png"
@@ -370,6 +360,8 @@ def test_run_directory_holds_what_it_promises(tmp_path: Path) -> None:
         ({"total_kimg": 0}, "total_kimg is 0; give more than 0"),
         ({"total_kimg": math.inf}, "total_kimg is inf; give a number"),
         ({"weight_decay": math.nan}, "weight_decay is nan; give a number"),
+        ({"margin": "0.2"}, "margin is '0.2'; give a number"),
+        ({"margin": math.nan}, "margin is nan; give 0 or more, less than 1.6"),
         ({"seed": -1}, "seed is -1; give 0 or more"),
         ({"checkpoint_kimg": -1}, "checkpoint_kimg is -1; give more than 0"),
         ({"contrastive_weight": 1.0}, "contrastive_weight is 1.0; give 0, or more than 0 with two photos"),

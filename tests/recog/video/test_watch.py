@@ -85,6 +85,13 @@ def test_a_frame_that_cannot_be_aligned_is_left_out(
     assert (answer.sightings, answer.end) == (4, pytest.approx(0.8))
 
 
+def test_one_frame_without_the_face_is_survived_at_any_rate(watcher: Recognizer, film: Film) -> None:
+    frames = [faces_at(at0=0)] * 20 + [faces_at()] * 20 + [faces_at(at0=0)] * 20  # two seconds each
+    (answer,) = watcher.query_video(film("door.avi", frames), fps=0.5)
+    assert answer.sightings == 2
+    assert len(list(watcher.query_video(film("door.avi", frames), fps=5))) == 2
+
+
 def test_an_empty_gallery_knows_nobody(watcher: Recognizer, film: Film) -> None:
     watcher.remove("ada")
     (answer,) = watcher.query_video(film("door.avi", [faces_at(at0=0)] * 3))
