@@ -218,11 +218,12 @@ def from_card(card: Card, purpose: Purpose, rate: float, size: tuple[int, int]) 
     templates = max(size[1], 1) if purpose == "query" else 0
     levels = [_at_size(_at_rate(entries, level), templates) for level in rates]
     threshold = float(np.interp(math.log(rate), np.log(rates), levels))
-    interval = _relative_interval(_near(entries, rate), rate, templates)
+    near = _near(entries, rate)
+    interval = _relative_interval(near, rate, templates)
     if purpose == "verify":
         odds = card.odds or (None, None)
         return Calibration(threshold, rate, CARD, *interval, card.comparisons, None, None, *odds)
-    known = min(templates, _largest(_near(entries, rate)))
+    known = min(templates, _largest(near))
     return Calibration(threshold, rate, CARD, *interval, None, size[0], known)
 
 

@@ -111,15 +111,7 @@ def verify(
     if peer is not None and pairs is not None:
         judge = peers.PEERS[peer]()
         trials, scores = peers.examine(images, pairs, judge)
-        measured = measure(
-            trials,
-            scores,
-            arm=name or judge.name,
-            model=judge.digest,
-            groups=listed,
-            resamples=resamples,
-            device="cpu",
-        )
+        known, digest, seconds, device = judge.name, judge.digest, 0.0, "cpu"
     else:
         embedder = load_embedder(model, device, mean=onnx_mean, scale=onnx_scale, bgr=onnx_bgr or None)
         # crops are taken as they are, and so are they damaged: an eighth of 96 px is less than of 112 px
@@ -132,18 +124,19 @@ def verify(
         if damage is not None:
             exam = damaged(exam, damage)
         started = time.perf_counter()
-        scores = exam.scores(embedder, flip)
-        measured = measure(
-            exam,
-            scores,
-            arm=name or embedder.name,
-            model=embedder.digest,
-            groups=listed,
-            flip=flip,
-            resamples=resamples,
-            seconds=time.perf_counter() - started,
-            device=device,
-        )
+        trials, scores = exam, exam.scores(embedder, flip)
+        known, digest, seconds = embedder.name, embedder.digest, time.perf_counter() - started
+    measured = measure(
+        trials,
+        scores,
+        arm=name or known,
+        model=digest,
+        groups=listed,
+        flip=flip,
+        resamples=resamples,
+        seconds=seconds,
+        device=device,
+    )
     print_rows(rows.append_all(out, measured), as_json)
 
 
