@@ -72,5 +72,4 @@ def _cut(photo: Path, place: Path, size: int, detector: DetectorLike) -> None:
     faces = detector.detect(image)
     if not faces:
         raise no_face(str(photo))
-    largest = max(faces, key=lambda face: face.area)
-    write_atomically(place, images.png(align(image, largest.landmarks, size)))
+    write_atomically(place, images.png(align(image, faces[0].landmarks, size)))  # the largest comes first

@@ -39,6 +39,7 @@ from recog.training.blending import with_blends
 from recog.training.config import DistillConfig
 from recog.training.distillation import distill
 from recog.training.processes import is_main_process, main_first
+from recog.training.runs import CONFIG
 from recog.training.sources import Source, open_all
 
 logger = logging.getLogger(__name__)
@@ -93,7 +94,7 @@ def follow(recipe: Recipe, out: Path | str, *, device: str = "auto") -> Embedder
     Returns: the last stage's embedder, also written to `out`/final.safetensors.
     Raises: ConfigError: `out` holds a run, or the stages of another recipe; as `distill`.
     """
-    if (Path(out) / "config.json").exists():
+    if (Path(out) / CONFIG).exists():
         raise ConfigError(f"{out}: holds a run, and a recipe has a run for each stage. Give another folder.")
     processor = resolve(device)
     with main_first(processor):

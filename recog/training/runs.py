@@ -17,6 +17,7 @@ from recog.checkpoints import FINAL, write_atomically
 from recog.errors import CheckpointError, ConfigError
 
 logger = logging.getLogger(__name__)
+CONFIG = "config.json"  # what a run is; no other folder has it
 
 
 class RunDirectory:
@@ -38,7 +39,7 @@ class RunDirectory:
         Raises: ConfigError: the folder holds a run with other settings.
         """
         settled = json.loads(json.dumps(config))
-        file = self.path / "config.json"
+        file = self.path / CONFIG
         if file.is_file():
             there = {**json.loads(json.dumps(usual or {})), **json.loads(file.read_text())}
             changed = sorted(k for k in {*there, *settled} if there.get(k) != settled.get(k))
