@@ -34,6 +34,12 @@ DEFAULTS = DistillConfig()
     help="Folder of crops of nobody knows whom; repeatable.",
 )
 @click.option("--blends", default=0, show_default=True, help="Mixtures of two crops to learn from as well.")
+@click.option(
+    "--bend",
+    default=0.0,
+    show_default=True,
+    help="How far faces of --blends are bent into other faces, in sides of a crop; 0.025 is much.",
+)
 @roles_option
 @role_option
 @click.option(
@@ -111,7 +117,8 @@ def _from_options(
     folders: tuple[Path, ...], out: Path, device: str, given: dict[str, Any]
 ) -> tuple[int, str]:
     """(steps, digest) of a run that the options describe."""
-    teachers, unlabelled, blends = (given.pop(name) for name in ("teachers", "unlabelled", "blends"))
+    teachers, unlabelled = given.pop("teachers"), given.pop("unlabelled")
+    blends, bend = given.pop("blends"), given.pop("bend")
     roles, role, start = given.pop("roles"), given.pop("role"), given.pop("start")
     if not teachers:
         raise click.UsageError("Give a --teacher, or a --recipe.")
@@ -134,6 +141,6 @@ def _from_options(
     with main_first(resolve(device)):
         taught_by = [load_embedder(name, device) for name in teachers]
         crops = open_all(sources, max(teacher.image_size for teacher in taught_by))
-        crops = with_blends(crops, blends, config.seed)
+        crops = with_blends(crops, blends, config.seed, bend)
     embedder = distill(config, crops, taught_by, run_dir=out, device=device, start=start)
     return config.steps, embedder.digest

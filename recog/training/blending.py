@@ -3,6 +3,8 @@
 A student that is asked about mixtures has to follow its teacher everywhere between the faces it was given,
 not only at them (function matching with mixup; Beyer et al., arXiv:2106.05237). Crops on one template mix
 well: half are averages of two faces, half have one face on one side of a soft seam and another on the other.
+Faces may be bent first, each by a smooth random field, which makes other faces of them, as sharp as photos
+are; then a third are averages, a third have a seam, and a third are one face, bent.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import itertools
 import json
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,37 +25,47 @@ from recog.training.data import CropSet, cache_folder, kept
 EVENNESS = (0.3, 0.7)  # share of the first face in an average
 SEAM_PLACE = 0.15  # of the side, around the middle
 SEAM_WIDTH = (0.04, 0.12)  # of the side: how soft
+BEND_POINTS = 4  # of a bending field along each side: eyes, nose, mouth and jaw move apart or together
+STRONGEST_BEND = 0.05  # beyond it, faces are torn
 
 
-def blends(crops: CropSet, count: int, seed: int = 0) -> Iterator[NDArray[np.uint8]]:
+def blends(crops: CropSet, count: int, seed: int = 0, bend: float = 0.0) -> Iterator[NDArray[np.uint8]]:
     """`count` mixtures of two crops each, (S, S, 3).
 
     Args:
         crops: (N, S, S, 3), N >= 2, all on one template.
+        bend: standard deviation of a bending field's points, in sides of a crop; 0: faces keep their shape.
     """
     rng = np.random.default_rng([seed, 3])
     side = crops.images.shape[1]
+    ways = (_seam, _even, _alone) if bend else (_seam, _even)  # a face alone is new only where it is bent
     for place in range(count):
-        first, second = rng.choice(len(crops), 2, replace=False)
-        weight = _even(rng) if place % 2 else _seam(side, rng)
-        a = crops.images[first].astype(np.float32)
-        b = _recoloured(crops.images[second].astype(np.float32), a, place % 2 == 0)
-        yield np.clip(weight * a + (1 - weight) * b + 0.5, 0, 255).astype(np.uint8)
+        a, b = crops.images[rng.choice(len(crops), 2, replace=False)].astype(np.float32)
+        if bend:
+            a, b = _bent(a, bend, rng), _bent(b, bend, rng)
+        way = ways[place % len(ways)]
+        share = way(side, rng)
+        mixed = share * a + (1 - share) * _recoloured(b, a, way is _seam)
+        yield np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
 
 
-def with_blends(crops: CropSet, count: int, seed: int = 0) -> CropSet:
+def with_blends(crops: CropSet, count: int, seed: int = 0, bend: float = 0.0) -> CropSet:
     """The crops, and after them `count` mixtures of nobody (label -1), all in one memory-mapped file.
 
-    Raises: ConfigError: a negative count, or fewer than two crops; DataError: the cache cannot be written.
+    Raises: ConfigError: a negative count, fewer than two crops, or a bend outside 0 to `STRONGEST_BEND`;
+    DataError: the cache cannot be written.
     """
+    if not 0 <= bend <= STRONGEST_BEND:
+        raise ConfigError(f"bend is {bend}; give a share of the side, from 0 to {STRONGEST_BEND}.")
     if not count:
         return crops
     if count < 0 or len(crops) < 2:
         raise ConfigError(f"{count} blends of {len(crops)} crops: ask for 0 or more, of at least two crops.")
     side = crops.images.shape[1]
     pixels = hashlib.sha256(np.ascontiguousarray(crops.images).data).hexdigest()
-    key = hashlib.sha256(json.dumps([pixels, side, count, seed]).encode()).hexdigest()[:24]
-    bar = progress(blends(crops, count, seed), total=count, desc="blends")
+    how = [pixels, side, count, seed, *([bend] if bend else [])]
+    key = hashlib.sha256(json.dumps(how).encode()).hexdigest()[:24]
+    bar = progress(blends(crops, count, seed, bend), total=count, desc="blends")
     path = cache_folder() / "crops" / f"blends-{key}.npy"
     images = kept(path, itertools.chain(crops.images, bar), len(crops) + count, side)
     names = tuple(f"blend-{seed}-{place:06d}" for place in range(count))
@@ -60,7 +73,23 @@ def with_blends(crops: CropSet, count: int, seed: int = 0) -> CropSet:
     return CropSet(images, labels, crops.identities, (*crops.files, *names))
 
 
-def _even(rng: np.random.Generator) -> NDArray[np.float32]:
+def _bent(image: NDArray[np.float32], strength: float, rng: np.random.Generator) -> NDArray[np.float32]:
+    """The face moved by a smooth random field that moves its middle nowhere on the whole."""
+    side = len(image)
+    points = rng.normal(0, strength * side, (BEND_POINTS, BEND_POINTS, 2)).astype(np.float32)
+    field = cv2.resize(points - points.mean((0, 1)), (side, side), interpolation=cv2.INTER_CUBIC)
+    columns, rows = np.meshgrid(*[np.arange(side, dtype=np.float32)] * 2)
+    moved = cv2.remap(
+        image, columns + field[..., 0], rows + field[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT
+    )
+    return np.asarray(moved, np.float32)
+
+
+def _alone(side: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    return np.ones((1, 1, 1), np.float32)
+
+
+def _even(side: int, rng: np.random.Generator) -> NDArray[np.float32]:
     return np.full((1, 1, 1), rng.uniform(*EVENNESS), np.float32)
 
 

@@ -35,7 +35,7 @@ from recog.device import resolve
 from recog.embedders import load_embedder
 from recog.embedding import Embedder
 from recog.errors import ConfigError
-from recog.training.blending import with_blends
+from recog.training.blending import STRONGEST_BEND, with_blends
 from recog.training.config import DistillConfig
 from recog.training.distillation import distill
 from recog.training.processes import is_main_process, main_first
@@ -53,6 +53,7 @@ class Stage:
 
     config: DistillConfig
     blends: int = 0  # mixtures of two crops that are learned from beside the crops
+    bend: float = 0.0  # how far the faces in them are bent, in sides of a crop
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def follow(recipe: Recipe, out: Path | str, *, device: str = "auto") -> Embedder
         place = Path(out) / f"stage-{number}"
         logger.info("%s: stage %d of %d", recipe.name, number, len(recipe.stages))
         with main_first(processor):
-            material = with_blends(crops, stage.blends, stage.config.seed)
+            material = with_blends(crops, stage.blends, stage.config.seed, stage.bend)
         if is_main_process() and not (place / FINAL).exists():
             final.unlink(missing_ok=True)  # of a recipe with fewer stages
         embedder = distill(stage.config, material, taught_by, run_dir=place, device=device, start=start)
@@ -137,7 +138,10 @@ def _stage(settings: dict[str, Any]) -> Stage:
     blends = settings.pop("blends", 0)
     if not isinstance(blends, int) or blends < 0:
         raise ConfigError(f"blends is {blends!r}; give a whole number from 0")
-    return Stage(DistillConfig(**settings), blends)
+    bend = settings.pop("bend", 0.0)
+    if not isinstance(bend, int | float) or not 0 <= bend <= STRONGEST_BEND:
+        raise ConfigError(f"bend is {bend!r}; give a share of the side, from 0 to {STRONGEST_BEND}")
+    return Stage(DistillConfig(**settings), blends, bend)
 
 
 def _placed(name: str, data: Path) -> str:

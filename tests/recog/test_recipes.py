@@ -80,6 +80,7 @@ total_kimg = 0.04
 image_size = 64
 total_kimg = 0.016
 blends = 5
+bend = 0.02
 """
     path = place / "tiny.toml"
     path.write_text(text)
@@ -159,6 +160,31 @@ def test_blends_come_after_the_crops_and_are_made_once(
     for few, count in ((crops.subset([0]), 3), (crops, -1)):
         with pytest.raises(ConfigError, match="at least two"):
             with_blends(few, count)
+
+
+def test_bent_faces_are_other_faces() -> None:
+    """A third of the blends is one face, bent: what it shows it has, but not where it was."""
+    ramp = np.linspace(40, 200, 64).round().astype(np.uint8)
+    crops = coloured_people(people=2, photos=1, side=64)
+    crops.images[:] = ramp[None, :, None, None]  # rows of one grey: bending moves them up and down
+    made = np.stack([*blends(crops, 60, seed=5, bend=0.025)]).astype(float)
+    alone = made[2::3]
+    rows = (alone[..., 0] - 40) / 160 * 63  # which row of the crop is seen
+    moved = (rows - np.arange(64)[None, :, None])[:, 8:-8]  # the edges are mirrored
+    assert (np.ptp(alone, axis=3) <= 1).all()
+    assert 0.4 < moved.std() / (0.025 * 64) < 1  # between the points, the field is smoother than they are
+    assert abs(moved.mean()) < 0.1
+    assert np.abs(np.diff(moved, axis=2)).max() < 1  # smooth: no tear
+    straight = np.stack([*blends(crops, 60, seed=5)])
+    assert np.array_equal(straight[1], crops.images[0])
+
+
+def test_bent_blends_are_kept_apart(tmp_path: Path) -> None:
+    crops = coloured_people(people=2, photos=1, side=64)
+    assert not np.array_equal(with_blends(crops, 6).images, with_blends(crops, 6, bend=0.02).images)
+    for bend in (-0.01, 0.06):
+        with pytest.raises(ConfigError, match="bend"):
+            with_blends(crops, 6, bend=bend)
 
 
 def test_a_seam_shows_one_face_on_either_side() -> None:
