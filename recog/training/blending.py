@@ -49,22 +49,26 @@ def blends(crops: CropSet, count: int, seed: int = 0, bend: float = 0.0) -> Iter
         yield np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
 
 
+def check_bend(bend: float) -> None:
+    """Raises: ConfigError: this is no bend, 0 to `STRONGEST_BEND`."""
+    if not isinstance(bend, int | float) or not 0 <= bend <= STRONGEST_BEND:
+        raise ConfigError(f"bend is {bend!r}; give a share of the side, from 0 to {STRONGEST_BEND}.")
+
+
 def with_blends(crops: CropSet, count: int, seed: int = 0, bend: float = 0.0) -> CropSet:
     """The crops, and after them `count` mixtures of nobody (label -1), all in one memory-mapped file.
 
     Raises: ConfigError: a negative count, fewer than two crops, or a bend outside 0 to `STRONGEST_BEND`;
     DataError: the cache cannot be written.
     """
-    if not 0 <= bend <= STRONGEST_BEND:
-        raise ConfigError(f"bend is {bend}; give a share of the side, from 0 to {STRONGEST_BEND}.")
+    check_bend(bend)
     if not count:
         return crops
     if count < 0 or len(crops) < 2:
         raise ConfigError(f"{count} blends of {len(crops)} crops: ask for 0 or more, of at least two crops.")
     side = crops.images.shape[1]
     pixels = hashlib.sha256(np.ascontiguousarray(crops.images).data).hexdigest()
-    how = [pixels, side, count, seed, *([bend] if bend else [])]
-    key = hashlib.sha256(json.dumps(how).encode()).hexdigest()[:24]
+    key = hashlib.sha256(json.dumps([pixels, side, count, seed, bend]).encode()).hexdigest()[:24]
     bar = progress(blends(crops, count, seed, bend), total=count, desc="blends")
     path = cache_folder() / "crops" / f"blends-{key}.npy"
     images = kept(path, itertools.chain(crops.images, bar), len(crops) + count, side)

@@ -35,7 +35,7 @@ from recog.device import resolve
 from recog.embedders import load_embedder
 from recog.embedding import Embedder
 from recog.errors import ConfigError
-from recog.training.blending import STRONGEST_BEND, with_blends
+from recog.training.blending import check_bend, with_blends
 from recog.training.config import DistillConfig
 from recog.training.distillation import distill
 from recog.training.processes import is_main_process, main_first
@@ -139,8 +139,7 @@ def _stage(settings: dict[str, Any]) -> Stage:
     if not isinstance(blends, int) or blends < 0:
         raise ConfigError(f"blends is {blends!r}; give a whole number from 0")
     bend = settings.pop("bend", 0.0)
-    if not isinstance(bend, int | float) or not 0 <= bend <= STRONGEST_BEND:
-        raise ConfigError(f"bend is {bend!r}; give a share of the side, from 0 to {STRONGEST_BEND}")
+    check_bend(bend)
     return Stage(DistillConfig(**settings), blends, bend)
 
 

@@ -17,7 +17,7 @@ from recog.checkpoints import FINAL, write_atomically
 from recog.errors import CheckpointError, ConfigError
 
 logger = logging.getLogger(__name__)
-CONFIG = "config.json"  # what a run is; no other folder has it
+CONFIG = "config.json"  # its settings: what makes a folder a run
 
 
 class RunDirectory:
