@@ -35,13 +35,13 @@ CARDS = (
     ModelCard(
         name="recog-s",
         source="bundled",
-        licence="non-commercial research (trained on CelebA crops)",
+        licence="non-commercial research (trained on CelebA and UTKFace crops)",
         embedding_size=128,
-        image_size=112,
+        image_size=160,
         mean=0.5,
         std=0.5,
-        million_parameters=2.39,
-        note="trained from scratch here; figures in recog/weights/recog-s.md",
+        million_parameters=2.85,
+        note="distilled from a MobileFaceNet; figures in recog/weights/recog-s.md",
     ),
     ModelCard(
         name="facenet-pytorch:vggface2",
