@@ -19,6 +19,7 @@ COLOURS = ("#4c72b0", "#dd8452", "#55a868", "#c44e52", "#8172b3", "#937860")
 DPI = 100
 MOST_ACROSS = 3  # panels
 TITLE_CHARACTERS = 90  # a line
+LABEL_CHARACTERS = 20  # a line under a panel
 
 
 def intervals(rows: Sequence[Row], title: str) -> bytes:
@@ -33,7 +34,8 @@ def intervals(rows: Sequence[Row], title: str) -> bytes:
             axis.plot(100 * row.value, place, "o", color=COLOURS[0])
         axis.set_yticks(range(len(chosen)), [_short(row.arm) for row in reversed(chosen)])
         axis.set_ylim(-0.6, len(chosen) - 0.4)
-        axis.set_xlabel(f"{metric}, %")
+        axis.set_xlabel(_wrapped(f"{metric}, %", LABEL_CHARACTERS))
+        axis.locator_params(axis="x", nbins=2)
     figure.suptitle(_wrapped(title), fontsize=10)
     return _png(figure)
 
@@ -145,6 +147,6 @@ def _png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def _wrapped(title: str) -> str:
-    """A title in lines that fit the picture's width."""
-    return textwrap.fill(title, TITLE_CHARACTERS)
+def _wrapped(text: str, characters: int = TITLE_CHARACTERS) -> str:
+    """A text in lines that fit the picture's width, or a panel's."""
+    return textwrap.fill(text, characters)
