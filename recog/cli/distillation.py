@@ -131,12 +131,12 @@ def _from_options(
     from recog.device import resolve
     from recog.embedders import load_embedder
     from recog.training import distill
-    from recog.training.blending import check_bend, with_blends
+    from recog.training.blending import check_blends, with_blends
     from recog.training.processes import main_first
     from recog.training.sources import Source, open_all
 
     config = DistillConfig(**given)
-    check_bend(bend)  # before any crop is read
+    check_blends(blends, bend)  # before any crop is read
     sources = [Source(folder=folder, roles=roles, role=role) for folder in folders]
     sources += [Source(folder=folder, labelled=False) for folder in unlabelled]
     with main_first(resolve(device)):

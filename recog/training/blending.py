@@ -49,10 +49,14 @@ def blends(crops: CropSet, count: int, seed: int = 0, bend: float = 0.0) -> Iter
         yield np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
 
 
-def check_bend(bend: float) -> None:
-    """Raises: ConfigError: this is no bend, 0 to `STRONGEST_BEND`."""
+def check_blends(count: int, bend: float) -> None:
+    """Raises: ConfigError: a negative count, a bend outside 0 to `STRONGEST_BEND`, or one of no blends."""
+    if not isinstance(count, int) or count < 0:
+        raise ConfigError(f"blends is {count!r}; give a whole number from 0.")
     if not isinstance(bend, int | float) or not 0 <= bend <= STRONGEST_BEND:
         raise ConfigError(f"bend is {bend!r}; give a share of the side, from 0 to {STRONGEST_BEND}.")
+    if bend and not count:
+        raise ConfigError(f"bend is {bend!r}, but there are no blends to bend: ask for some, or bend 0.")
 
 
 def with_blends(crops: CropSet, count: int, seed: int = 0, bend: float = 0.0) -> CropSet:
@@ -61,11 +65,11 @@ def with_blends(crops: CropSet, count: int, seed: int = 0, bend: float = 0.0) ->
     Raises: ConfigError: a negative count, fewer than two crops, or a bend outside 0 to `STRONGEST_BEND`;
     DataError: the cache cannot be written.
     """
-    check_bend(bend)
+    check_blends(count, bend)
     if not count:
         return crops
-    if count < 0 or len(crops) < 2:
-        raise ConfigError(f"{count} blends of {len(crops)} crops: ask for 0 or more, of at least two crops.")
+    if len(crops) < 2:
+        raise ConfigError(f"{count} blends of {len(crops)} crops: there have to be two crops at least.")
     side = crops.images.shape[1]
     pixels = hashlib.sha256(np.ascontiguousarray(crops.images).data).hexdigest()
     key = hashlib.sha256(json.dumps([pixels, side, count, seed, bend]).encode()).hexdigest()[:24]

@@ -35,7 +35,7 @@ from recog.device import resolve
 from recog.embedders import load_embedder
 from recog.embedding import Embedder
 from recog.errors import ConfigError
-from recog.training.blending import check_bend, with_blends
+from recog.training.blending import check_blends, with_blends
 from recog.training.config import DistillConfig
 from recog.training.distillation import distill
 from recog.training.processes import is_main_process, main_first
@@ -135,11 +135,8 @@ def _recipe(content: Mapping[str, Any], data: Path) -> Recipe:
 
 
 def _stage(settings: dict[str, Any]) -> Stage:
-    blends = settings.pop("blends", 0)
-    if not isinstance(blends, int) or blends < 0:
-        raise ConfigError(f"blends is {blends!r}; give a whole number from 0")
-    bend = settings.pop("bend", 0.0)
-    check_bend(bend)
+    blends, bend = settings.pop("blends", 0), settings.pop("bend", 0.0)
+    check_blends(blends, bend)
     return Stage(DistillConfig(**settings), blends, bend)
 
 
