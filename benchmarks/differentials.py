@@ -85,7 +85,8 @@ def by_group(
                 continue
             ends = tuple(side[pairs] for side in trials.pairs.sides)
             rate, interval = _rate(wrong[pairs], ends, resamples)
-            measured.append(Measurement(name, rate, int(pairs.sum()), interval))
+            details = {"group": f"{groups.column}={group}", "rate": kind}
+            measured.append(Measurement(name, rate, int(pairs.sum()), interval, details))
     return measured
 
 

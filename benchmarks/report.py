@@ -19,6 +19,7 @@ from benchmarks.summaries import (
     arms_table,
     by_plan,
     cost,
+    differentials,
     discarded,
     grid,
     history,
@@ -102,9 +103,13 @@ def _plain(section: Section, chosen: Sequence[Row], pictures: dict[str, bytes]) 
     for (data, protocol), found in by_protocol.items():
         lines = one_a_line(found)
         title = f"{data}: {protocol}"
-        section.tables.append(grid(lines, f"{title} (n = {_counts(lines)})"))
-        for kind, picture in _drawn(lines, title).items():
-            _show(section, pictures, f"{lines[0].bench} {kind}{data} {protocol}", title, picture)
+        overall = [row for row in lines if "group" not in row.details]
+        by_group = [row for row in lines if "group" in row.details]
+        section.tables.append(grid(overall, f"{title} (n = {_counts(overall)})"))
+        if by_group:
+            section.tables.append(differentials(by_group, title))
+        for kind, picture in _drawn(overall, title).items():
+            _show(section, pictures, f"{chosen[0].bench} {kind}{data} {protocol}", title, picture)
 
 
 def _drawn(found: Sequence[Row], title: str) -> dict[str, bytes]:

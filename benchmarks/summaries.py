@@ -80,6 +80,15 @@ def grid(rows: Sequence[Row], caption: str) -> Table:
     )
 
 
+def differentials(rows: Sequence[Row], caption: str) -> Table:
+    """Error rates of the rows that are of one group each: one line an arm and group, one column a rate."""
+    rates = list(dict.fromkeys(row.details["rate"] for row in rows))
+    cells = {(row.arm, row.details["group"], row.details["rate"]): number(row) for row in rows}
+    groups = list(dict.fromkeys((row.arm, row.details["group"]) for row in rows))
+    body = [[*line, *(cells.get((*line, rate), "") for rate in rates)] for line in groups]
+    return Table(f"By group, at one threshold for all; {caption}", ["", "pairs of", *rates], body)
+
+
 def one_a_line(rows: Sequence[Row]) -> list[Row]:
     """The rows of each arm's last plan, arms told apart by seed where there are several seeds.
 

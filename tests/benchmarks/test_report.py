@@ -94,6 +94,27 @@ def test_differences_are_paired_by_seed(results: Path) -> None:
     assert "| +2.00 [+2.00, +2.00] | 0.031 (0.031) |" in text  # no spread: the pairing removed the seed's
 
 
+def test_groups_have_a_table_of_their_own() -> None:
+    by_group = [
+        a_row(
+            arm="ours",
+            metric=f"{rate} of age={group}, FMR 0.001 overall",
+            value=value,
+            n=50,
+            data="faces",
+            details={"group": f"age={group}", "rate": rate},
+        )
+        for group, rate, value in (("old", "FMR", 0.002), ("old", "FNMR", 0.2), ("young", "FMR", 0.001))
+    ]
+    built = report.build([*verify_rows(), *by_group])
+    overall, groups = built.sections[0].tables[:2]
+    assert overall.head == ["", "accuracy", "TAR@FMR=1e-3"]
+    assert "n = 6,000)" in overall.caption
+    assert groups.head == ["", "pairs of", "FMR", "FNMR"]
+    lines = [[text.partition(" [")[0] for text in line] for line in groups.body]
+    assert lines == [["ours", "age=old", "0.20 %", "20.00 %"], ["ours", "age=young", "0.10 %", ""]]
+
+
 def test_html_escapes(results: Path) -> None:
     rows.append_all(results, [a_row(arm="<b>", data="faces", value=0.1)])
     report.write(results, results)
