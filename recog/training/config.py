@@ -13,6 +13,7 @@ HEADS = ("gdc", "timm")
 MARGINS = {"arcface": 0.3, "cosface": 0.2}  # rad (arXiv:1801.07698); as a cosine (arXiv:1801.09414)
 LOSSES = tuple(MARGINS)
 OPTIMIZERS = ("adamw", "muon")
+HOW = ("workers", "checkpoint_kimg")  # settings that do not change what comes out: a run goes on with others
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,7 @@ class RunConfig:
     seed: int = 0
     bf16: bool = True  # where the device has it natively
     channels_last: bool = True
-    workers: int = 1  # processes that prepare batches; 0: in this one
+    workers: int | None = None  # processes that prepare batches; 0: this one; None: as the processors allow
     checkpoint_kimg: float = 50.0  # between saved states
 
     def __post_init__(self) -> None:
@@ -55,7 +56,8 @@ class RunConfig:
             "image_size": (self.image_size >= 8, "8 px or more"),
             **at_least(2, self, "batch_size", "embedding_size"),
             **at_least(1, self, "crops_per_draw"),
-            **at_least(0, self, "weight_decay", "ema_halflife_kimg", "workers", "seed"),
+            **at_least(0, self, "weight_decay", "ema_halflife_kimg", "seed"),
+            "workers": (self.workers is None or self.workers >= 0, "0 or more, or None"),
             **above_zero(self, "total_kimg", "learning_rate", "checkpoint_kimg"),
             "photos_per_identity": (
                 1 <= self.photos_per_identity <= self.batch_size,

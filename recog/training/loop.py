@@ -22,7 +22,7 @@ from recog.models import bare, create_network, fitted
 from recog.pixels import scaled
 from recog.progress import progress
 from recog.training.batches import Batches
-from recog.training.config import RunConfig, TrainConfig
+from recog.training.config import HOW, RunConfig, TrainConfig
 from recog.training.data import CropSet
 from recog.training.losses import Loss, MarginLoss
 from recog.training.processes import Processes
@@ -99,7 +99,7 @@ def run(
     first = 0
     if record is not None:
         if processes.is_main:
-            record.write_config({**config.to_json(), **sources}, type(config)().to_json())
+            record.write_config({**config.to_json(), **sources}, type(config)().to_json(), HOW)
         first = record.resume(modules, {"optimizer": optimizer}, rewind=processes.is_main)
     writer = record if processes.is_main else None
     save_steps = max(1, round(config.checkpoint_kimg * 1000 / config.batch_size))
@@ -107,7 +107,7 @@ def run(
 
     network.train()
     clock, seen = time.perf_counter(), 0
-    loader = batches.loader(first)
+    loader = batches.loader(first, place)
     for step, batch in enumerate(progress(loader, total=len(loader), desc="train"), start=first):
         share = step / config.steps
         for group in optimizer.param_groups:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +31,25 @@ class RunDirectory:
         """The finished weights."""
         return self.path / FINAL
 
-    def write_config(self, config: Mapping[str, Any], usual: Mapping[str, Any] | None = None) -> None:
+    def write_config(
+        self,
+        config: Mapping[str, Any],
+        usual: Mapping[str, Any] | None = None,
+        free: Collection[str] = (),
+    ) -> None:
         """Record what this run is.
 
         Args:
             usual: values of settings that a run of an older version may not have recorded.
+            free: settings that may be others when the run goes on.
         Raises: ConfigError: the folder holds a run with other settings.
         """
         settled = json.loads(json.dumps(config))
         file = self.path / CONFIG
         if file.is_file():
             there = {**json.loads(json.dumps(usual or {})), **json.loads(file.read_text())}
-            changed = sorted(k for k in {*there, *settled} if there.get(k) != settled.get(k))
+            names = {*there, *settled} - {*free}
+            changed = sorted(name for name in names if there.get(name) != settled.get(name))
             if changed:
                 raise ConfigError(
                     f"{self.path} holds a run with other settings ({', '.join(changed)}). "

@@ -18,7 +18,7 @@ from recog.errors import CheckpointError, ConfigError, DataError
 from recog.models import create_network
 from recog.training import CropSet, TrainConfig, train
 from recog.training.augment import build
-from recog.training.batches import Batches, epoch_order, people_order
+from recog.training.batches import Batches, epoch_order, people_order, usual_workers
 from recog.training.config import AUGMENTATIONS, OPTIMIZERS
 from recog.training.loop import optimizer_of, schedule
 from recog.training.losses import MarginLoss
@@ -244,6 +244,38 @@ def test_a_run_of_an_older_version_goes_on_where_new_settings_are_as_usual(tmp_p
     RunDirectory(tmp_path / "b").write_config({"seed": 1})
     with pytest.raises(ConfigError, match="whiten"):
         RunDirectory(tmp_path / "b").write_config({"seed": 1, "whiten": True}, {"seed": 0, "whiten": False})
+
+
+def test_a_run_goes_on_however_its_batches_are_prepared(tmp_path: Path) -> None:
+    RunDirectory(tmp_path).write_config({"seed": 1, "workers": 1}, free=("workers",))
+    RunDirectory(tmp_path).write_config({"seed": 1, "workers": None}, free=("workers",))
+    with pytest.raises(ConfigError, match=r"other settings \(seed"):
+        RunDirectory(tmp_path).write_config({"seed": 2, "workers": 1}, free=("workers",))
+
+
+@pytest.mark.parametrize(
+    ("processors", "threads", "place", "processes", "workers"),
+    [
+        (2, 2, "cpu", 1, 0),
+        (4, 2, "cpu", 1, 2),
+        (4, 2, "cpu", 2, 0),
+        (64, 1, "cpu", 1, 4),
+        (None, 2, "cpu", 1, 0),
+        (16, 16, "cuda", 1, 4),
+        (4, 4, "cuda", 2, 1),
+    ],
+)
+def test_workers_are_on_free_processors(
+    processors: int | None,
+    threads: int,
+    place: str,
+    processes: int,
+    workers: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: processors)
+    monkeypatch.setattr("torch.get_num_threads", lambda: threads)
+    assert usual_workers(torch.device(place), processes) == workers
 
 
 def test_run_directory_holds_what_it_promises(tmp_path: Path) -> None:
