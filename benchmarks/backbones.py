@@ -51,6 +51,7 @@ def backbones(
     protocol = f"{lesson}; {exam.protocol}"
     source = origin("backbones", protocol, exam.data, {**what, "data": crops.fingerprint}, device)
     rows: list[Row] = []
+    digests: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as scratch:
         files = {"yardstick": yardstick} if yardstick is not None else {}
         for name in progress(names, total=len(names), desc="backbones"):
@@ -62,19 +63,22 @@ def backbones(
                 run_dir=None if runs is None else runs / name,
                 device=device,
             )
-            rows += _judged(source, name, student, exam, time.perf_counter() - started)
+            digests[name] = student.digest
+            rows += _judged(source, name, student, exam, config.seed, time.perf_counter() - started)
             files[name] = onnx_export.export(student, Path(scratch) / f"{name}.onnx")
-        rows += _timed(source, files, rounds)
+        rows += _timed(source, files, digests, config.seed, rounds)
     return rows
 
 
-def _judged(source: Origin, name: str, student: Embedder, exam: Exam, seconds: float) -> list[Row]:
+def _judged(source: Origin, name: str, student: Embedder, exam: Exam, seed: int, seconds: float) -> list[Row]:
     count = sum(p.numel() for p in student.network.parameters()) / 1e6
     measured = [*marks(exam, student), Measurement("parameters, millions", count, 1)]
-    return source.rows(measured, arm=name, seed=0, model=student.digest, seconds=seconds)
+    return source.rows(measured, arm=name, seed=seed, model=student.digest, seconds=seconds)
 
 
-def _timed(source: Origin, files: dict[str, Path], rounds: int) -> list[Row]:
+def _timed(
+    source: Origin, files: dict[str, Path], digests: dict[str, str], seed: int, rounds: int
+) -> list[Row]:
     rows = []
     for batch, threads in SETTINGS:
         fitting = {name: file for name, file in files.items() if takes(file, batch)}
@@ -83,5 +87,5 @@ def _timed(source: Origin, files: dict[str, Path], rounds: int) -> list[Row]:
         seconds = (time.perf_counter() - started) / len(timed)
         for name, found in timed.items():
             measured = found.ms_a_face(f"ms a face, {in_words(batch, threads)}")
-            rows += source.rows([measured], arm=name, seed=0, seconds=seconds)
+            rows += source.rows([measured], arm=name, seed=seed, model=digests.get(name), seconds=seconds)
     return rows

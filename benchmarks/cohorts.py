@@ -80,6 +80,6 @@ def _cohort(
     most = plan.photos + plan.probes
     chosen = [(code, path) for code, paths in enumerate(people.values()) for path in paths[:most]]
     names = [str(path.relative_to(folder)) for _, path in chosen]
-    crops, found = photos.from_photos(folder, names, embedder.image_size, detector)
+    crops, found = photos.from_photos(folder, names, embedder.crop_size, detector)
     labels = np.array([code for code, _ in chosen], np.int64)
     return Cohort(embedder.embed(crops[found]), labels[found]), int((~found).sum())

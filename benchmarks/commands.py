@@ -127,13 +127,13 @@ def _errors(
     ]
     matched = {photo for photo, answer in _of_subjects(strangers).items() if answer["status"] == "match"}
     named = np.array([str(photo) in matched for photo in tested.strangers])
-    failed = sum(len(person["failed"]) for person in added)
-    photos = sum(len(several) for several in tested.enrolled.values())
+    failed = [len(person["failed"]) for person in added]
+    counts = [(n, n + person["added"] + person["skipped"]) for n, person in zip(failed, added, strict=True)]
     return [
         share("FPIR (strangers matched)", named, np.arange(len(named)), threshold),
         share("FNIR (enrolled missed)", np.array(missed), truth, threshold),
         share("rank-1", np.array(first), truth),
-        not_enrolled(failed, photos),
+        not_enrolled(counts),
     ]
 
 

@@ -40,7 +40,7 @@ def read_groups(path: Path, column: str) -> Groups:
     Raises: DataError: unreadable, or the columns are missing.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read ({error}).") from error

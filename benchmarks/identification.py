@@ -13,7 +13,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -84,7 +84,7 @@ class Observed:
     faces: Graded  # of all photos of enrolled people
     pairs: Pairs  # all pairs of those photos
     templates: int
-    not_enrolled: int  # photos
+    not_enrolled: list[tuple[int, int]]  # of each person: photos that failed, and all that were given
 
 
 def split(people: Mapping[str, list[Path]], plan: IdentifyPlan) -> tuple[Half, Half]:
@@ -177,9 +177,10 @@ def share(
     return counted(metric, int(flags.sum()), len(flags), interval, threshold)
 
 
-def not_enrolled(failed: int, photos: int) -> Measurement:
-    """How many of the photos to enroll could not be."""
-    return counted("failure to enroll", failed, photos, stats.proportion_interval(failed, photos))
+def not_enrolled(counts: Sequence[tuple[int, int]]) -> Measurement:
+    """How many photos to enroll could not be, from (failed, given) of each person."""
+    flags = np.concatenate([np.arange(given) < failed for failed, given in counts])
+    return share("failure to enroll", flags, np.repeat(np.arange(len(counts)), [n for _, n in counts]))
 
 
 def listing(folder: Path) -> str:
@@ -218,7 +219,9 @@ def _measure(half: Half, embedder: EmbedderLike, detector: DetectorLike) -> Obse
         faces=grade([photo for _, photo in photos], embedder, detector),
         pairs=all_pairs(people, [str(photo) for _, photo in photos]),
         templates=sum(result.added for result in done),
-        not_enrolled=sum(len(result.failed) for result in done),
+        not_enrolled=[
+            (len(result.failed), result.added + result.skipped + len(result.failed)) for result in done
+        ],
     )
 
 
@@ -267,5 +270,5 @@ def _errors(tested: Observed, query: float, verify: float) -> list[Measurement]:
         share("rank-1", right, tested.truth),
         counted("FMR (strangers verified)", matched, compared, (low, high), verify),
         share("FNMR (same person refused)", refused, first[mated], verify),
-        not_enrolled(tested.not_enrolled, tested.templates + tested.not_enrolled),
+        not_enrolled(tested.not_enrolled),
     ]

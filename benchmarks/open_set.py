@@ -149,6 +149,9 @@ def open_set(
             f"{len(able)} people have over {plan.photos} photos; a gallery of {max(plan.sizes)} needs more. "
             "Ask for smaller --sizes or fewer --photos."
         )
+    for cohort in (cohorts.others, cohorts.strangers):  # as `recog calibrate` counts: people, not photos
+        for rate in plan.fpirs:
+            calibration.require(len(np.unique(cohort.people)), rate, "An FPIR", "strangers")
     protocol = (
         f"open set by gallery size: {plan.photos} template(s) a person, {plan.draws} random galleries "
         f"a size; {cohorts.how}"
@@ -163,7 +166,7 @@ def open_set(
     for size in progress(plan.sizes, total=len(plan.sizes), desc="galleries"):
         tallies, draws = _at_size(cohorts, able, size, plan, card)
         details = {"name": name, "people": size}
-        curves = {"rank-1": _curves(draws, size)}
+        curves = {"rank-1": _curves(draws, size, len(np.unique(cohorts.strangers.people)))}
         measured[f"{size:,} people"] = [
             tally.share(metric, details | curves.get(metric, {})) for metric, tally in tallies.items()
         ]
@@ -239,10 +242,10 @@ def _count_draw(
     return draw
 
 
-def _curves(draws: Sequence[Draw], size: int) -> dict[str, list[list[float]]]:
+def _curves(draws: Sequence[Draw], size: int, strangers: int) -> dict[str, list[list[float]]]:
     """Means over galleries: "cmc", how often one's own person is among the first; "det", FNIR by FPIR."""
     ranks = [rank for rank in CMC_RANKS if rank <= size]
-    rates = [rate for rate in DET_FPIRS if calibration.can_show(len(draws[0].strangers), rate)]
+    rates = [rate for rate in DET_FPIRS if calibration.can_show(strangers, rate)]
     return {
         "cmc": [[rank, _mean(draw.ahead < rank for draw in draws)] for rank in ranks],
         "det": [[rate, _mean(draw.at_fpir(rate) for draw in draws)] for rate in rates],

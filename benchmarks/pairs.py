@@ -55,15 +55,40 @@ def all_pairs(
 
     Raises: TooFewPairs: no person with two photos, or a single person.
     """
-    left, right = np.triu_indices(len(labels), k=1)
-    mated = labels[left] == labels[right]
-    if not mated.any() or mated.all():
+    count = len(labels)
+    total = count * (count - 1) // 2
+    mated = _mated(labels)
+    if not len(mated) or len(mated) == total:
         raise TooFewPairs("All pairs need at least two people, one of them with two photos.")
-    others = np.flatnonzero(~mated)
-    if most_non_mated is not None and len(others) > most_non_mated:
-        others = np.random.default_rng(seed).choice(others, most_non_mated, replace=False)
-    kept = np.sort(np.concatenate([np.flatnonzero(mated), others]))
-    return Pairs(tuple(files), labels, left[kept], right[kept], mated[kept], None)
+    if most_non_mated is None or total - len(mated) <= most_non_mated:
+        drawn = np.arange(total)
+    else:  # as many more as could be mated; a list of all pairs of a large folder would not fit into memory
+        drawn = np.random.default_rng(seed).choice(total, most_non_mated + len(mated), replace=False)
+    others = drawn[~np.isin(drawn, mated)][:most_non_mated]
+    left, right = _ends(np.sort(np.concatenate([mated, others])), count)
+    return Pairs(tuple(files), labels, left, right, labels[left] == labels[right], None)
+
+
+def _mated(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(M,) places of the mated pairs in the list of all pairs."""
+    in_order = np.argsort(labels, kind="stable")
+    people = np.split(in_order, np.flatnonzero(np.diff(labels[in_order])) + 1)
+    ends = [person[np.array(np.triu_indices(len(person), k=1))] for person in people]
+    left, right = np.concatenate(ends, axis=1)
+    places: NDArray[np.int64] = _rows(len(labels))[left] + right - left - 1
+    return places
+
+
+def _ends(places: NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The two photos of pairs at these places in the list of all pairs of `count` photos."""
+    rows = _rows(count)
+    left = np.searchsorted(rows, places, side="right") - 1
+    return left, places - rows[left] + left + 1
+
+
+def _rows(count: int) -> NDArray[np.int64]:
+    """(count - 1,) where each photo's pairs with later ones begin: (0, 1), (0, 2), ..., (1, 2), ..."""
+    return np.concatenate([[0], np.cumsum(np.arange(count - 1, 1, -1))])
 
 
 def random_folds(mated: NDArray[np.bool_], seed: int = 0) -> NDArray[np.int64]:
@@ -186,6 +211,6 @@ def _truth(word: str | None, place: str) -> bool:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        return path.read_text(encoding="utf-8-sig").splitlines()  # spreadsheets write a byte order mark
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read ({error}).") from error

@@ -70,7 +70,8 @@ def quality(
         device,
     )
     measured = {
-        name: [_curve_point(missed, mark, share) for share in DISCARDED] for name, mark in marks.items()
+        name: [_curve_point(missed, mark, people, share) for share in DISCARDED]
+        for name, mark in marks.items()
     }
     measured["score"].append(_gain(missed, marks["score"], people, resamples))
     seconds, details = time.perf_counter() - started, {"threshold": threshold}
@@ -104,11 +105,13 @@ def _of_pairs(graded: Graded, part: str, pairs: Pairs) -> NDArray[np.float64]:
     return worse
 
 
-def _curve_point(missed: NDArray[np.bool_], mark: NDArray[np.float64], share: float) -> Measurement:
+def _curve_point(
+    missed: NDArray[np.bool_], mark: NDArray[np.float64], people: NDArray[np.int64], share: float
+) -> Measurement:
     stays = kept(mark, share)
-    count, n = int(missed[stays].sum()), int(stays.sum())
-    interval = stats.proportion_interval(count, n)
-    return Measurement(f"FNMR, worst {share:.0%} discarded", count / n, n, interval, {"discarded": share})
+    rate, interval = float(missed[stays].mean()), stats.share_interval(missed[stays], people[stays])
+    metric = f"FNMR, worst {share:.0%} discarded"
+    return Measurement(metric, rate, int(stays.sum()), interval, {"discarded": share})
 
 
 def _gain(

@@ -92,10 +92,12 @@ def differentials(rows: Sequence[Row], caption: str) -> Table:
 def one_a_line(rows: Sequence[Row]) -> list[Row]:
     """The rows of each arm's last plan, arms told apart by seed where there are several seeds.
 
-    An arm that was measured again, with other weights say, must not keep some of its old figures.
+    An arm that was measured again, with other weights say, must not keep some of its old figures. Some plans
+    have the seed in them, so that each seed has a last one.
     """
-    last = {row.arm: row.plan for row in rows}
-    rows = [row for row in rows if row.plan == last[row.arm]]
+    model = {row.arm: row.model for row in rows}
+    last = {(row.arm, row.seed): row.plan for row in rows}
+    rows = [row for row in rows if row.model == model[row.arm] and row.plan == last[row.arm, row.seed]]
     several = len({row.seed for row in rows}) > 1
     named = [replace(row, arm=f"{row.arm}, seed {row.seed}") if several else row for row in rows]
     return list({(row.arm, row.metric): row for row in named}.values())

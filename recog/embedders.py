@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from recog.embedding import Embedder
-from recog.errors import DeviceUnavailable
+from recog.errors import ConfigError, DeviceUnavailable
 from recog.onnx_embedder import OnnxEmbedder
 
 
@@ -24,9 +24,11 @@ def load_embedder(
         fetch: download a named model that is not here.
         mean, scale, bgr: of ONNX files only; see `OnnxEmbedder`.
     Raises: ModelNotFound; CheckpointError; DeviceUnavailable: ONNX files run on the CPU only; ConfigError:
-    onnxruntime is missing.
+    onnxruntime is missing, or mean, scale or bgr is given of another model.
     """
     if not str(name).lower().endswith(".onnx"):
+        if (mean, scale, bgr) != (None, None, None):
+            raise ConfigError(f"{name}: mean, scale and bgr are of ONNX files; this model knows its own.")
         return Embedder.load(name, device=device, fetch=fetch)
     if device not in ("auto", "cpu"):
         raise DeviceUnavailable(

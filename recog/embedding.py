@@ -42,7 +42,8 @@ class Embedder:
         self.name = name
         self.device = device
         self.embedding_size = int(config["embedding_size"])
-        self.image_size = int(config["image_size"])  # px, square
+        self.image_size = int(config["image_size"])  # px, square: what the network takes
+        self.crop_size = int(config.get("crop_size", self.image_size))  # px: crops that it learned from
         self._mean = _per_channel(config.get("mean", 0.5), device)
         self._std = _per_channel(config.get("std", 0.5), device)
         self._lock = threading.Lock()

@@ -39,7 +39,7 @@ class EmbedderLike(Protocol):
     @property
     def embedding_size(self) -> int: ...
     @property
-    def image_size(self) -> int: ...
+    def crop_size(self) -> int: ...
     @property
     def card(self) -> Card: ...
     def embed(self, crops: Crops, /, flip: bool = True) -> NDArray[np.float32]: ...
@@ -98,7 +98,7 @@ class FaceReader:
         Raises: ImageError; FaceError: landmarks that cannot be aligned.
         """
         image = images.read(photo)
-        size = self._embedder.image_size
+        size = self._embedder.crop_size  # finer than it ever saw would be new to it
         with self._lock:
             faces = self._detector.detect(image)
             crops = np.zeros((len(faces), size, size, 3), np.uint8)

@@ -46,7 +46,7 @@ class OnnxEmbedder:
         file = Path(path)
         if not file.is_file():
             raise ModelNotFound(
-                f"{path}: no ONNX file here. Check the path, or name its new place by --model."
+                f"{path}: no ONNX file here. Check the path; --model names the new place of a gallery's."
             )
         content = file.read_bytes()
         self._session = _session(content, file)
@@ -64,7 +64,10 @@ class OnnxEmbedder:
         square = len(image) == 4 and image[2] == image[3] and isinstance(image[3], int)
         if not square or image[1] != 3 or len(vector) != 2:
             raise DataError(f"{path}: has shapes {shapes}; expected (B, 3, S, S) and (B, D).")
+        if self._input.type != "tensor(float)":
+            raise DataError(f"{path}: takes {self._input.type}, not float32. Export it in full precision.")
         self.image_size = int(image[3])  # px
+        self.crop_size = int(said.get("crop_size", self.image_size))  # px
         self.embedding_size = int(vector[1])
 
     def embed(self, crops: NDArray[np.uint8], flip: bool = True) -> NDArray[np.float32]:

@@ -71,6 +71,7 @@ def _about(embedder: Embedder) -> dict[str, object]:
         "mean": 255 * means.pop(),
         "scale": 255 * stds.pop(),
         "bgr": False,
+        "crop_size": embedder.crop_size,
         "name": embedder.name,
         "digest": embedder.digest,
         "card": embedder.card.to_config(),

@@ -6,6 +6,8 @@ the film puts there, goes on with the other's track.
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +22,7 @@ from recog.vectors import unit
 TEMPLATE_SIGHTINGS = (
     10  # the best of a track; the rest are counted and forgotten, so that memory stays bounded
 )
+STALL = 5  # times the patience, and the gap between the two frames before: longer, and the video stood still
 LEAST_WEIGHT = 1e-6  # of a sighting without any quality: a track of such still has a template
 
 
@@ -64,11 +67,12 @@ class Track:
 class Tracker:
     """Follows faces through the frames of one video. Not safe to share between threads."""
 
-    def __init__(self, overlap: float = 0.3, patience: float = 1.0) -> None:
+    def __init__(self, overlap: float = 0.3, patience: float = 1.0, frames: int = 0) -> None:
         """
         Args:
             overlap: intersection over union from which boxes of two frames are one face, above 0 to 1.
             patience: seconds without its face that a track survives; the first frame after them ends it.
+            frames: frames without its face that a track survives however far apart they are.
         Raises: ConfigError: outside these ranges.
         """
         if not 0 < overlap <= 1:
@@ -77,26 +81,43 @@ class Tracker:
             raise ConfigError(f"patience is {patience}; give a number of seconds, at least 0.")
         self._overlap = overlap
         self._patience = patience
+        self._frames = frames
         self._open: list[Track] = []
+        self._missed: list[int] = []  # frames since the latest sighting of each
+        self._latest = self._gap = math.inf  # seconds of the latest frame, and between the latest two
 
     def update(self, faces: Sequence[Sighting], seconds: float) -> list[Track]:
         """Take the faces of the frame at this time (none is news too).
 
         Returns: the tracks that this frame ended.
         """
+        ended = self.close() if self._stalled(seconds) else []
         pairs = match([track.box for track in self._open], [face.box for face in faces], self._overlap)
         followed = [
             track.extend(faces[pairs[i]]) if i in pairs else track for i, track in enumerate(self._open)
         ]
         begun = [Track.begin(face) for j, face in enumerate(faces) if j not in pairs.values()]
-        lost = [track for track in followed if seconds - track.end > self._patience]
-        self._open = [track for track in followed if track not in lost] + begun
-        return lost
+        missed = [0 if i in pairs else count + 1 for i, count in enumerate(self._missed)]
+        lost = [
+            count > self._frames and seconds - track.end > self._patience
+            for track, count in zip(followed, missed, strict=True)
+        ]
+        ended += itertools.compress(followed, lost)
+        stays = [not one for one in lost]
+        self._open = [*itertools.compress(followed, stays), *begun]
+        self._missed = [*itertools.compress(missed, stays), *(0 for _ in begun)]
+        return ended
 
     def close(self) -> list[Track]:
         """The video is over: the tracks that were still open, oldest first."""
-        ended, self._open = self._open, []
+        ended, self._open, self._missed = self._open, [], []
         return ended
+
+    def _stalled(self, seconds: float) -> bool:
+        """Whether the video stood still before this frame: whoever is there now may be somebody else."""
+        gap, usual = seconds - self._latest, self._gap
+        self._latest, self._gap = seconds, gap if gap > 0 else math.inf
+        return gap > STALL * max(self._patience, usual)
 
 
 def match(before: Sequence[Box], now: Sequence[Box], overlap: float) -> dict[int, int]:

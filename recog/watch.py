@@ -52,8 +52,7 @@ def tracks(source: VideoSource, faces: FaceReader, fps: float) -> Iterator[Track
 
     Raises: ImageError: nothing of the video can be read; ConfigError: fps.
     """
-    # one frame without the face is always survived; an impossible rate is refused with the first frame
-    tracker = Tracker(patience=max(PATIENCE, 1.5 / fps) if fps > 0 else PATIENCE)
+    tracker = Tracker(patience=PATIENCE, frames=1)  # one frame may be missed, however few there are
     try:
         with contextlib.closing(video.frames(source, fps)) as frames:
             for frame in frames:

@@ -28,7 +28,7 @@ class ColourEmbedder:
         self.name = "colour"
         self.digest = digest
         self.embedding_size = 2
-        self.image_size = 16
+        self.image_size = self.crop_size = 16
         self.thresholds = {"fmr_1e-3": 0.9, "fpir_1e-2_100": 0.95}
         self.odds: list[float] | None = None
 

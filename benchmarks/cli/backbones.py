@@ -70,7 +70,7 @@ def backbones(
     from recog.training import DistillConfig, open_crops
 
     knows = load_embedder(teacher, device)
-    crops = open_crops(data, size=knows.image_size, roles=roles, role=role if roles else None)
+    crops = open_crops(data, size=knows.crop_size, roles=roles, role=role if roles else None)
     place = judge or data
     others = open_crops(place, size=size, roles=roles, role=judge_role if roles else None)
     exam = of_crops(others, name_of(place, roles, judge_role))

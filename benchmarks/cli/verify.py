@@ -115,7 +115,7 @@ def verify(
     else:
         embedder = load_embedder(model, device, mean=onnx_mean, scale=onnx_scale, bgr=onnx_bgr or None)
         # crops are taken as they are, and so are they damaged: an eighth of 96 px is less than of 112 px
-        size = TEMPLATE_SIZE if all_pairs or aligned else embedder.image_size
+        size = TEMPLATE_SIZE if all_pairs or aligned else embedder.crop_size
         exam = (
             _all(images, roles, role, size)
             if pairs is None

@@ -84,8 +84,8 @@ def distill(
     """Teach a small model what a TEACHER sees in FOLDERs of aligned crops.
 
     FOLDERs have one sub-folder a person. The student sees the crops damaged, the teacher whole, so that the
-    student can become better on damaged faces. Runs on several processes under `accelerate launch -m recog
-    distill ...`.
+    student can become better on damaged faces. Runs on several GPUs under `accelerate launch -m recog distill
+    ...`, on several processes without one under `torchrun --nproc_per_node 2 -m recog distill ...`.
 
     \b
     Example:
@@ -93,6 +93,8 @@ def distill(
       recog distill --recipe recog-s --data data/ --out runs/recog-s
     """
     if recipe is None:
+        if context.get_parameter_source("data") is ParameterSource.COMMANDLINE:
+            raise click.UsageError("--data goes with --recipe: it says where its folders lie.")
         steps, digest = _from_options(folders, out, device, settings)
     else:
         _refuse_besides_recipe(context, {*settings, "folders"})
@@ -141,7 +143,7 @@ def _from_options(
     sources += [Source(folder=folder, labelled=False) for folder in unlabelled]
     with main_first(resolve(device)):
         taught_by = [load_embedder(name, device) for name in teachers]
-        crops = open_all(sources, max(teacher.image_size for teacher in taught_by))
+        crops = open_all(sources, max(teacher.crop_size for teacher in taught_by))
         crops = with_blends(crops, blends, config.seed, bend)
     embedder = distill(config, crops, taught_by, run_dir=out, device=device, start=start)
     return config.steps, embedder.digest

@@ -124,7 +124,7 @@ def pack(
 
     \b
     Example:
-      recog models pack runs/embedder --out mine.safetensors --name mine --strangers crops/
+      recog models pack runs/embedder --out mine.safetensors --name mine --strangers others/
     """
     from recog.alignment import TEMPLATE_SIZE
     from recog.training import open_crops

@@ -23,7 +23,8 @@ def default_gallery() -> Path:
     return Path(platformdirs.user_data_dir("recog", appauthor=False)) / "people.gallery"
 
 
-def _number(_context: click.Context, _parameter: click.Parameter, value: float | None) -> float | None:
+def a_number(_context: click.Context, _parameter: click.Parameter, value: float | None) -> float | None:
+    """Refuse nan, which click's ranges let through."""
     if value is not None and math.isnan(value):
         raise click.BadParameter("nan is no number to compare with.")
     return value
@@ -65,7 +66,7 @@ flip_option = click.option(
 threshold_option = click.option(
     "--threshold",
     type=click.FloatRange(-1, 1),
-    callback=_number,
+    callback=a_number,
     show_default="the gallery's, or the model card's",
     help="Cosine from which faces match.",
 )

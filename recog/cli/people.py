@@ -9,6 +9,7 @@ import click
 
 from recog.cli.options import (
     Outcome,
+    a_number,
     cleaned,
     device_option,
     emit,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--min-quality",
     type=click.FloatRange(0, 1),
+    callback=a_number,
     default=0.0,
     show_default=True,
     help="Refuse photos whose face scores less, 0..1.",

@@ -53,6 +53,8 @@ class Batches(Dataset[Batch]):
         divided among the processes.
         """
         self.config = config
+        self.crop_size = real.images.shape[1]  # px
+        self._real = real
         self.shares = _shares(config.batch_size, real, synthetic, synthetic_share)
         self.identities = tuple(sorted({name for crops, _ in self.shares for name in crops.identities}))
         self.processes = processes or Processes.alone()
@@ -67,6 +69,11 @@ class Batches(Dataset[Batch]):
                 f"batch_size is {config.batch_size}; {self.processes.count} processes need a multiple of "
                 f"{piece} (processes x crops_per_draw)."
             )
+
+    @property
+    def codes(self) -> NDArray[np.int64]:
+        """(N,) index into `identities` of each real crop; -1: nobody knows."""
+        return _codes(self._real, self.identities)
 
     def __len__(self) -> int:
         return self.config.steps

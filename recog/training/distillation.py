@@ -65,8 +65,8 @@ def distill(
     learned = whitening(wanted[known], crops.labels[known]) if config.whiten else None
     if learned is not None:
         wanted = unit((wanted - learned.centre) @ learned.matrix).astype(np.float32)
-    middle = centres(wanted, crops.labels, len(crops.identities))
     batches = Batches(config, crops, targets=wanted, processes=processes)
+    middle = centres(wanted, batches.codes, len(batches.identities))
     torch.manual_seed(config.seed)
     network = initial_network(config, start)
     if isinstance(network, Whitened) and learned is not None:

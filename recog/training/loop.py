@@ -143,7 +143,8 @@ def run(
             writer.save_state(pack(modules, {"optimizer": optimizer}), {"step": step + 1})
 
     final = network if average is None else average.module
-    embedder = Embedder.of_network(final, config.model_config(), name="trained", device=place)
+    described = {**config.model_config(), "crop_size": batches.crop_size}
+    embedder = Embedder.of_network(final, described, name="trained", device=place)
     if writer is not None:
         embedder.save(writer.final)
         if first < config.steps:

@@ -39,10 +39,18 @@ def pack(
     Args:
         run: run directory or weights file.
         strangers: crops of people the model was not trained on; they are used for nothing else afterwards.
-        whiten: labelled crops, those it was trained on for example, by which its vectors are whitened.
+        whiten: labelled crops, those it was trained on for example, by which its vectors are whitened; names
+            stand for people.
     Returns: the model as shipped; its digest is that of the rounded weights.
-    Raises: ModelNotFound; DataError: too few people for the smallest gallery; TooFewPairs; WriteFailed.
+    Raises: ModelNotFound; DataError: too few people for the smallest gallery, or somebody is both whitened
+    by and a stranger; TooFewPairs; WriteFailed.
     """
+    both = set(whiten.identities) & set(strangers.identities) if whiten is not None else set()
+    if both:
+        raise DataError(
+            f"{len(both)} people are strangers and whitened by as well, as {min(both)!r}: thresholds would "
+            "be those of people it knows. Choose others by --role and --whiten-role, or give another folder."
+        )
     trained = Embedder.load(run, device="cpu")
     if whiten is not None:
         trained = whitened(trained, whiten)

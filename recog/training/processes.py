@@ -1,4 +1,7 @@
-"""One process, or several under `accelerate launch` that train one network together.
+"""One process, or several that train one network together, started by `accelerate launch`, torchrun or MPI.
+
+On processors it has to be `torchrun --nproc_per_node N` or `accelerate launch --multi_gpu --num_processes N`
+(without a GPU, in spite of its name): `accelerate launch --cpu` starts one process only.
 
 Each process takes its part of every batch. Losses that compare crops with each other see the whole batch:
 `gather` joins the parts, and gradients flow back through it to the process that made them.
@@ -9,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -22,6 +25,9 @@ from recog.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 LONGEST_WAIT = timedelta(hours=12)
+# who says how many there are, and which one this is: torchrun, then those of MPI, as accelerate reads them
+COUNTS = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,7 @@ class Processes:
 
     @classmethod
     def launched(cls, device: torch.device) -> Processes:
-        """The processes that `accelerate launch` (or torchrun) started; a single one without it.
+        """The processes that were started together; a single one where nothing says so.
 
         Raises: ConfigError: several were started, and accelerate is not installed.
         """
@@ -71,24 +77,17 @@ class Processes:
                 network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
             else:
                 logger.warning(
-                    "Batch norms see %s of each batch in every process: results differ from one process's.",
-                    f"a {self.count}th",
+                    "Batch norms see 1/%d of each batch in every process: results differ from one process's.",
+                    self.count,
                 )
         return self.accelerator.prepare_model(network)  # type: ignore[no-any-return]
 
     def gather(self, part: Tensor) -> Tensor:
-        """(B, ...) of all processes from each one's part, in order; gradients flow to this one's part.
-
-        Every process computes the same loss from the whole, so its gradient arrives once from each of them;
-        averaging over the processes (`wrap`) makes that the gradient of the one loss.
-        """
+        """(B, ...) of all processes from each one's part, in order; gradients flow to this one's part."""
         if self.count == 1:
             return part
-        from torch.distributed.nn.functional import all_gather
-
-        if not part.requires_grad:
-            return torch.cat(_plain_gather(part))
-        return torch.cat(all_gather(part.contiguous()))  # type: ignore[no-untyped-call]
+        whole: Tensor = _Joined.apply(part, self)
+        return whole
 
     def wait(self) -> None:
         """Until all processes are here."""
@@ -110,13 +109,18 @@ def main_first(device: torch.device) -> Iterator[None]:
 
 
 def is_main_process() -> bool:
-    """Whether this process speaks for all that were launched together."""
-    return os.environ.get("RANK", "0") == "0"
+    """Whether this process speaks for all that were started together."""
+    return _said(RANKS, 0) == 0
 
 
 def _several() -> bool:
-    """Whether `accelerate launch` (or torchrun) started more than this process."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+    """Whether more than this process was started."""
+    return _said(COUNTS, 1) > 1
+
+
+def _said(names: Sequence[str], otherwise: int) -> int:
+    """What the first of these environment variables says."""
+    return next((int(os.environ[name]) for name in names if name in os.environ), otherwise)
 
 
 def _meet(device: torch.device) -> Any:
@@ -131,7 +135,22 @@ def _meet(device: torch.device) -> Any:
     return PartialState(cpu=device.type == "cpu", timeout=LONGEST_WAIT)
 
 
-def _plain_gather(part: Tensor) -> list[Tensor]:
-    parts = [torch.empty_like(part) for _ in range(dist.get_world_size())]
-    dist.all_gather(parts, part.contiguous())
-    return parts
+class _Joined(torch.autograd.Function):
+    """The parts of all processes as one tensor.
+
+    Every process computes the same loss from the whole, so each knows the gradient of its own part without
+    asking; times their number, because averaging over the processes (`Processes.wrap`) divides by it.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, part: Tensor, processes: Processes) -> Tensor:
+        ctx.processes = processes
+        mine = part.contiguous()
+        parts = [torch.empty_like(mine) for _ in range(processes.count)]
+        dist.all_gather(parts, mine)
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (whole,) = gradients
+        return whole[ctx.processes.slice_of(len(whole))] * ctx.processes.count, None

@@ -100,7 +100,7 @@ def follow(recipe: Recipe, out: Path | str, *, device: str = "auto") -> Embedder
     processor = resolve(device)
     with main_first(processor):
         taught_by = [load_embedder(name, device) for name in recipe.teachers]
-        crops = open_all(recipe.sources, max(teacher.image_size for teacher in taught_by))
+        crops = open_all(recipe.sources, max(teacher.crop_size for teacher in taught_by))
     final = Path(out) / FINAL
     start: Path | None = None
     for number, stage in enumerate(recipe.stages, start=1):

@@ -11,7 +11,7 @@ class ColourEmbedder:
 
     digest = "c0105" * 8
     name = "colour"
-    image_size = 16
+    image_size = crop_size = 16
     embedding_size = 3
 
     def embed(self, crops: NDArray[np.uint8], flip: bool = True) -> NDArray[np.float32]:

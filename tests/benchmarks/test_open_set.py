@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from benchmarks.rows import Measurement, Row
 from benchmarks.summaries import sized
 from recog.calibration import StrangerPairs
 from recog.cards import Card
-from recog.errors import ConfigError, DataError
+from recog.errors import ConfigError, DataError, TooFewPairs
 from recog.training.packing import measured_card
 from tests.benchmarks.fakes import ColourEmbedder
 from tests.benchmarks.test_identification import WholePhoto, folder
@@ -170,6 +171,12 @@ def test_the_interval_of_false_matches_covers_as_often_as_it_says() -> None:
 def test_too_few_people_are_refused() -> None:
     with pytest.raises(DataError, match="60 people have over 1 photos"):
         open_set(cohorts(), OpenSetPlan(sizes=(61,)), ColourEmbedder(), Card())
+    whole = cohorts()
+    few = replace(
+        whole, others=Cohort(whole.others.vectors, whole.others.people % 9)
+    )  # many photos, few people
+    with pytest.raises(TooFewPairs, match="there are 9"):
+        open_set(few, PLAN, ColourEmbedder(), Card())
     with pytest.raises(ConfigError, match="at least 1"):
         OpenSetPlan(draws=0)
     with pytest.raises(ConfigError, match="fractions"):
@@ -206,7 +213,7 @@ def test_crops_are_embedded_at_their_own_size(tmp_path: Path) -> None:
     seen = []
 
     class Large(ColourEmbedder):
-        image_size = 128
+        image_size = crop_size = 128
 
         def embed(self, crops: np.ndarray, flip: bool = True) -> np.ndarray:
             seen.append(crops.shape[1:])

@@ -135,6 +135,14 @@ def test_what_was_measured_again_is_the_last_plan() -> None:
     assert [row.value for row in one_a_line(latest([first, second, again]))] == [0.3]
 
 
+def test_every_seed_has_a_last_plan() -> None:
+    """Plans of galleries have the seed in them."""
+    made = [a_row(plan=f"p{seed}", seed=seed, value=0.1 * seed) for seed in (0, 1)]
+    assert [row.arm.rpartition(", ")[2] for row in one_a_line(made)] == ["seed 0", "seed 1"]
+    other = a_row(plan="p2", seed=2, value=0.9, model="new weights")
+    assert [row.value for row in one_a_line([*made, other])] == [0.9]
+
+
 def test_time_is_counted_once() -> None:
     """Rows of one measurement share its seconds; backbones are timed after they were distilled."""
     shared = {"bench": "backbones", "command": "recog", "commit": "c", "device": "d"}

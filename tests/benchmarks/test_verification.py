@@ -1,3 +1,4 @@
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -6,6 +7,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import exams, pairs, photos
+from benchmarks.differentials import read_groups
 from benchmarks.rows import Measurement, Row
 from benchmarks.verification import marks, verify
 from recog.alignment import TEMPLATE
@@ -102,6 +104,16 @@ def test_csv_pairs(lfw: Path) -> None:
     assert read.people[read.left[0]] == read.people[read.right[0]] != read.people[read.right[1]]
 
 
+def test_a_byte_order_mark_is_no_part_of_a_name(lfw: Path) -> None:
+    """Spreadsheets begin their CSV files with one."""
+    file = lfw / "pairs.csv"
+    file.write_text("a,b,same\nBob/Bob_0001.png,Bob/Bob_0002.webp,1\n", encoding="utf-8-sig")
+    assert pairs.read_pairs(file, lfw).mated.tolist() == [True]
+    groups = lfw / "groups.csv"
+    groups.write_text("identity,age\nBob,old\n", encoding="utf-8-sig")
+    assert read_groups(groups, "age").of == {"Bob": "old"}
+
+
 def test_photos_of_a_csv_are_of_the_person_whose_folder_holds_them(lfw: Path) -> None:
     file = lfw / "pairs.csv"
     file.write_text(
@@ -172,10 +184,32 @@ def test_all_pairs_and_a_sample_of_them() -> None:
     few = exams.of_crops(crops, "colours", most_non_mated=10, seed=1).pairs
     assert few.mated.sum() == 12
     assert len(few) == 22
+    assert (few.mated == (few.people[few.left] == few.people[few.right])).all()
+    assert (few.left < few.right).all()
+    assert len(set(zip(few.left.tolist(), few.right.tolist(), strict=True))) == len(few)
     again = exams.of_crops(crops, "colours", most_non_mated=10, seed=1).pairs
     assert (few.left == again.left).all()
+    assert (full.left == np.triu_indices(12, 1)[0]).all()
+    assert (full.right == np.triu_indices(12, 1)[1]).all()
     with pytest.raises(TooFewPairs):
         exams.of_crops(crops.of_identities(["p0"]), "one person")
+
+
+def test_pairs_of_a_large_folder_are_drawn_not_listed() -> None:
+    """All pairs of 30,000 photos are 450 million: a list of them takes 15 GB."""
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(6_000), 5))
+    tracemalloc.start()
+    try:
+        drawn = pairs.all_pairs(labels, [""] * len(labels), most_non_mated=100_000)
+        assert tracemalloc.get_traced_memory()[1] < 200e6
+    finally:
+        tracemalloc.stop()
+    assert drawn.mated.sum() == 6_000 * 10
+    assert len(drawn) == 160_000
+    places = drawn.left * len(labels) + drawn.right
+    assert len(np.unique(places)) == len(places)
+    others = drawn.left[~drawn.mated] / len(labels)  # uniform over pairs i < j: i lies at a third on average
+    assert others.mean() == pytest.approx(1 / 3, abs=0.005)
 
 
 def marked(exam: exams.Exam) -> dict[str, Measurement]:
@@ -239,6 +273,15 @@ def test_onnx_embedder_normalises_as_told(tmp_path: Path) -> None:
     assert centred == pytest.approx(expected / np.linalg.norm(expected))
     assert plain.digest != OnnxEmbedder(tmp_path / "mean.onnx").digest
     assert plain.embed(crop[:0]).shape == (0, 3)
+    for port in (image, vector):
+        port.type.tensor_type.elem_type = TensorProto.FLOAT16
+    halved = helper.make_graph(nodes, "mean", [image, vector][:1], [vector])
+    onnx.save(
+        helper.make_model(halved, opset_imports=[helper.make_opsetid("", 13)], ir_version=8),
+        tmp_path / "half.onnx",
+    )
+    with pytest.raises(DataError, match="float16"):
+        OnnxEmbedder(tmp_path / "half.onnx")
     with pytest.raises(ModelNotFound):
         OnnxEmbedder(tmp_path / "none.onnx")
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from recog.embedding import Embedder
 from recog.errors import ConfigError, DataError, WriteFailed
 from recog.training import CropSet, DistillConfig, distill, teachers, train
+from recog.training.config import OPTIMIZERS
 from recog.training.losses import DistillLoss
 from recog.training.processes import LONGEST_WAIT, main_first
 from recog.training.runs import RunDirectory
@@ -44,7 +45,7 @@ class ColourTeacher:
     """Looks at the mean colour of a crop only."""
 
     name = "colours"
-    image_size = 32
+    image_size = crop_size = 32
 
     def __init__(self, sign: float = 1.0) -> None:
         self.sign = sign
@@ -158,11 +159,12 @@ def test_averaged_weights_lag_behind_the_plain_ones() -> None:
     assert way[2] < 0.2 * way[0]  # a half-life far beyond the run stays at its beginning
 
 
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_resumed_average_equals_an_uninterrupted_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    optimizer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     crops, teacher = coloured_people(), ColourTeacher()
-    config = replace(STUDENT, ema_halflife_kimg=0.02)
+    config = replace(STUDENT, ema_halflife_kimg=0.02, optimizer=optimizer)
     whole = distill(config, crops, [teacher], run_dir=tmp_path / "whole")
     with monkeypatch.context() as patched:
         stop_at_the_next_save(patched)
@@ -179,6 +181,30 @@ def test_an_embedding_is_as_long_as_the_teachers_unless_told() -> None:
     assert distill(replace(STUDENT, embedding_size=4), crops, [ColourTeacher()]).embedding_size == 4
 
 
+def test_labels_mean_their_people_in_whatever_order_those_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    crops = coloured_people()
+    backwards = replace(
+        crops, identities=crops.identities[::-1], labels=len(crops.identities) - 1 - crops.labels
+    )
+    asked: list[torch.Tensor] = []
+    made = DistillLoss.__init__
+
+    def noted(self: DistillLoss, config: DistillConfig, centres: torch.Tensor) -> None:
+        asked.append(centres)
+        made(self, config, centres)
+
+    monkeypatch.setattr(DistillLoss, "__init__", noted)
+    config = replace(STUDENT, arcface_weight=0.2)
+    for same in (crops, backwards):
+        distill(config, same, [ColourTeacher()])
+    assert torch.equal(asked[0], asked[1])
+
+
+def test_a_student_says_which_crops_it_learned_from() -> None:
+    student = distill(replace(STUDENT, image_size=48), coloured_people(), [ColourTeacher()])
+    assert (student.image_size, student.crop_size) == (48, 32)
+
+
 def test_labels_that_are_needed_are_asked_for() -> None:
     nameless = replace(coloured_people(), labels=np.full(16, -1), identities=())
     with pytest.raises(ConfigError, match="arcface_weight needs labelled"):
@@ -192,6 +218,8 @@ def test_labels_that_are_needed_are_asked_for() -> None:
 LAUNCHED = """
 import sys
 from dataclasses import replace
+import torch
+from recog.training.processes import Processes
 from tests.recog.test_distillation import STUDENT, ColourTeacher, coloured_people
 from recog.training import distill
 
@@ -200,6 +228,8 @@ config = replace(
     image_size=32, batch_size=8, arcface_weight=0.2, total_kimg=1.6, learning_rate=1e-3,
 )
 distill(config, coloured_people(people=8), [ColourTeacher()], run_dir=sys.argv[1], device="cpu")
+here = Processes.launched(torch.device("cpu"))
+sys.stdout.write(f"process {here.index} of {here.count}\\n")
 """
 
 
@@ -211,10 +241,18 @@ def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
     script.write_text(LAUNCHED)
     root = Path(__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
-    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_machines", "1", "--mixed_precision", "no"]
+    launch = [
+        "-m",
+        "accelerate.commands.launch",
+        "--multi_gpu",
+        "--num_machines",
+        "1",
+        "--num_processes",
+        "2",
+    ]
+    launch += ["--mixed_precision", "no", "--num_cpu_threads_per_process", "1", "--main_process_port", "0"]
     losses = []
-    for count in (1, 2):
-        arguments = [*launch, "--num_processes", str(count), "--num_cpu_threads_per_process", "1"]
+    for count, arguments in ((1, []), (2, launch)):
         run_dir = tmp_path / str(count)
         done = subprocess.run(
             [sys.executable, *arguments, str(script), str(run_dir)],
@@ -224,6 +262,8 @@ def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
             cwd=root,
         )
         assert done.returncode == 0, done.stderr[-3000:]
+        assert sorted(done.stdout.split("\n")) == ["", *(f"process {k} of {count}" for k in range(count))]
+        assert "FutureWarning" not in done.stderr
         rows = [json.loads(line) for line in (run_dir / "stats.jsonl").read_text().splitlines()]
         losses.append([[row["loss"], row["cosine"], row["relational"], row["arcface"]] for row in rows])
         settings = json.loads((run_dir / "config.json").read_text())
@@ -232,7 +272,8 @@ def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
     assert np.array(losses[1]) == pytest.approx(np.array(losses[0]), abs=1e-4)
 
 
-def test_whoever_waits_first_settles_patience_and_device(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("count", ["WORLD_SIZE", "OMPI_COMM_WORLD_SIZE"])
+def test_whoever_waits_first_settles_patience_and_device(count: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """accelerate keeps the settings of its first use: later ones would be dropped without a word."""
     accelerate = pytest.importorskip("accelerate")
     asked: list[dict[str, object]] = []
@@ -245,7 +286,7 @@ def test_whoever_waits_first_settles_patience_and_device(monkeypatch: pytest.Mon
             return contextlib.nullcontext()
 
     monkeypatch.setattr(accelerate, "PartialState", State)
-    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv(count, "2")
     with main_first(torch.device("cpu")):
         assert asked == [{"cpu": True, "timeout": LONGEST_WAIT}]
 

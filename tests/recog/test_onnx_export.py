@@ -13,7 +13,7 @@ from recog.alignment import AlignedCrops
 from recog.cli import main
 from recog.embedders import load_embedder
 from recog.embedding import Embedder
-from recog.errors import CheckpointError, DeviceUnavailable, ModelNotFound
+from recog.errors import CheckpointError, ConfigError, DeviceUnavailable, ModelNotFound
 from recog.onnx_export import export
 from recog.recognizer import Recognizer
 from recog.training.whitening import whitened
@@ -37,6 +37,16 @@ def test_the_file_answers_as_the_network(embedder: Embedder, tmp_path: Path) -> 
         assert session.run(None, {"images": images})[0].shape == (batch, embedder.embedding_size)
 
 
+def test_the_file_says_which_crops_the_network_learned_from(embedder: Embedder, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    taught = Embedder.of_network(
+        embedder.network, {**embedder.config, "crop_size": 24}, name="tiny", device=embedder.device
+    )
+    loaded = load_embedder(export(taught, tmp_path / "model.onnx"))
+    assert (loaded.image_size, loaded.crop_size) == (32, 24)
+    assert load_embedder(export(embedder, tmp_path / "other.onnx")).crop_size == 32
+
+
 def test_a_whitened_model_is_exported_with_its_whitening(embedder: Embedder, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     learned = crops()
@@ -50,6 +60,8 @@ def test_a_damaged_or_absent_file_is_named(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     with pytest.raises(ModelNotFound, match="--model"):
         load_embedder(tmp_path / "none.onnx")
+    with pytest.raises(ConfigError, match="of ONNX files"):
+        load_embedder("recog-s", mean=0.0)
     (tmp_path / "bad.onnx").write_bytes(b"not a network")
     with pytest.raises(CheckpointError, match=r"bad\.onnx: not a readable ONNX"):
         load_embedder(tmp_path / "bad.onnx")

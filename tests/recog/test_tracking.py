@@ -83,6 +83,24 @@ def test_patience_is_a_time_however_many_frames_it_takes(fps: int) -> None:
     assert ended == [(math.floor(1.5 * fps) + 1) / fps]
 
 
+def test_frames_may_be_missed_however_far_apart_they_are() -> None:
+    tracker = Tracker(patience=1, frames=1)
+    shown = [[seen(0, square(0))], [], [seen(20, square(0))], [], []]
+    ended = [track for place, faces in enumerate(shown) for track in tracker.update(faces, 10.0 * place)]
+    assert [(track.start, track.end, track.sightings) for track in ended] == [(0, 20, 2)]
+
+
+def test_who_comes_after_a_standstill_is_another() -> None:
+    tracker = Tracker(patience=1, frames=1)
+    for second in (0, 1, 2):
+        assert not tracker.update([seen(second, square(0))], second)
+    assert not tracker.update([seen(6, square(0))], 6)  # a hiccup
+    (ended,) = tracker.update([seen(3600, square(0))], 3600)
+    assert (ended.start, ended.end) == (0, 6)
+    (other,) = tracker.close()
+    assert (other.start, other.sightings) == (3600, 1)
+
+
 def test_gaps_do_not_add_up() -> None:
     (track,) = run(Tracker(patience=1), [[square(0)], []] * 5)
     assert track.sightings == 5

@@ -42,7 +42,13 @@ def test_enroll_everyone_of_a_folder(call: Call, photo: Photo, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "arguments", [["enroll"], ["enroll", "ada"], ["enroll", "ada", "a.png", "--from", "x"]]
+    "arguments",
+    [
+        ["enroll"],
+        ["enroll", "ada"],
+        ["enroll", "ada", "a.png", "--from", "x"],
+        ["enroll", "ada", "a.png", "--min-quality", "nan"],
+    ],
 )
 def test_enroll_needs_a_name_or_a_folder(call: Call, arguments: list[str]) -> None:
     call(*arguments, code=2)

@@ -34,9 +34,15 @@ def test_train_then_pack() -> None:
     trained = recog(f"train crops --out run {TINY}")
     assert trained.exit_code == 0, trained.output
     assert json.loads(trained.stdout)["steps"] == 4
-    packed = recog("models pack run --out m.safetensors --name mine --strangers crops --json")
+    written(coloured_people(people=16, photos=4), Path("others"))
+    for person in Path("others").iterdir():
+        person.rename(person.with_name(f"other-{person.name}"))
+    packed = recog("models pack run --out m.safetensors --name mine --strangers others --json")
     assert packed.exit_code == 0, packed.output
     assert set(json.loads(packed.stdout)["thresholds"]) >= {"fmr_0.01", "fpir_0.1_3"}
+    leaky = recog("models pack run --out m.safetensors --name mine --strangers crops --whiten crops")
+    assert leaky.exit_code == 4
+    assert "strangers and whitened by as well" in leaky.stderr
 
 
 @pytest.mark.usefixtures("crops")
@@ -57,6 +63,7 @@ def test_same_call_resumes_and_another_is_refused() -> None:
         ("train crops --out run --backbone no_such_net --size 32", 4, "no_such_net"),
         ("train crops --out run --batch-size 1", 4, "batch_size"),
         ("distill crops --out run", 2, "--teacher"),
+        ("distill crops --teacher recog-s --data crops --out run", 2, "--data goes with --recipe"),
         ("distill --teacher recog-s --out run", 2, "FOLDER"),
         ("distill crops --recipe recog-s --out run", 2, "exclude each other"),
         ("distill --recipe recog-s --kimg 3 --out run", 2, "--kimg"),
