@@ -149,9 +149,10 @@ def open_set(
             f"{len(able)} people have over {plan.photos} photos; a gallery of {max(plan.sizes)} needs more. "
             "Ask for smaller --sizes or fewer --photos."
         )
-    for cohort in (cohorts.others, cohorts.strangers):  # as `recog calibrate` counts: people, not photos
-        for rate in plan.fpirs:
-            calibration.require(len(np.unique(cohort.people)), rate, "An FPIR", "strangers")
+    # as `recog calibrate` counts: people, not photos
+    calibrating, counted = (len(np.unique(one.people)) for one in (cohorts.others, cohorts.strangers))
+    for rate in plan.fpirs:
+        calibration.require(min(calibrating, counted), rate, "An FPIR", "strangers")
     protocol = (
         f"open set by gallery size: {plan.photos} template(s) a person, {plan.draws} random galleries "
         f"a size; {cohorts.how}"
@@ -166,7 +167,7 @@ def open_set(
     for size in progress(plan.sizes, total=len(plan.sizes), desc="galleries"):
         tallies, draws = _at_size(cohorts, able, size, plan, card)
         details = {"name": name, "people": size}
-        curves = {"rank-1": _curves(draws, size, len(np.unique(cohorts.strangers.people)))}
+        curves = {"rank-1": _curves(draws, size, counted)}
         measured[f"{size:,} people"] = [
             tally.share(metric, details | curves.get(metric, {})) for metric, tally in tallies.items()
         ]
