@@ -8,7 +8,7 @@ from typing import Any
 
 from recog.settings import Checks, above_zero, at_least, check, shares
 
-AUGMENTATIONS = ("none", "flip", "classic", "strong", "damage", "light")
+AUGMENTATIONS = ("none", "flip", "classic", "strong", "damage", "light", "faint")
 HEADS = ("gdc", "timm")
 MARGINS = {"arcface": 0.3, "cosface": 0.2}  # rad (arXiv:1801.07698); as a cosine (arXiv:1801.09414)
 LOSSES = tuple(MARGINS)
