@@ -55,12 +55,6 @@ DEFAULTS = DistillConfig()
     help="Of the distance to the teacher's answer.",
 )
 @click.option(
-    "--focus",
-    default=DEFAULTS.focus,
-    show_default=True,
-    help="How much more crops count that are far from their answer.",
-)
-@click.option(
     "--relational-weight",
     default=DEFAULTS.relational_weight,
     show_default=True,

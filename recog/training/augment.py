@@ -135,8 +135,7 @@ def build(name: str, size: int) -> v2.Transform:
     come here (misplaced landmarks, few pixels, blur, shake, JPEG, side light, things in front of the face),
     each of it seldom, so that about half of the crops stay nearly whole. light: the same, but six draws
     of ten are only misplaced, so that a fifth of the crops or so are harmed, and nothing black comes in at
-    the edges. faint: seven draws of ten are only mirrored, the others are misplaced and harmed as by damage:
-    for a student that is to answer on good crops just as its teacher does.
+    the edges.
     """
     resize: list[v2.Transform] = [v2.Resize([size, size], antialias=True)]
     flip: list[v2.Transform] = [v2.RandomHorizontalFlip()]
@@ -170,7 +169,6 @@ def build(name: str, size: int) -> v2.Transform:
         ],
         "damage": [*flip, misplaced, *resize, *harm],
         "light": [*flip, Mirrored(misplaced), *resize, v2.RandomApply(harm, p=0.4)],
-        "faint": [*flip, *resize, v2.RandomApply([Mirrored(misplaced), *harm], p=0.3)],
     }
     if name not in recipes:
         raise ConfigError(f"augmentation is {name!r}; give one of {', '.join(recipes)}.")

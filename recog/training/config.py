@@ -8,7 +8,7 @@ from typing import Any
 
 from recog.settings import Checks, above_zero, at_least, check, shares
 
-AUGMENTATIONS = ("none", "flip", "classic", "strong", "damage", "light", "faint")
+AUGMENTATIONS = ("none", "flip", "classic", "strong", "damage", "light")
 HEADS = ("gdc", "timm")
 MARGINS = {"arcface": 0.3, "cosface": 0.2}  # rad (arXiv:1801.07698); as a cosine (arXiv:1801.09414)
 LOSSES = tuple(MARGINS)
@@ -143,7 +143,6 @@ class DistillConfig(RunConfig):
     learning_rate: float = 2e-3
     augmentation: str = "damage"
     cosine_weight: float = 1.0  # of 1 - cosine to the teacher's embedding of the undamaged crop
-    focus: float = 0.0  # crops count in that term as (1 - cosine) to this power
     relational_weight: float = 1.0  # of the squared difference of the batch's cosines (arXiv:1904.05068)
     arcface_weight: float = 0.0  # of ArcFace on labelled crops, its centres the teachers' mean embeddings
     margin: float = 0.2  # m of that term, in rad (arXiv:1801.07698)
@@ -163,7 +162,7 @@ class DistillConfig(RunConfig):
                 self.embedding_size == 0 or self.embedding_size >= 2,
                 "2 or more, or 0 for the teachers' own",
             ),
-            **at_least(0, self, "focus", *weights),
+            **at_least(0, self, *weights),
             "cosine_weight": (
                 self.cosine_weight >= 0 and some,
                 "0 or more, of one term at least more than 0",

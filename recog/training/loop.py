@@ -24,7 +24,6 @@ from recog.progress import progress
 from recog.training.batches import Batches
 from recog.training.config import HOW, RunConfig, TrainConfig
 from recog.training.data import CropSet
-from recog.training.growth import deepened
 from recog.training.losses import Loss, MarginLoss
 from recog.training.processes import Processes
 from recog.training.runs import RunDirectory, pack
@@ -167,7 +166,7 @@ def start_digest(start: Path | str | None) -> str | None:
 
 
 def initial_network(config: RunConfig, start: Path | str | None) -> nn.Module:
-    """The student before the first step: random, or `start`'s weights, which may have fewer residual blocks.
+    """The student before the first step: random, or `start`'s weights.
 
     Raises: ConfigError: `start` is of another backbone; CheckpointError: of other settings.
     """
@@ -182,8 +181,7 @@ def initial_network(config: RunConfig, start: Path | str | None) -> nn.Module:
         )
     inner = bare(network)
     try:
-        tensors = deepened(fitted(checkpoint.tensors, inner), inner, config.image_size)
-        inner.load_state_dict(tensors)
+        inner.load_state_dict(fitted(checkpoint.tensors, inner))
     except RuntimeError as error:
         raise CheckpointError(
             f"{start} does not fit a network with head {config.head!r} and {config.embedding_size} numbers a "

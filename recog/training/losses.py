@@ -74,11 +74,9 @@ class MarginLoss(Loss):
 class DistillLoss(Loss):
     """Distance of the student's embeddings to the teacher's, as vectors, as relations and as classes.
 
-    Terms: 1 - cosine to the target, where `focus` is above 0 mostly of crops that are far from theirs (after
-    focal loss, arXiv:1708.02002: hard crops are the ones that are missed); the mean squared difference of the
-    batch's cosines (distance-wise relational distillation, arXiv:1904.05068, with cosines for distances);
-    ArcFace on the labelled crops with the teacher's mean embedding of each person as fixed centre, which
-    gives the labels a say.
+    Terms: 1 - cosine to the target; the mean squared difference of the batch's cosines (distance-wise
+    relational distillation, arXiv:1904.05068, with cosines for distances); ArcFace on the labelled crops with
+    the teacher's mean embedding of each person as fixed centre, which gives the labels a say.
     """
 
     centres: Tensor  # (C, D)
@@ -98,9 +96,7 @@ class DistillLoss(Loss):
 
     def forward(self, embeddings: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
         student = F.normalize(embeddings, dim=1)
-        distance = 1 - (student * targets).sum(1)  # (B,)
-        share = distance.detach().clamp(min=1e-6) ** self.config.focus
-        parts = {"cosine": (share / share.mean() * distance).mean()}
+        parts = {"cosine": 1 - (student * targets).sum(1).mean()}
         if self.config.relational_weight:
             difference = student @ student.T - targets @ targets.T
             parts["relational"] = difference.square().sum() / max(len(student) * (len(student) - 1), 1)

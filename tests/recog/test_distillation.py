@@ -121,21 +121,6 @@ def test_loss_is_the_sum_of_its_formulas() -> None:
     assert not [p for p in loss.parameters() if p.requires_grad]  # the centres stay the teacher's
 
 
-def test_focus_weighs_crops_by_their_distance() -> None:
-    torch.manual_seed(1)
-    student, target = torch.randn(6, 4, requires_grad=True), F.normalize(torch.randn(6, 4), dim=1)
-    far = (1 - (F.normalize(student, dim=1) * target).sum(1)).double()
-    config = replace(STUDENT, focus=2.0, relational_weight=0.0)
-    value = DistillLoss(config, torch.eye(4))(student, torch.full((6,), -1), target)
-    assert value.item() == pytest.approx(((far**3).sum() / (far**2).mean() / 6).item(), rel=1e-5)
-    value.backward()
-    (plain,) = torch.autograd.grad(far.mean(), student)
-    pulled, usual = student.grad.norm(dim=1), plain.norm(dim=1)
-    order = far.argsort()
-    assert pulled[order[-1]] > usual[order[-1]]  # the farthest crop counts more than it did, the nearest less
-    assert pulled[order[0]] < usual[order[0]]
-
-
 def test_student_learns_to_answer_as_the_teacher() -> None:
     crops, teacher = coloured_people(people=12), ColourTeacher()
     settings = replace(STUDENT, total_kimg=4.0, learning_rate=5e-3, ema_halflife_kimg=0.2)

@@ -107,11 +107,10 @@ def test_light_augmentation_brings_in_nothing_empty() -> None:
     """A bright crop stays bright in all draws that do not harm it; of damage, most have black corners."""
     bright = torch.full((3, 32, 32), 200, dtype=torch.uint8)
     untouched = {}
-    for name in ("faint", "light", "damage"):
+    for name in ("light", "damage"):
         torch.manual_seed(0)
-        made = torch.stack([build(name, 32)(bright) for _ in range(400)])
+        made = torch.stack([build(name, 32)(bright) for _ in range(200)])
         untouched[name] = (made == 200).flatten(1).all(dim=1).float().mean().item()
-    assert 0.7 < untouched["faint"] < 0.9
     assert 0.7 < untouched["light"] < 0.9
     assert untouched["damage"] < 0.3
 
