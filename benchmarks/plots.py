@@ -15,10 +15,10 @@ from benchmarks.augmentation import CLASSIC
 from benchmarks.rows import Row
 from benchmarks.summaries import by_arm, is_share, paired
 
-COLOURS = ("#4c72b0", "#dd8452", "#55a868", "#c44e52", "#8172b3", "#937860")
+COLOURS = ("#4c72b0", "#dd8452", "#55a868", "#c44e52", "#8172b3", "#937860", "#da8bc3", "#8c8c8c")
 DPI = 100
 MOST_ACROSS = 3  # panels
-TITLE_CHARACTERS = 90  # a line
+TITLE_CHARACTERS = 12  # an inch of a line
 LABEL_CHARACTERS = 20  # a line under a panel
 
 
@@ -36,8 +36,7 @@ def intervals(rows: Sequence[Row], title: str) -> bytes:
         axis.set_ylim(-0.6, len(chosen) - 0.4)
         axis.set_xlabel(_wrapped(f"{metric}, %", LABEL_CHARACTERS))
         axis.locator_params(axis="x", nbins=2)
-    figure.suptitle(_wrapped(title), fontsize=10)
-    return _png(figure)
+    return _png(figure, title)
 
 
 def det(rows: Sequence[Row], title: str) -> bytes:
@@ -54,8 +53,7 @@ def det(rows: Sequence[Row], title: str) -> bytes:
         axis.set_xlabel("FMR")
         axis.grid(alpha=0.3)
     roc.legend(fontsize=7)
-    figure.suptitle(_wrapped(title), fontsize=10)
-    return _png(figure)
+    return _png(figure, title)
 
 
 def identification(rows: Sequence[Row], title: str) -> bytes:
@@ -75,8 +73,7 @@ def identification(rows: Sequence[Row], title: str) -> bytes:
     for axis in (cmc, errors):
         axis.grid(alpha=0.3)
     cmc.legend(fontsize=7)
-    figure.suptitle(_wrapped(title), fontsize=10)
-    return _png(figure)
+    return _png(figure, title)
 
 
 def lines(
@@ -92,9 +89,9 @@ def lines(
     axis.set_xlabel(x)
     axis.set_ylabel(y)
     axis.grid(alpha=0.3)
-    axis.legend(fontsize=7)
-    figure.suptitle(_wrapped(title), fontsize=10)
-    return _png(figure)
+    figure.set_figwidth(figure.get_figwidth() + 2.4)  # the names go beside the curves, not over them
+    figure.legend(fontsize=7, loc="outside right center")
+    return _png(figure, title)
 
 
 def arms(rows: Sequence[Row], metric: str, title: str) -> bytes:
@@ -115,8 +112,7 @@ def arms(rows: Sequence[Row], metric: str, title: str) -> bytes:
         axes[1].set_xticks(range(len(others)), [arm.replace("+", "+\n") for arm in others], fontsize=8)
         axes[1].set_xlim(-0.5, len(others) - 0.5)
         axes[1].set_ylabel(f"difference from {CLASSIC}, points")
-    figure.suptitle(_wrapped(title), fontsize=10)
-    return _png(figure)
+    return _png(figure, title)
 
 
 def _column(axis: Axes, place: int, values: np.ndarray) -> None:
@@ -141,12 +137,13 @@ def _short(text: str) -> str:
     return text if len(text) <= 28 else text[:26] + "…"
 
 
-def _png(figure: Figure) -> bytes:
+def _png(figure: Figure, title: str) -> bytes:
+    figure.suptitle(_wrapped(title, int(TITLE_CHARACTERS * figure.get_figwidth())), fontsize=10)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})  # no version: the same bytes everywhere
     return buffer.getvalue()
 
 
-def _wrapped(text: str, characters: int = TITLE_CHARACTERS) -> str:
+def _wrapped(text: str, characters: int) -> str:
     """A text in lines that fit the picture's width, or a panel's."""
     return textwrap.fill(text, characters)
