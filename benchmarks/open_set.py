@@ -11,7 +11,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +24,19 @@ from recog.errors import ConfigError, DataError, GalleryError
 from recog.faces import EmbedderLike
 from recog.progress import progress
 from recog.types import FMR, Purpose
+from recog.vectors import centres
 
 RANKS = (1, 5, 10)
 CMC_RANKS = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100)
 DET_FPIRS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 Vectors = NDArray[np.float32]
 Labels = NDArray[np.int64]
+Compare = Literal["best", "centre", "both"]
+COMPARED: dict[Compare, str] = {
+    "best": "the most alike",
+    "centre": "their centre",
+    "both": "the mean of the most alike and their centre",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +48,7 @@ class OpenSetPlan:
 
     sizes: tuple[int, ...] = (10, 30, 100, 300, 1000)  # people enrolled
     photos: int = 1  # templates of each
+    compare: Compare = "both"  # with the best of them, with their centre, or the mean of both as galleries do
     probes: int = 3  # other photos searched of each, at most
     draws: int = 20  # random galleries a size
     fpirs: tuple[float, ...] = (0.01, 0.1)
@@ -51,6 +59,8 @@ class OpenSetPlan:
         counts = (*self.sizes, self.photos, self.probes, self.draws)
         if min(counts) < 1 or not self.sizes:
             raise ConfigError(f"sizes, photos, probes and draws are {counts}; give at least 1.")
+        if self.compare not in get_args(Compare):
+            raise ConfigError(f"compare is {self.compare!r}; give one of {', '.join(get_args(Compare))}.")
         if not all(0 < rate < 1 for rate in (*self.fpirs, self.fmr)):
             raise ConfigError(f"rates are {(*self.fpirs, self.fmr)}; give fractions between 0 and 1.")
 
@@ -153,9 +163,10 @@ def open_set(
     calibrating, counted = (len(np.unique(one.people)) for one in (cohorts.others, cohorts.strangers))
     for rate in plan.fpirs:
         calibration.require(min(calibrating, counted), rate, "An FPIR", "strangers")
+    compared = "" if plan.photos == 1 else f", compared by {COMPARED[plan.compare]}"
     protocol = (
-        f"open set by gallery size: {plan.photos} template(s) a person, {plan.draws} random galleries "
-        f"a size; {cohorts.how}"
+        f"open set by gallery size: {plan.photos} template(s) a person{compared}, {plan.draws} random "
+        f"galleries a size; {cohorts.how}"
     )
     sha = hashlib.sha256()
     for cohort in (cohorts.enrolled, cohorts.others, cohorts.strangers):
@@ -223,9 +234,10 @@ def _count_draw(
     """One random gallery: its thresholds, its false alarms, its misses."""
     templates, probes = _split(cohorts.enrolled, chosen, rng, plan)
     gallery, owners = cohorts.enrolled.vectors[templates], cohorts.enrolled.people[templates]
-    best, ahead = _search(cohorts.enrolled, probes, gallery, owners)
+    best, ahead = _search(cohorts.enrolled, probes, gallery, owners, plan.compare)
     calibrating, counted = (
-        (cohort.vectors @ gallery.T).max(axis=1) for cohort in (cohorts.others, cohorts.strangers)
+        _by_person(cohort.vectors, gallery, owners, plan.compare).max(axis=1)
+        for cohort in (cohorts.others, cohorts.strangers)
     )
     draw = Draw(cohorts.enrolled.people[probes], best, ahead, counted)
     for rate in plan.fpirs:
@@ -258,17 +270,26 @@ def _mean(flags: Iterable[NDArray[np.bool_]]) -> float:
 
 
 def _search(
-    cohort: Cohort, probes: Labels, gallery: Vectors, owners: Labels
+    cohort: Cohort, probes: Labels, gallery: Vectors, owners: Labels, compare: Compare
 ) -> tuple[NDArray[np.float64], Labels]:
     """Best score of each probe, and how many other people score as high as its own, or higher."""
-    similarity = cohort.vectors[probes] @ gallery.T  # (P, T)
+    scores = _by_person(cohort.vectors[probes], gallery, owners, compare)
+    own = scores[np.arange(len(probes)), np.searchsorted(np.unique(owners), cohort.people[probes])]
+    ahead: Labels = (scores >= own[:, None]).sum(axis=1) - 1
+    return scores.max(axis=1), ahead
+
+
+def _by_person(vectors: Vectors, gallery: Vectors, owners: Labels, compare: Compare) -> NDArray[np.float64]:
+    """(N, people) similarities of vectors (N, D) to people who have templates (T, D)."""
     names, columns = np.unique(owners, return_inverse=True)
-    by_person = np.full((len(probes), len(names)), -np.inf)
+    centre = (vectors @ centres(gallery, columns, len(names)).T).astype(np.float64)
+    if compare == "centre":
+        return centre
+    similarity = vectors @ gallery.T  # (N, T)
+    best = np.full(centre.shape, -np.inf)
     for column, person in enumerate(columns):
-        np.maximum(by_person[:, person], similarity[:, column], out=by_person[:, person])
-    own = by_person[np.arange(len(probes)), np.searchsorted(names, cohort.people[probes])]
-    ahead: Labels = (by_person >= own[:, None]).sum(axis=1) - 1
-    return by_person.max(axis=1), ahead
+        np.maximum(best[:, person], similarity[:, column], out=best[:, person])
+    return best if compare == "best" else (best + centre) / 2
 
 
 def _split(

@@ -1,69 +1,126 @@
-"""Exact cosine search with FAISS, derived from the gallery and rebuilt when that changes."""
+"""Nearest rows with FAISS: exact up to tens of thousands, inverted lists of short codes beyond.
+
+Rows bear numbers of the caller's. Both kinds add, remove and search; only the second is worth keeping.
+"""
 
 from __future__ import annotations
 
-import threading
+import math
 import warnings
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
-from recog.errors import ConfigError, DataError
-from recog.gallery import Gallery
-from recog.types import Candidate
+from numpy.typing import NDArray
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # SWIG types, on Python 3.12 and later
     import faiss
 
+Found = tuple[NDArray[np.float32], NDArray[np.int64]]  # (B, depth) cosines, best first, and row numbers or -1
+FLAT_LIMIT = 50_000  # rows up to which exact search is used
+ROWS_A_LIST = 2_000  # of an inverted file, on average
+TRAINED_ON = 50  # rows a list
+LOOKED_AT = 0.52  # share of the lists that a search visits
 
-class SearchIndex:
-    """Nearest enrolled people of probe vectors. Safe to share between threads."""
 
-    def __init__(self, gallery: Gallery) -> None:
-        self._gallery = gallery
-        self._lock = threading.Lock()
-        self._revision = -1
-        self._codes = np.zeros(0, np.int64)  # (N,) index into _names
-        self._names: NDArray[np.str_] = np.zeros(0, np.str_)
-        self._most_templates = 0
-        self._index = faiss.IndexFlatIP(0)
+class FlatIndex:
+    """All rows are compared: exact."""
 
-    def search(self, probes: ArrayLike, k: int = 5) -> list[list[Candidate]]:
-        """The k most similar people of each probe, each with the best of their templates.
+    exact = True
 
-        Args:
-            probes: (B, D) unit vectors.
-            k: candidates wanted; fewer come back when fewer people are enrolled.
-        Raises: DataError: a probe is not finite or of another size; ConfigError: k < 1.
+    def __init__(self, size: int) -> None:
         """
-        if k < 1:
-            raise ConfigError(f"k is {k}; give the number of candidates wanted, at least 1.")
-        queries = np.ascontiguousarray(probes, dtype=np.float32)
-        if queries.ndim != 2 or not np.isfinite(queries).all():
-            raise DataError(f"Probes must be finite vectors (B, D); these are {queries.shape} or hold NaN.")
-        with self._lock:
-            self._refresh()
-            if not len(self._codes):
-                return [[] for _ in queries]
-            if queries.shape[1] != self._index.d:
-                raise DataError(f"Probes have {queries.shape[1]} numbers, the gallery's {self._index.d}.")
-            # k - 1 people can fill at most this many places before the k-th shows up
-            depth = min((k - 1) * self._most_templates + 1, len(self._codes))
-            similarities, rows = self._index.search(queries, depth)
-            return [self._best(*found, k) for found in zip(similarities, rows, strict=True)]
+        Args:
+            size: numbers in a row (D).
+        """
+        self._index = faiss.IndexIDMap(faiss.IndexFlatIP(size))
 
-    def _refresh(self) -> None:
-        if self._gallery.revision == self._revision:
-            return
-        snapshot = self._gallery.snapshot()
-        self._names, self._codes = np.unique(np.array(snapshot.identities, np.str_), return_inverse=True)
-        self._most_templates = int(np.bincount(self._codes).max(initial=0))
-        self._index = faiss.IndexFlatIP(snapshot.embeddings.shape[1])
-        self._index.add(np.ascontiguousarray(snapshot.embeddings))
-        self._revision = snapshot.revision
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
 
-    def _best(self, similarities: NDArray[np.float32], rows: NDArray[np.int64], k: int) -> list[Candidate]:
-        people, first = np.unique(self._codes[rows], return_index=True)  # rows come best first
-        order = np.argsort(first)[:k]
-        return [Candidate(str(self._names[people[i]]), float(similarities[first[i]])) for i in order]
+    def numbers(self) -> NDArray[np.int64]:
+        """Those of all rows."""
+        return np.array(faiss.vector_to_array(self._index.id_map), np.int64)
+
+    def add(self, numbers: NDArray[np.int64], rows: NDArray[np.float32]) -> None:
+        """Add rows (N, D) under numbers (N,) that are not in use."""
+        self._index.add_with_ids(np.ascontiguousarray(rows, np.float32), numbers)
+
+    def remove(self, numbers: NDArray[np.int64]) -> None:
+        """Drop the rows of these numbers (N,)."""
+        if len(numbers):
+            self._index.remove_ids(faiss.IDSelectorBatch(numbers))
+
+    def search(self, queries: NDArray[np.float32], depth: int) -> Found:
+        """The rows with the highest inner products with queries (B, D)."""
+        found: Found = self._index.search(queries, min(depth, len(self)))
+        return found
+
+
+class InvertedIndex:
+    """Rows in lists by their nearest centre, as codes of four bits for two numbers; some lists are looked at.
+
+    Jegou et al., "Product quantization for nearest neighbor search", TPAMI 2011; the codes are compared in
+    registers as in Andre et al., "Cache locality is not enough", VLDB 2015. Similarities are those of the
+    codes: compute those of the rows that matter again.
+    """
+
+    exact = False
+
+    def __init__(self, rows: NDArray[np.float32], *, index: Any = None) -> None:
+        """
+        Args:
+            rows: (N, D) to learn centres and codes from; they are not added.
+        """
+        if index is None:
+            lists = max(1, len(rows) // ROWS_A_LIST)
+            size = rows.shape[1]
+            index = faiss.index_factory(size, f"IVF{lists},PQ{size // 2}x4fs", faiss.METRIC_INNER_PRODUCT)
+            chosen = np.random.default_rng(0).permutation(len(rows))[: lists * TRAINED_ON]
+            index.train(np.ascontiguousarray(rows[chosen], np.float32))
+        self._index = index
+        self._index.nprobe = max(1, math.ceil(self._index.nlist * LOOKED_AT))
+
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
+
+    def numbers(self) -> NDArray[np.int64]:
+        """Those of all rows."""
+        lists = self._index.invlists
+        found = [
+            faiss.rev_swig_ptr(lists.get_ids(one), lists.list_size(one)).copy()
+            for one in range(self._index.nlist)
+            if lists.list_size(one)
+        ]
+        return np.concatenate([np.zeros(0, np.int64), *found])
+
+    def add(self, numbers: NDArray[np.int64], rows: NDArray[np.float32]) -> None:
+        """Add rows (N, D) under numbers (N,) that are not in use."""
+        self._index.add_with_ids(np.ascontiguousarray(rows, np.float32), numbers)
+
+    def remove(self, numbers: NDArray[np.int64]) -> None:
+        """Drop the rows of these numbers (N,)."""
+        if len(numbers):
+            self._index.remove_ids(faiss.IDSelectorBatch(numbers))
+
+    def search(self, queries: NDArray[np.float32], depth: int) -> Found:
+        """The rows with about the highest inner products with queries (B, D)."""
+        found: Found = self._index.search(queries, min(depth, len(self)))
+        return found
+
+    def to_bytes(self) -> bytes:
+        """What `from_bytes` reads."""
+        return bytes(faiss.serialize_index(self._index))
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> InvertedIndex:
+        """An index from bytes that `to_bytes` gave: others may crash FAISS, so check their digest first."""
+        index = faiss.deserialize_index(np.frombuffer(content, np.uint8))
+        return cls(np.zeros((0, index.d), np.float32), index=index)
+
+
+def flat_bytes(rows: NDArray[np.float32]) -> bytes:
+    """A file of FAISS: an exact index of inner products over rows (N, D)."""
+    index = faiss.IndexFlatIP(rows.shape[1])
+    index.add(np.ascontiguousarray(rows, np.float32))
+    return bytes(faiss.serialize_index(index))

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recog import images
-from recog.errors import FaceError, ImageError, PoorQuality
+from recog.enrollment import Enroller
+from recog.errors import FaceError, ImageError
 from recog.faces import Crops, DetectorLike, EmbedderLike, Embeddings, FaceReader, reason, several
 from recog.gallery import Gallery
 from recog.images import Source
-from recog.index import SearchIndex
-from recog.quality import POOR, Quality
-from recog.records import Calibration, Model, Person, Template, spelled
+from recog.quality import Quality
+from recog.records import Calibration, Model, Person
 from recog.thresholds import Thresholds
 from recog.types import (
     FMR,
@@ -29,6 +28,7 @@ from recog.types import (
     Purpose,
     TrackAnswer,
     Verification,
+    depth_for,
     verdict,
 )
 
@@ -63,10 +63,10 @@ class Recognizer:
         self.gallery = gallery
         self.embedder = embedder
         self.faces = FaceReader(detector, embedder, repair)
-        self._model = Model(model_name or embedder.name, embedder.digest, embedder.embedding_size)
-        self._index = SearchIndex(gallery)
-        self._thresholds = Thresholds(gallery, embedder, self.faces, self._index)
-        gallery.check(embedder.digest, self._model.name)
+        made_by = Model(model_name or embedder.name, embedder.digest, embedder.embedding_size)
+        self._thresholds = Thresholds(gallery, embedder, self.faces)
+        self._enroller = Enroller(gallery, made_by, self.faces, self._thresholds)
+        gallery.check(made_by.digest, made_by.name)
 
     @classmethod
     def open(
@@ -136,21 +136,7 @@ class Recognizer:
             (look at `failed`: unusable photos do not raise).
         Raises: ConfigError: not a name; ModelMismatch; GalleryError.
         """
-        templates: list[Template] = []
-        failed: list[tuple[str, str]] = []
-        known = 0
-        for photo in several(photos):
-            try:
-                digest = images.digest(photo)
-                if self.gallery.has(name, digest):
-                    known += 1
-                else:
-                    self._warn_of_other_names(name, photo, digest)
-                    templates.append(self._template(photo, digest, largest, min_quality))
-            except (ImageError, FaceError) as error:
-                failed.append((images.name_of(photo), reason(error, photo)))
-        added = self.gallery.add(name, templates, self._model)
-        return Enrollment(spelled(name), added, known + len(templates) - added, tuple(failed))
+        return self._enroller.enroll(name, several(photos), largest, min_quality)
 
     def remove(self, name: str) -> int:
         """Erase a person; returns how many templates they had. Raises: UnknownIdentity."""
@@ -184,9 +170,9 @@ class Recognizer:
             return [Answer(name, "error", threshold=threshold, error=reason(error, photo))]
         if not seen.faces:
             return [Answer(name, "no_face", threshold=threshold)]
-        found = self._index.search(seen.embeddings, k)
+        found = self.gallery.search(seen.embeddings, depth_for(k))
         parts = zip(seen.faces, seen.qualities, found, strict=True)
-        return [_answer(name, face, mark, candidates, threshold) for face, mark, candidates in parts]
+        return [_answer(name, face, mark, candidates, threshold, k) for face, mark, candidates in parts]
 
     def query_video(
         self, source: VideoSource, k: int = 5, *, threshold: float | None = None, fps: float = 5.0
@@ -205,7 +191,7 @@ class Recognizer:
         from recog import watch  # with scipy: what photos do not need
 
         threshold = self._in_force("query", threshold)
-        return watch.answers(source, self.faces, lambda probes: self._index.search(probes, k), threshold, fps)
+        return watch.answers(source, self.faces, self.gallery.search, k, threshold, fps)
 
     def verify(
         self, first: Source, second: Source, *, threshold: float | None = None, largest: bool = False
@@ -273,37 +259,21 @@ class Recognizer:
     def _in_force(self, purpose: Purpose, given: float | None) -> float:
         return self.threshold(purpose).threshold if given is None else given
 
-    def _warn_of_other_names(self, name: str, photo: Source, digest: str) -> None:
-        others = self.gallery.names_with(digest) - {spelled(name)}
-        if others:
-            logger.warning("%s: also enrolled as %s", images.name_of(photo), ", ".join(sorted(others)))
-
-    def _template(self, photo: Source, digest: str, largest: bool, min_quality: float) -> Template:
-        mark, embedding = self.faces.only_face(photo, largest)
-        name, score = images.name_of(photo), mark.score
-        part, value = mark.weakest
-        if score < min_quality:
-            raise PoorQuality(
-                f"{name}: quality {score:.2f} is under {min_quality:g}, weakest in {part} ({value:.2f}). "
-                "Use a larger, sharper, frontal photo, or a lower --min-quality."
-            )
-        if score < POOR:
-            logger.warning("%s: poor quality %.2f, weakest in %s (%.2f)", name, score, part, value)
-        return Template(embedding, digest, round(score, 4), "repaired" if self.faces.repairs else "photo")
-
 
 def _log_failure(photo: str, why: str) -> None:
     logger.warning("%s: left out (%s)", photo, why)
 
 
-def _answer(name: str | None, face: Face, mark: Quality, found: list[Candidate], threshold: float) -> Answer:
+def _answer(
+    name: str | None, face: Face, mark: Quality, found: list[Candidate], threshold: float, k: int
+) -> Answer:
     return Answer(
         photo=name,
         box=face.box,
         confidence=face.confidence,
         quality=mark.score,
         quality_parts=mark.parts(),
-        **verdict(found, threshold),
+        **verdict(found, threshold, k),
     )
 
 

@@ -82,16 +82,6 @@ class Calibration:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Snapshot:
-    """All templates at one moment."""
-
-    revision: int
-    identities: tuple[str, ...]  # (N,) whose template each row is
-    embeddings: NDArray[np.float32]  # (N, D)
-    photo_digests: tuple[str, ...]  # (N,)
-
-
 def spelled(name: str) -> str:
     """A name in the gallery's one spelling (Unicode NFC, no outer spaces); folders may be in another."""
     return unicodedata.normalize("NFC", name).strip()

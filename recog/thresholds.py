@@ -13,7 +13,6 @@ from recog import calibration, images, photos
 from recog.errors import ConfigError, DataError, FaceError, GalleryError, ImageError
 from recog.faces import EmbedderLike, FaceReader, reason
 from recog.gallery import Gallery
-from recog.index import SearchIndex
 from recog.progress import progress
 from recog.records import Calibration, probability, spelled
 from recog.types import PURPOSES, Purpose
@@ -25,10 +24,8 @@ OnFailure = Callable[[str, str], None]  # told of each photo that cannot be used
 class Thresholds:
     """Reads, measures and stores the thresholds of one gallery under one model."""
 
-    def __init__(
-        self, gallery: Gallery, embedder: EmbedderLike, faces: FaceReader, index: SearchIndex
-    ) -> None:
-        self._gallery, self._embedder, self._faces, self._index = gallery, embedder, faces, index
+    def __init__(self, gallery: Gallery, embedder: EmbedderLike, faces: FaceReader) -> None:
+        self._gallery, self._embedder, self._faces = gallery, embedder, faces
         self._warned_of_growth = False
 
     def of(self, purpose: Purpose) -> Calibration:
@@ -46,6 +43,13 @@ class Thresholds:
         if stored.templates and size[1] > calibration.FAR * stored.templates:
             self._warn_of_growth(stored, size[1])
         return stored
+
+    def known(self, purpose: Purpose) -> bool:
+        """Whether there is a threshold at all."""
+        try:
+            return bool(self.of(purpose))
+        except GalleryError:
+            return False
 
     def probability(self, similarity: float) -> float | None:
         """See `Recognizer.probability`."""
@@ -92,7 +96,7 @@ class Thresholds:
         }
         size = self.size()
         if size[1]:
-            best = np.array([top[0].similarity for top in self._index.search(embeddings, 1)])
+            best = np.array([top[0].similarity for top in self._gallery.search(embeddings, 1)])
             found["query"] = calibration.for_query(best, people, fpir, str(folder), size)
         return found
 
@@ -100,7 +104,7 @@ class Thresholds:
         self, folder: Path, seed: int, on_failure: OnFailure
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """(N, D) vectors of the largest face of each photo of people who are not enrolled, and (N,) who."""
-        known = set(self._gallery.snapshot().photo_digests)
+        known = self._gallery.photo_digests()
         who: list[int] = []
         vectors: list[NDArray[np.float32]] = []
         chosen = self._photos(folder, seed)

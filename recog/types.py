@@ -38,7 +38,7 @@ class Candidate:
     """One enrolled identity, compared with a probe face."""
 
     identity: str
-    similarity: float  # cosine, -1..1, higher is more alike
+    similarity: float  # -1..1, higher is more alike: see `recog.gallery.matching`
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,8 @@ class Answer:
     quality: float | None = None  # 0..1, higher is better
     quality_parts: Mapping[str, float] | None = field(default=None, hash=False)  # see `recog.quality`
     identity: str | None = None  # set when status is "match"
-    similarity: float | None = None  # cosine to the best candidate
+    similarity: float | None = None  # of the best candidate
+    margin: float | None = None  # by how much it is more alike than the runner-up; None without one
     threshold: float | None = None  # cosine from which a candidate is a match
     candidates: tuple[Candidate, ...] = ()  # best first
     error: str | None = None  # set when status is "error"
@@ -70,6 +71,7 @@ class Answer:
             "threshold": self.threshold,
             "candidates": [{"identity": c.identity, "similarity": c.similarity} for c in self.candidates],
             "error": self.error,
+            "margin": self.margin,
         }
 
 
@@ -103,25 +105,33 @@ class Verdict(TypedDict):
     status: Status
     identity: str | None
     similarity: float | None
+    margin: float | None
     threshold: float
     candidates: tuple[Candidate, ...]
 
 
-def verdict(found: Sequence[Candidate], threshold: float) -> Verdict:
+def depth_for(k: int) -> int:
+    """How many candidates to ask for where k are wanted: the margin needs a second."""
+    return 2 if k == 1 else k
+
+
+def verdict(found: Sequence[Candidate], threshold: float, k: int) -> Verdict:
     """Match or unknown.
 
     Args:
-        found: best first; may be empty.
-        threshold: cosine from which the best is a match.
+        found: best first; may be empty. At least two where there are two, for the margin.
+        threshold: similarity from which the best is a match.
+        k: candidates to keep.
     """
-    best = found[0] if found else None
+    best, second = (found[i] if len(found) > i else None for i in (0, 1))
     matched = best is not None and best.similarity >= threshold
     return {
         "status": "match" if matched else "unknown",
         "identity": best.identity if best and matched else None,
         "similarity": best.similarity if best else None,
+        "margin": best.similarity - second.similarity if best and second else None,
         "threshold": threshold,
-        "candidates": tuple(found),
+        "candidates": tuple(found[:k]),
     }
 
 
@@ -152,6 +162,9 @@ class Enrollment:
     added: int  # new templates
     skipped: int  # photos whose template is already in the gallery
     failed: tuple[tuple[str, str], ...] = ()  # (photo, reason)
+    resembles: tuple[
+        Candidate, ...
+    ] = ()  # others whom the new templates look like, from the threshold of query
 
     def to_json(self) -> dict[str, Any]:
         """The object that `recog enroll --json` prints."""
@@ -160,4 +173,5 @@ class Enrollment:
             "added": self.added,
             "skipped": self.skipped,
             "failed": [{"photo": photo, "error": reason} for photo, reason in self.failed],
+            "resembles": [{"identity": c.identity, "similarity": c.similarity} for c in self.resembles],
         }

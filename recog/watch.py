@@ -13,23 +13,24 @@ from recog import video
 from recog.errors import FaceError, ImageError
 from recog.faces import FaceReader
 from recog.tracking import Sighting, Track, Tracker
-from recog.types import Candidate, TrackAnswer, verdict
+from recog.types import Candidate, TrackAnswer, depth_for, verdict
 from recog.video import Frame, VideoSource
 
 logger = logging.getLogger(__name__)
 
 PATIENCE = 1.0  # seconds without its face that a track survives
 
-Search = Callable[[NDArray[np.float32]], list[list[Candidate]]]  # (B, D) unit vectors -> candidates of each
+Search = Callable[[NDArray[np.float32], int], list[list[Candidate]]]  # (B, D) unit vectors, k -> candidates
 
 
 def answers(
-    source: VideoSource, faces: FaceReader, search: Search, threshold: float, fps: float
+    source: VideoSource, faces: FaceReader, search: Search, k: int, threshold: float, fps: float
 ) -> Iterator[TrackAnswer]:
     """One answer a track; or one of status "error" or "no_face".
 
     Args:
         search: asked once a track, with its template.
+        k: candidates in each answer.
         threshold: cosine from which a candidate is a match.
         fps: frames a second that are looked at.
     """
@@ -37,7 +38,7 @@ def answers(
     try:
         for track in tracks(source, faces, fps):
             count += 1
-            yield _answer(name, track, search(track.template()[None])[0], threshold)
+            yield _answer(name, track, search(track.template()[None], depth_for(k))[0], threshold, k)
     except ImageError as error:
         yield TrackAnswer(name, "error", threshold=threshold, error=error.cause)
         return
@@ -75,7 +76,7 @@ def _sightings(frame: Frame, faces: FaceReader) -> list[Sighting]:
     ]
 
 
-def _answer(name: str, track: Track, found: list[Candidate], threshold: float) -> TrackAnswer:
+def _answer(name: str, track: Track, found: list[Candidate], threshold: float, k: int) -> TrackAnswer:
     best = track.best[0]
     return TrackAnswer(
         photo=name,
@@ -86,5 +87,5 @@ def _answer(name: str, track: Track, found: list[Candidate], threshold: float) -
         end=track.end,
         best=best.seconds,
         sightings=track.sightings,
-        **verdict(found, threshold),
+        **verdict(found, threshold, k),
     )

@@ -18,7 +18,7 @@ FORBIDDEN = {
 
 # Which modules may import a library; a package name ends in a dot. The cli modules may import click alone.
 OWNERS = {
-    "sqlite3": ("recog.gallery",),
+    "sqlite3": ("recog.gallery.store", "recog.gallery.chunks", "recog.gallery.migrations"),
     "faiss": ("recog.index",),
     "facenet_pytorch": ("recog.detection", "recog.models"),
     "timm": ("recog.models", "recog.training."),
@@ -26,6 +26,7 @@ OWNERS = {
     "huggingface_hub": ("recog.fetching",),
     "requests": ("recog.fetching",),
     "onnxruntime": ("recog.onnx_embedder", "benchmarks.timing"),
+    "pymilvus": ("benchmarks.contestants",),
     "click": ("recog.cli.", "generative.cli.", "benchmarks.cli."),
 }
 # Modules of ours that cost no time to import

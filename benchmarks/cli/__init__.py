@@ -16,6 +16,7 @@ COMMANDS = {
         "augment": Command("benchmarks.cli.augment:augment", "What synthetic faces do to recognition."),
         "backbones": Command("benchmarks.cli.backbones:backbones", "Which backbone learns most in short."),
         "speed": Command("benchmarks.cli.speed:speed", "How long embedding a face takes."),
+        "search": Command("benchmarks.cli.search:search", "How quickly large galleries answer, and rightly."),
         "report": Command("benchmarks.cli.report:report", "Render measured rows as tables and plots."),
     }
 }

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from benchmarks.cli.common import out_option, path_type, print_rows, roles_option
 from recog.cli.options import device_option, json_option
+
+if TYPE_CHECKING:
+    from benchmarks.open_set import Compare
 
 
 def _numbers(_context: click.Context, _parameter: click.Parameter, text: str) -> tuple[int, ...]:
@@ -30,6 +34,13 @@ def _numbers(_context: click.Context, _parameter: click.Parameter, text: str) ->
     "--sizes", default="10,30,100,300,1000", show_default=True, callback=_numbers, help="People enrolled."
 )
 @click.option("--photos", default=1, show_default=True, help="Templates of each.")
+@click.option(
+    "--compare",
+    type=click.Choice(["best", "centre", "both"]),
+    default="both",
+    show_default=True,
+    help="Several templates: the most alike, their centre, or, as galleries do, the mean of both.",
+)
 @click.option("--draws", default=20, show_default=True, help="Random galleries a size.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--model", default="bundled", show_default=True, help="Name, weights file, or .onnx file.")
@@ -48,6 +59,7 @@ def openset(
     strangers_role: str | None,
     sizes: tuple[int, ...],
     photos: int,
+    compare: Compare,
     draws: int,
     seed: int,
     model: str,
@@ -77,7 +89,7 @@ def openset(
     from recog.detection import Detector
     from recog.embedders import load_embedder
 
-    plan = OpenSetPlan(sizes=sizes, photos=photos, draws=draws, seed=seed)
+    plan = OpenSetPlan(sizes=sizes, photos=photos, compare=compare, draws=draws, seed=seed)
     embedder = load_embedder(model, device)
     if images is not None:
         cohorts = of_photos(images, plan, embedder, Detector(device))

@@ -12,7 +12,7 @@ COMMANDS = {
         "list": Command("recog.cli.people:list_people", "List the people who are enrolled."),
         "show": Command("recog.cli.people:show", "Show what is stored of a person."),
         "rename": Command("recog.cli.people:rename", "Give a person another name."),
-        "remove": Command("recog.cli.people:remove", "Erase a person: name, vectors and all."),
+        "remove": Command("recog.cli.people:remove", "Erase people: names, vectors and all."),
     },
     "Questions": {
         "query": Command("recog.cli.questions:query", "Name each face on photos."),
@@ -23,6 +23,9 @@ COMMANDS = {
     "Set-up": {
         "calibrate": Command("recog.cli.calibrate:calibrate", "Set the thresholds of a gallery."),
         "info": Command("recog.cli.system:info", "Describe a gallery."),
+        "export": Command("recog.cli.exchange:export", "Write the people of a gallery to a file."),
+        "import": Command("recog.cli.exchange:import_", "Add the people of an exported file."),
+        "log": Command("recog.cli.log:log", "Show what happened to a gallery, and whether the log is whole."),
         "doctor": Command("recog.cli.system:doctor", "Check the installation and a gallery."),
         "models": Command("recog.cli.models:models", "List, describe and fetch the models."),
     },

@@ -109,6 +109,13 @@ def cleaned(_context: click.Context, _parameter: click.Parameter, name: str | No
         raise click.BadParameter(str(error)) from error
 
 
+def all_cleaned(
+    context: click.Context, parameter: click.Parameter, names: tuple[str, ...]
+) -> tuple[str, ...]:
+    """NAME arguments as the gallery spells them, each once."""
+    return tuple(dict.fromkeys(str(cleaned(context, parameter, name)) for name in names))
+
+
 def expanded(photos: Sequence[str]) -> list[Path]:
     """The photos that PHOTO arguments name.
 

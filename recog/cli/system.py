@@ -145,6 +145,5 @@ def _gallery(path: Path) -> str:
         wrong = opened.integrity()
         if wrong:
             raise GalleryError(f"{path}: {wrong[0]}. Restore a backup, or enroll again.")
-        opened.snapshot()
         opened.purge()
         return f"{path}: sound, {len(opened.people())} people"

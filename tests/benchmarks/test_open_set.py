@@ -11,13 +11,16 @@ from PIL import Image
 from scipy.stats import norm
 
 from benchmarks.cohorts import of_crops, of_photos
-from benchmarks.open_set import Cohort, Cohorts, Draw, OpenSetPlan, Tally, open_set
+from benchmarks.open_set import Cohort, Cohorts, Draw, OpenSetPlan, Tally, _by_person, open_set
 from benchmarks.rows import Measurement, Row
 from benchmarks.summaries import sized
 from recog.calibration import StrangerPairs
 from recog.cards import Card
 from recog.errors import ConfigError, DataError, TooFewPairs
+from recog.gallery import Gallery
+from recog.records import Model, Template
 from recog.training.packing import measured_card
+from recog.vectors import unit
 from tests.benchmarks.fakes import ColourEmbedder
 from tests.benchmarks.test_identification import WholePhoto, folder
 
@@ -30,8 +33,7 @@ def people_on_a_sphere(people: int, photos: int, spread: float, seed: int) -> Co
     rng = np.random.default_rng(seed)
     centres = np.repeat(rng.normal(size=(people, 12)), photos, axis=0)
     vectors = centres + spread * rng.normal(size=centres.shape)
-    unit = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-    return Cohort(unit, np.repeat(np.arange(people), photos))
+    return Cohort(unit(vectors).astype(np.float32), np.repeat(np.arange(people), photos))
 
 
 def cohorts(spread: float = 0.3) -> Cohorts:
@@ -221,3 +223,30 @@ def test_crops_are_embedded_at_their_own_size(tmp_path: Path) -> None:
 
     of_crops([(tmp_path / place, None) for place in "abc"], None, Large())
     assert seen == [(112, 112, 3)] * 3
+
+
+def test_people_with_several_templates_are_compared_in_three_ways() -> None:
+    gallery = unit(np.array([[1, 0, 0], [0, 1, 0], [0.6, 0, 0.8]], np.float32))
+    owners = np.array([4, 4, 9])
+    probe = np.array([[1, 0, 0]], np.float32)
+    centre = np.sqrt(0.5)
+    wanted = {"best": [1, 0.6], "centre": [centre, 0.6], "both": [(1 + centre) / 2, 0.6]}
+    for compare, scores in wanted.items():
+        found = _by_person(probe, gallery, owners, compare)  # type: ignore[arg-type]
+        np.testing.assert_allclose(found, [scores], rtol=1e-6)
+    with pytest.raises(ConfigError, match="best, centre, both"):
+        OpenSetPlan(compare="mean")  # type: ignore[arg-type]
+
+
+def test_galleries_compare_as_the_benchmark_does(gallery: Gallery) -> None:
+    rng = np.random.default_rng(0)
+    vectors = unit(rng.normal(size=(12, 5))).astype(np.float32)
+    owners = np.repeat(np.arange(4), 3)
+    for person in range(4):
+        rows = [Template(row, f"{i}") for i, row in enumerate(vectors[owners == person])]
+        gallery.add(str(person), rows, Model("m", "aa" * 32, 5))
+    probes = unit(rng.normal(size=(6, 5))).astype(np.float32)
+    wanted = _by_person(probes, vectors, owners, "both")
+    for answer, scores in zip(gallery.search(probes, 4), wanted, strict=True):
+        assert [int(c.identity) for c in answer] == np.argsort(-scores).tolist()
+        np.testing.assert_allclose([c.similarity for c in answer], np.sort(scores)[::-1], atol=1e-6)

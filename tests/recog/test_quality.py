@@ -94,7 +94,7 @@ def test_poor_photos_are_refused_or_named(
     assert recognizer.list() == []
     assert recognizer.enroll("ada", path).added == 1
     assert not caplog.text
-    monkeypatch.setattr("recog.recognizer.POOR", 0.95)
+    monkeypatch.setattr("recog.enrollment.POOR", 0.95)
     assert recognizer.enroll("bob", photo("bob.png", 80)).added == 1
     assert "poor quality" in caplog.text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 from pathlib import Path
@@ -14,7 +15,7 @@ from tests.recog.cli.tools import Call, Photo, objects, run_script
 
 def test_enroll_prints_what_it_did(call: Call, photo: Photo) -> None:
     (done,) = objects(call("enroll", "ada", photo("a.png", 0), photo("b.png", 2), "--json"))
-    assert done == {"identity": "ada", "added": 2, "skipped": 0, "failed": []}
+    assert done == {"identity": "ada", "added": 2, "skipped": 0, "failed": [], "resembles": []}
     assert "already there" in call("enroll", "ada", photo("a.png", 0)).stdout
 
 
@@ -82,6 +83,35 @@ def test_list_show_rename_remove(call: Call) -> None:
 
 
 @pytest.mark.usefixtures("people")
+def test_several_people_are_removed_at_once(call: Call) -> None:
+    result = call("remove", "ada", "eve", "bob", "ada", "--json", code=PARTLY)
+    assert [line["removed"] for line in objects(result)] == ["ada", "bob"]
+    assert "eve: nobody" in result.stderr
+    assert objects(call("list", "--json")) == []
+
+
+@pytest.mark.usefixtures("people")
+def test_the_log_is_shown_and_checked(call: Call, gallery_path: Path) -> None:
+    call("remove", "ada")
+    shown = objects(call("log", "--json"))
+    assert [(line["event"], line["identity"]) for line in shown] == [
+        ("enroll", None),
+        ("enroll", "bob"),
+        ("remove", None),
+    ]
+    assert "bob" in call("log").stdout
+    assert "ada" not in call("log").stdout
+    (checked,) = objects(call("log", "--verify", "--json"))
+    assert checked == {"entries": 3, "digest": shown[-1]["digest"]}
+    call("log", "--verify", "--digest", checked["digest"])
+    call("log", "--digest", checked["digest"], code=2)
+    with contextlib.closing(sqlite3.connect(gallery_path)) as writer, writer:
+        writer.execute("DELETE FROM log WHERE id = 3")
+    call("log", "--verify")
+    assert "cut off" in call("log", "--verify", "--digest", checked["digest"], code=4).stderr
+
+
+@pytest.mark.usefixtures("people")
 @pytest.mark.parametrize(
     "arguments", [["show", "eve"], ["remove", "eve"], ["rename", "eve", "x"], ["rename", "ada", "bob"]]
 )
@@ -95,7 +125,7 @@ def test_removing_under_a_reader_is_half_done(call: Call, gallery_path: Path) ->
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM identity").fetchall()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("recog.gallery.BUSY_TIMEOUT_MS", 50)
+            patch.setattr("recog.gallery.store.ERASURE_TIMEOUT_MS", 50)
             assert run_script("remove", "ada", "--gallery", gallery_path) == PARTLY
     reader.close()
     assert [line["identity"] for line in objects(call("list", "--json"))] == ["bob"]

@@ -17,7 +17,7 @@ from tests.recog.cli.tools import Call, Photo, objects
 def test_query_json_is_as_documented(call: Call, photo: Photo) -> None:
     probe = photo("probe.png", 5)
     (answer,) = objects(call("query", probe, "--json", "-k", 1))
-    documented = "photo box confidence quality status identity similarity threshold candidates error"
+    documented = "photo box confidence quality status identity similarity threshold candidates error margin"
     assert list(answer) == documented.split()
     assert answer["photo"] == str(probe)
     assert answer["box"] == [0, 0, 64, 64]
@@ -25,6 +25,7 @@ def test_query_json_is_as_documented(call: Call, photo: Photo) -> None:
     assert answer["candidates"] == [{"identity": "ada", "similarity": answer["similarity"]}]
     assert answer["similarity"] == pytest.approx(np.cos(np.radians(5)), abs=1e-3)
     assert answer["error"] is None
+    assert answer["margin"] > 0.5  # over bob, though one candidate was asked for
 
 
 @pytest.mark.usefixtures("people")

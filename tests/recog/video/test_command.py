@@ -39,7 +39,7 @@ def test_query_video_json(call: Callable[..., Result], film: Film) -> None:
     ada, other = objects(call("--video", path, "--json"))
     documented = (
         "video start end best sightings box confidence quality status identity similarity threshold "
-        "candidates error"
+        "candidates error margin"
     )
     assert list(ada) == documented.split()
     assert (ada["video"], ada["start"], ada["end"], ada["sightings"]) == (str(path), 0, 1.4, 8)
