@@ -52,14 +52,16 @@ class Enroller:
 
     def _resembled(self, name: str, templates: Sequence[Template]) -> tuple[Candidate, ...]:
         """Others whom templates match, best first: one person under two names?"""
-        if not templates or not self._thresholds.known("query"):
+        stored = self._thresholds.known("query") if templates else None
+        if stored is None:
             return ()
-        limit = self._thresholds.of("query").threshold
         answers = self._gallery.search(np.stack([template.embedding for template in templates]), 2)
         found: dict[str, float] = {}
         for candidate in sorted((c for top in answers for c in top), key=lambda c: c.similarity):
             found[candidate.identity] = candidate.similarity
-        alike = [Candidate(who, s) for who, s in found.items() if s >= limit and who != spelled(name)]
+        alike = [
+            Candidate(who, s) for who, s in found.items() if s >= stored.threshold and who != spelled(name)
+        ]
         for candidate in reversed(alike):
             logger.warning("%s looks like %s, %.2f", spelled(name), candidate.identity, candidate.similarity)
         return tuple(reversed(alike))

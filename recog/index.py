@@ -23,24 +23,13 @@ TRAINED_ON = 50  # rows a list
 LOOKED_AT = 0.52  # share of the lists that a search visits
 
 
-class FlatIndex:
-    """All rows are compared: exact."""
+class _Rows:
+    """What both kinds share: rows under numbers, added, removed and searched."""
 
-    exact = True
-
-    def __init__(self, size: int) -> None:
-        """
-        Args:
-            size: numbers in a row (D).
-        """
-        self._index = faiss.IndexIDMap(faiss.IndexFlatIP(size))
+    _index: Any  # of a class of FAISS
 
     def __len__(self) -> int:
         return int(self._index.ntotal)
-
-    def numbers(self) -> NDArray[np.int64]:
-        """Those of all rows."""
-        return np.array(faiss.vector_to_array(self._index.id_map), np.int64)
 
     def add(self, numbers: NDArray[np.int64], rows: NDArray[np.float32]) -> None:
         """Add rows (N, D) under numbers (N,) that are not in use."""
@@ -52,12 +41,29 @@ class FlatIndex:
             self._index.remove_ids(faiss.IDSelectorBatch(numbers))
 
     def search(self, queries: NDArray[np.float32], depth: int) -> Found:
-        """The rows with the highest inner products with queries (B, D)."""
+        """The rows with the highest inner products with queries (B, D), as far as this kind finds them."""
         found: Found = self._index.search(queries, min(depth, len(self)))
         return found
 
 
-class InvertedIndex:
+class FlatIndex(_Rows):
+    """All rows are compared: exact."""
+
+    exact = True
+
+    def __init__(self, size: int) -> None:
+        """
+        Args:
+            size: numbers in a row (D).
+        """
+        self._index = faiss.IndexIDMap(faiss.IndexFlatIP(size))
+
+    def numbers(self) -> NDArray[np.int64]:
+        """Those of all rows."""
+        return np.array(faiss.vector_to_array(self._index.id_map), np.int64)
+
+
+class InvertedIndex(_Rows):
     """Rows in lists by their nearest centre, as codes of four bits for two numbers; some lists are looked at.
 
     Jegou et al., "Product quantization for nearest neighbor search", TPAMI 2011; the codes are compared in
@@ -81,9 +87,6 @@ class InvertedIndex:
         self._index = index
         self._index.nprobe = max(1, math.ceil(self._index.nlist * LOOKED_AT))
 
-    def __len__(self) -> int:
-        return int(self._index.ntotal)
-
     def numbers(self) -> NDArray[np.int64]:
         """Those of all rows."""
         lists = self._index.invlists
@@ -93,20 +96,6 @@ class InvertedIndex:
             if lists.list_size(one)
         ]
         return np.concatenate([np.zeros(0, np.int64), *found])
-
-    def add(self, numbers: NDArray[np.int64], rows: NDArray[np.float32]) -> None:
-        """Add rows (N, D) under numbers (N,) that are not in use."""
-        self._index.add_with_ids(np.ascontiguousarray(rows, np.float32), numbers)
-
-    def remove(self, numbers: NDArray[np.int64]) -> None:
-        """Drop the rows of these numbers (N,)."""
-        if len(numbers):
-            self._index.remove_ids(faiss.IDSelectorBatch(numbers))
-
-    def search(self, queries: NDArray[np.float32], depth: int) -> Found:
-        """The rows with about the highest inner products with queries (B, D)."""
-        found: Found = self._index.search(queries, min(depth, len(self)))
-        return found
 
     def to_bytes(self) -> bytes:
         """What `from_bytes` reads."""

@@ -44,19 +44,17 @@ class Thresholds:
             self._warn_of_growth(stored, size[1])
         return stored
 
-    def known(self, purpose: Purpose) -> bool:
-        """Whether there is a threshold at all."""
+    def known(self, purpose: Purpose) -> Calibration | None:
+        """As `of`; None where there is no threshold at all."""
         try:
-            return bool(self.of(purpose))
+            return self.of(purpose)
         except GalleryError:
-            return False
+            return None
 
     def probability(self, similarity: float) -> float | None:
         """See `Recognizer.probability`."""
-        try:
-            found = self.of("verify").probability(similarity)
-        except GalleryError:
-            found = None
+        stored = self.known("verify")
+        found = stored.probability(similarity) if stored else None
         odds = self._embedder.card.odds
         if (
             found is None and odds is not None
