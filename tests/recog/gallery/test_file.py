@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
@@ -321,3 +321,31 @@ def test_a_gallery_of_the_first_version_is_brought_up_to_date(tmp_path: Path) ->
         again = gallery.calibration("verify", "d")
         assert again is not None
         assert again.probability(0.4) == pytest.approx(0.5)
+
+
+def test_people_of_an_older_gallery_are_kept(tmp_path: Path) -> None:
+    """Its vectors move into chunks, and are found, shown and removed as others are."""
+    path = tmp_path / "old.gallery"
+    old = sqlite3.connect(path)
+    for statement in (*MIGRATIONS[0], *MIGRATIONS[1]):
+        assert isinstance(statement, str)
+        old.execute(statement)
+    old.execute("UPDATE gallery SET model = ?, digest = ?, embedding_size = ?", astuple(MODEL))
+    for number, (name, vector) in enumerate({"ada": [1, 0], "bob": [0, 1]}.items(), start=1):
+        old.execute("INSERT INTO identity VALUES (?, ?, '2026-01-02T00:00:00+00:00')", (3 * number, name))
+        values = (7 * number, 3 * number, np.array(vector, "<f4").tobytes(), f"{number:064x}")
+        old.execute("INSERT INTO template VALUES (?, ?, ?, ?, 0.5, '2026-01-02', 'photo')", values)
+    old.execute("PRAGMA user_version = 2")
+    old.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    old.commit()
+    old.close()
+    with Gallery(path) as gallery:
+        assert [p.identity for p in gallery.people()] == ["ada", "bob"]
+        assert [c.identity for c in gallery.search([[0.6, 0.8]], k=2)[0]] == ["bob", "ada"]
+        assert gallery.has("bob", f"{2:064x}")
+        assert gallery.model() == MODEL
+        assert gallery.integrity() == []
+        gallery.add("eve", [template([0.8, 0.6])], MODEL)
+        gallery.remove("ada")
+        assert b"ada2026" not in files_of(path)
+        assert [c.identity for c in gallery.search([[1, 0]], k=3)[0]] == ["eve", "bob"]
