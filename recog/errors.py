@@ -17,6 +17,9 @@
     │   └── CheckpointError    a weights file is damaged or of another kind
     ├── GalleryError           the gallery file cannot be used
     │   ├── UnknownIdentity    nobody of this name is enrolled
+    │   ├── KeyUnavailable     an encrypted gallery was opened without a key, or the key is not there
+    │   ├── WrongKey           this key does not open the gallery
+    │   ├── MissingKeys        the keystore lacks keys of people of an encrypted gallery
     │   └── ErasureIncomplete  the person is gone, but old bytes stay in the file for now
     ├── TrainingDiverged       a loss is no longer a finite number
     └── WriteFailed            the result could not be written
@@ -103,6 +106,18 @@ class GalleryError(RecogError):
 
 class UnknownIdentity(GalleryError):
     """Nobody of this name is enrolled."""
+
+
+class KeyUnavailable(GalleryError):
+    """A key is needed and was not given, or is not where it should be."""
+
+
+class WrongKey(GalleryError):
+    """The key is not the one that the gallery was encrypted with."""
+
+
+class MissingKeys(GalleryError):
+    """The keystore lacks keys of people who are in the gallery."""
 
 
 class ErasureIncomplete(GalleryError):

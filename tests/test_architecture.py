@@ -28,6 +28,8 @@ OWNERS = {
     "onnxruntime": ("recog.onnx_embedder", "benchmarks.timing"),
     "pymilvus": ("benchmarks.contestants",),
     "click": ("recog.cli.", "generative.cli.", "benchmarks.cli."),
+    "cryptography": ("recog.gallery.keystore",),
+    "keyring": ("recog.keys",),
 }
 # Modules of ours that cost no time to import
 LIGHT = ("recog", "recog.errors", "recog.training.config", "recog.types")

@@ -1,12 +1,20 @@
 """Galleries: who is enrolled, and who a face looks like.
 
-file.py        Gallery: people, templates, thresholds, in one SQLite file
-store.py       that file: transactions, versions, erasure
-migrations.py  how it evolves
-chunks.py      where its vectors are
-log.py         what happened to it
-searching.py   its templates in memory, following the file; the index beside it
-matching.py    from templates to people
+file.py          Gallery: people, templates, thresholds, in one SQLite file
+store.py         that file: transactions, versions, bytes that are gone
+migrations.py    how it evolves
+roster.py        its people and templates
+chunks.py        its vectors
+calibrations.py  its thresholds
+log.py           what happened to it
+photo_owners.py  who was enrolled with which photo
+vault.py         how what is personal stands in it: as it is, or sealed
+keystore.py      the keys of an encrypted one, in a file of their own
+unlocking.py     opening the one with the other
+erasing.py       what a removal leaves to do
+searching.py     its templates in memory, following the file; the index beside it
+matching.py      from templates to people
+portable.py      export and import
 """
 
 from recog.gallery.file import Gallery

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from recog.gallery.store import Store
+    from recog.gallery.vault import Vault
 
 SLOTS = 128  # vectors in a chunk
+MANY = 500  # values in a statement
 PRECISIONS = ("float32", "float16")
 
 
@@ -28,9 +30,9 @@ def digest_of(owners: bytes, vectors: bytes) -> bytes:
 class Chunks:
     """The vectors of one gallery file, by template number (1, 2, ...), inside the caller's transactions."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, vault: Vault) -> None:
         """Raises: GalleryError: the gallery does not say what its vectors are."""
-        self._store, self._db = store, store.db
+        self._store, self._db, self._vault = store, store.db, vault
         self._size, precision, whole = store.row(
             "SELECT embedding_size, precision, "
             "seal = seal_of(model, digest, embedding_size, precision, salt) FROM gallery"
@@ -38,7 +40,7 @@ class Chunks:
         if not whole:
             raise store.damaged("the kind of its vectors")
         self._dtype = np.dtype(precision).newbyteorder("<")
-        self._width = self._size * self._dtype.itemsize  # bytes of a slot
+        self._width = self._size * self._dtype.itemsize + vault.overhead  # bytes of a slot
 
     def write(self, numbers: Sequence[int], owners: Sequence[int], vectors: NDArray[np.float32]) -> None:
         """Fill empty slots.
@@ -47,7 +49,7 @@ class Chunks:
             numbers: (N,) template numbers, ascending. owners: (N,) whose they are, above 0.
             vectors: (N, D).
         """
-        stored = vectors.astype(self._dtype)
+        stored = self._sealed(owners, vectors.astype(self._dtype, order="C"))
         places = np.asarray(numbers, np.int64) - 1
         for chunk in np.unique(places // SLOTS):
             here = np.flatnonzero(places // SLOTS == chunk)
@@ -61,7 +63,7 @@ class Chunks:
         for chunk in np.unique(places // SLOTS):
             slots = places[places // SLOTS == chunk] % SLOTS
             nobody = np.zeros(len(slots), "<i8")
-            self._fill(int(chunk), slots, nobody, np.zeros((len(slots), self._size), self._dtype))
+            self._fill(int(chunk), slots, nobody, np.zeros((len(slots), self._width), np.uint8))
             self._seal(int(chunk))
 
     def read(self, first: int, last: int) -> tuple[NDArray[np.int64], NDArray[np.floating]]:
@@ -76,7 +78,7 @@ class Chunks:
         start, count = (first - 1) // SLOTS, max(0, last - first + 1)
         chunks = (last - 1) // SLOTS - start + 1 if count else 0
         owners = np.empty(chunks * SLOTS, "<i8")
-        vectors = np.empty((chunks * SLOTS, self._size), self._dtype)
+        stored = np.empty((chunks * SLOTS, self._width), np.uint8)
         query = (
             "SELECT id, owners, vectors, digest FROM chunk JOIN seal USING (id) "
             "WHERE id >= ? ORDER BY id LIMIT ?"
@@ -88,17 +90,57 @@ class Chunks:
                 raise self._store.damaged(f"chunk {number}")
             part = slice(seen * SLOTS, (seen + 1) * SLOTS)
             owners[part] = np.frombuffer(whose, "<i8")
-            vectors[part] = np.frombuffer(what, self._dtype).reshape(SLOTS, self._size)
+            stored[part] = np.frombuffer(what, np.uint8).reshape(SLOTS, self._width)
             seen += 1
         if seen != chunks:
             raise self._store.damaged(f"chunk {start + seen}")
         skipped = (first - 1) % SLOTS
-        return owners[skipped : skipped + count], vectors[skipped : skipped + count]
+        owners, stored = owners[skipped : skipped + count], stored[skipped : skipped + count]
+        return owners, self._opened(owners, stored)
 
     def vector(self, number: int) -> NDArray[np.float32]:
         """(D,) of one template. Raises: GalleryError."""
         found: NDArray[np.float32] = self.read(number, number)[1][0].astype(np.float32)
         return found
+
+    # ---------------------------------------------------------------- sealed slots
+
+    def _sealed(self, owners: Sequence[int], vectors: NDArray[np.floating]) -> NDArray[np.uint8]:
+        """(N, W) bytes of slots."""
+        if not self._vault.overhead:
+            return vectors.view(np.uint8).reshape(len(vectors), -1)
+        handles = self._handles(owners)
+        keys = self._vault.opened(set(handles.values()))
+        pairs = zip(owners, vectors, strict=True)
+        content = b"".join(keys.seal(handles[owner], vector.tobytes()) for owner, vector in pairs)
+        return np.frombuffer(content, np.uint8).reshape(len(vectors), self._width)
+
+    def _opened(self, owners: NDArray[np.int64], stored: NDArray[np.uint8]) -> NDArray[np.floating]:
+        """(N, D) vectors of slots; zeros in empty ones."""
+        if not self._vault.overhead:
+            return stored.view(self._dtype)
+        vectors = np.zeros((len(stored), self._size), self._dtype)
+        filled = np.flatnonzero(owners)
+        handles = self._handles(owners[filled].tolist())
+        keys = self._vault.opened(set(handles.values()))
+        for place in filled.tolist():
+            content = keys.content(handles[int(owners[place])], stored[place].tobytes())
+            vectors[place] = np.frombuffer(content, self._dtype)
+        return vectors
+
+    def _handles(self, owners: Sequence[int]) -> dict[int, bytes]:
+        """Handles of people by number. Raises: GalleryError: one is not there."""
+        wanted = sorted(set(owners))
+        found: dict[int, bytes] = {}
+        for start in range(0, len(wanted), MANY):
+            part = wanted[start : start + MANY]
+            query = f"SELECT id, handle FROM identity WHERE id IN ({', '.join('?' * len(part))})"
+            found.update(self._db.execute(query, part))
+        if len(found) != len(wanted):
+            raise self._store.damaged("a person is missing")
+        return found
+
+    # ---------------------------------------------------------------- slots where they stand
 
     def _make(self, chunk: int) -> None:
         query = "INSERT OR IGNORE INTO chunk VALUES (?, zeroblob(?), zeroblob(?))"
@@ -109,9 +151,9 @@ class Chunks:
         self._db.execute("INSERT OR REPLACE INTO seal VALUES (?, ?)", (chunk, digest_of(whose, what)))
 
     def _fill(
-        self, chunk: int, slots: NDArray[np.int64], owners: NDArray[np.int64], vectors: NDArray[np.floating]
+        self, chunk: int, slots: NDArray[np.int64], owners: NDArray[np.int64], stored: NDArray[np.uint8]
     ) -> None:
-        for column, width, rows in (("owners", 8, owners), ("vectors", self._width, vectors)):
+        for column, width, rows in (("owners", 8, owners), ("vectors", self._width, stored)):
             with self._db.blobopen("chunk", column, chunk) as blob:
                 for slot, row in zip(slots.tolist(), rows, strict=True):
                     blob.seek(slot * width)

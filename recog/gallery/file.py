@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import astuple, fields
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,40 +18,59 @@ from numpy.typing import ArrayLike, NDArray
 from recog.errors import (
     ConfigError,
     DataError,
-    ErasureIncomplete,
     GalleryError,
     ModelMismatch,
 )
+from recog.gallery.calibrations import Calibrations
 from recog.gallery.chunks import PRECISIONS
+from recog.gallery.erasing import Erasing
 from recog.gallery.log import Entry, Log
-from recog.gallery.roster import HANDLE, Roster, now
+from recog.gallery.roster import Roster, now
 from recog.gallery.searching import Searching
-from recog.gallery.store import Store, packed, seal_of, unpacked
+from recog.gallery.store import Store
+from recog.gallery.unlocking import KeySource, new_vault, revision_of, steadily, unlock
+from recog.gallery.vault import Sealed, Vault
+from recog.keys import load_key
 from recog.records import Calibration, Model, Person, Template, clean_name
 from recog.types import Candidate, Purpose
 
-CALIBRATION = ", ".join(field.name for field in fields(Calibration))  # columns bear the fields' names
-JOINED = "template JOIN identity ON identity.id = identity_id"
+T = TypeVar("T")
 
 
 class Gallery:
     """An open gallery file. Safe to share between threads, and between processes."""
 
-    def __init__(self, path: Path | str | None, *, create: bool = True, precision: str = "float32") -> None:
+    def __init__(
+        self,
+        path: Path | str | None,
+        *,
+        create: bool = True,
+        precision: str = "float32",
+        key: KeySource | None = None,
+        keystore: Path | str | None = None,
+    ) -> None:
         """
         Args:
             path: the file; None keeps everything in memory.
             create: make the file when it is missing.
             precision: of stored vectors, in a gallery without any: "float32" or "float16".
-        Raises: GalleryError: missing, not a gallery, made by a newer version, or not accessible; ConfigError.
+            key: where the master key is (`recog.keys`), of an encrypted gallery; a new one is encrypted.
+            keystore: the file of its people's keys; default in the user's data folder, apart from galleries.
+        Raises: GalleryError: missing, not a gallery, made by a newer version, or not accessible;
+            KeyUnavailable: encrypted, and there is no key; WrongKey; ConfigError.
         """
         if precision not in PRECISIONS:
             raise ConfigError(f"{precision!r} is no precision; give one of {', '.join(PRECISIONS)}.")
         self.path = None if path is None else Path(path)
         self._precision = precision
         self._store = Store(self.path, create=create)
-        self._roster, self._log = Roster(self._store), Log(self._store)
-        self._searching = Searching(self._store)
+        self._log, self._calibrations = Log(self._store), Calibrations(self._store)
+        try:
+            self._use(unlock(self._store, key, Path(keystore) if keystore else None))
+            self._forget_destroyed()
+        except BaseException:
+            self._store.close()
+            raise
 
     def __enter__(self) -> Gallery:
         return self
@@ -61,6 +80,7 @@ class Gallery:
 
     def close(self) -> None:
         """Release the file."""
+        self._vault.close()
         self._store.close()
 
     def __str__(self) -> str:
@@ -111,12 +131,12 @@ class Gallery:
             _check(template.embedding, model.embedding_size)
         if not named:
             return 0
-        with self._store.writing():
+        with self._writing():
             self._adopt(model)
-            added = sum(self._roster.enroll(name, templates) for name, templates in named.items())
+            added = self._roster.enroll(named)
             if added:
                 self._raise_revision()
-        self._finish_pending()
+        self._erasing.finish_pending()
         return added
 
     def is_enrolled(self, name: str) -> bool:
@@ -125,17 +145,15 @@ class Gallery:
 
     def has(self, name: str, photo_digest: str) -> bool:
         """Whether this person has a template of this photo."""
-        query = f"SELECT 1 FROM {JOINED} WHERE photo_digest = ? AND handle = {HANDLE}"
-        return bool(self._store.rows(query, packed(photo_digest), clean_name(name)))
+        return self._read(lambda: photo_digest in self._roster.photos_of(name))
 
     def names_with(self, photo_digest: str) -> set[str]:
         """Whose templates were made of this photo."""
-        query = f"SELECT name FROM {JOINED} WHERE photo_digest = ?"
-        return {name for (name,) in self._store.rows(query, packed(photo_digest))}
+        return self._read(lambda: self._roster.names_with(photo_digest))
 
     def photo_digests(self) -> set[str]:
         """Those of all photos that templates were made of."""
-        return {unpacked(digest) for (digest,) in self._store.rows("SELECT photo_digest FROM template")}
+        return {digest for _, digest in self._read(self._roster.photos)}
 
     def size(self) -> tuple[int, int]:
         """(people, templates)."""
@@ -145,24 +163,18 @@ class Gallery:
 
     def people(self) -> list[Person]:
         """Everyone, by name."""
-        query = (
-            "SELECT name, COUNT(template.id), identity.enrolled_at FROM identity "
-            "LEFT JOIN template ON identity_id = identity.id GROUP BY identity.id ORDER BY name"
-        )
-        return [Person(*row) for row in self._store.rows(query)]
+        return self._read(self._roster.people)
 
     def templates(self, name: str) -> list[Template]:
         """A person's templates, oldest first.
 
         Raises: UnknownIdentity.
         """
-        with self._store.reading():
-            return self._roster.templates(self._roster.one(name))
+        return self._read(lambda: self._roster.templates(self._roster.one(name)))
 
     def everyone(self) -> dict[str, list[Template]]:
         """All templates of all people, by name, as of one moment."""
-        with self._store.reading():
-            return self._roster.everyone()
+        return self._read(self._roster.everyone)
 
     def remove(self, name: str) -> int:
         """Erase a person: name and vectors are gone from all files of the gallery when this returns.
@@ -177,15 +189,14 @@ class Gallery:
 
         Returns: how many templates went with each name.
         """
-        with self._store.writing():
+        with self._writing():
             people = [self._roster.one(name) for name in dict.fromkeys(map(clean_name, names))]
-            digests = [digest for person in people for digest in self._roster.photo_digests(person)]
-            traces = [trace for person in people for trace in person.traces()]
-            counts = {person.name: self._roster.drop(person) for person in people}
+            traces = [trace for person in people for trace in self._roster.traces(person)]
+            counts = {self._roster.name(person): self._roster.drop(person) for person in people}
             if self._roster.is_sparse():
                 self._roster.renumber()
             self._raise_revision(erases=True)
-        self._erase(traces + [_as_stored(digest) for digest in digests])
+        self._erasing.finish(traces)
         return counts
 
     def rename(self, old: str, new: str) -> None:
@@ -194,13 +205,14 @@ class Gallery:
         Raises: UnknownIdentity; GalleryError: the new name is taken; ConfigError: see `add`.
         """
         new = clean_name(new)
-        with self._store.writing():
+        with self._writing():
             person = self._roster.one(old)
             if (self._roster.find(new) or person) != person:
                 raise GalleryError(f"{new!r} is already enrolled in {self}. Choose another name.")
+            traces = self._roster.traces(person)
             self._roster.rename(person, new)
             self._raise_revision(erases=True)
-        self._erase(person.traces())
+        self._erasing.finish(traces)
 
     # ---------------------------------------------------------------- searching
 
@@ -223,25 +235,12 @@ class Gallery:
 
     def calibration(self, purpose: Purpose, digest: str) -> Calibration | None:
         """The threshold stored for "verify" or "query", if it belongs to this model. Raises: GalleryError."""
-        found = None
-        for seal, *values in self._store.rows(
-            f"SELECT seal, purpose, digest, {CALIBRATION} FROM calibration"
-        ):
-            if seal_of(*values) != seal:  # of any of them: this may be what it was
-                raise self._store.damaged("a threshold; recog calibrate sets them again")
-            if values[:2] == [purpose, digest]:
-                found = Calibration(*values[2:])
-        return found
+        return self._calibrations.get(purpose, digest)
 
     def calibrate(self, purpose: Purpose, calibration: Calibration, digest: str) -> None:
         """Store a threshold for "verify" or "query"."""
-        values = (purpose, digest, *astuple(calibration))
-        query = (
-            f"INSERT OR REPLACE INTO calibration (purpose, digest, {CALIBRATION}, seal) "
-            f"VALUES ({', '.join('?' * (len(values) + 1))})"
-        )
-        with self._store.writing():
-            self._store.rows(query, *values, seal_of(*values))
+        with self._writing():
+            self._calibrations.set(purpose, calibration, digest)
             self._log.append(now(), "calibrate", None, purpose=purpose, threshold=calibration.threshold)
 
     # ---------------------------------------------------------------- keeping house
@@ -252,8 +251,7 @@ class Gallery:
 
     def pseudonyms(self) -> dict[str, str]:
         """The names of those enrolled, by the pseudonyms that the log uses."""
-        rows = self._store.rows("SELECT pseudonym, name FROM identity")
-        return {pseudonym.hex(): name for pseudonym, name in rows}
+        return self._read(self._roster.pseudonyms)
 
     def integrity(self) -> list[str]:
         """What is wrong with the file; empty when it is sound."""
@@ -264,16 +262,86 @@ class Gallery:
 
         Raises: ErasureIncomplete: another program is reading or writing, or the disk is full.
         """
-        self._erase(None)
+        self._erasing.finish(None)
 
     def compact(self) -> None:
         """Number templates anew without the slots of those that went. Raises: ErasureIncomplete."""
-        with self._store.writing():
+        with self._writing():
             self._roster.renumber()
             self._raise_revision(erases=True)
-        self._erase(None)
+        self._erasing.finish(None)
+
+    # ---------------------------------------------------------------- encryption
+
+    @property
+    def keystore(self) -> Path | None:
+        """The file of its people's keys, where it is encrypted and not in memory."""
+        return self._vault.path
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether names, photo digests and vectors are sealed."""
+        return self._vault.id is not None
+
+    def encrypt(self, key: KeySource, keystore: Path | str | None = None) -> None:
+        """Seal everything under a key for each person, and erase what stood there before.
+
+        Args:
+            key, keystore: as at opening; the keystore is made.
+        Raises: GalleryError: it is encrypted already; KeyUnavailable; ErasureIncomplete.
+        """
+        if self.is_encrypted:
+            raise GalleryError(f"{self}: is encrypted already. To change its key: recog keys rotate")
+        with self._writing():
+            vault = new_vault(self._store, key, Path(keystore) if keystore else None)
+            self._roster.renumber(vault)
+            self._raise_revision(erases=True)
+        self._use(vault)
+        self._erasing.finish(None)
+
+    def rotate(self, key: KeySource) -> None:
+        """Change the master key; the old one opens nothing any more.
+
+        Raises: GalleryError: not encrypted; KeyUnavailable; ErasureIncomplete: done, but the keys as the old
+        one wrapped them stay in the keystore's bytes for now.
+        """
+        if not isinstance(self._vault, Sealed):
+            raise GalleryError(f"{self}: is not encrypted. First: recog keys encrypt")
+        self._vault.rotate(load_key(key))
+        with self._writing():
+            self._log.append(now(), "rotate", None)
+
+    def _use(self, vault: Vault) -> None:
+        self._vault = vault
+        self._roster = Roster(self._store, vault)
+        self._searching = Searching(self._store, vault)
+        self._erasing = Erasing(self._store, vault, self._searching)
+
+    def _forget_destroyed(self) -> None:
+        """Drop people of an older copy of the file whose keys were destroyed since: nobody can read them."""
+        (known,) = self._store.row("SELECT destroyed FROM gallery")
+        if self._vault.destroyed(known)[0] == known:
+            return
+        with self._writing():
+            (known,) = self._store.row("SELECT destroyed FROM gallery")
+            last, handles = self._vault.destroyed(known if isinstance(known, int) else 0)
+            if self._roster.drop_all(handles):
+                self._raise_revision(erases=True)
+            self._store.rows("UPDATE gallery SET destroyed = ?", last)
+        self._erasing.finish_pending()
 
     # ---------------------------------------------------------------- inside
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One change. Raises: GalleryError: the gallery was encrypted since it was opened."""
+        with self._store.writing():
+            revision_of(self._store, self._vault)
+            yield
+
+    def _read(self, what: Callable[[], T]) -> T:
+        """What a function finds at one moment of the file."""
+        return steadily(self._store, self._vault, what)
 
     def _adopt(self, model: Model) -> None:
         """The first vectors decide whose gallery this is; an emptied gallery may change its model."""
@@ -292,23 +360,6 @@ class Gallery:
         self._store.rows("UPDATE gallery SET revision = revision + 1")
         if erases:
             self._store.rows("UPDATE gallery SET erasing = revision")
-
-    def _erase(self, traces: list[bytes] | None) -> None:
-        (wanted,) = self._store.row("SELECT erasing FROM gallery")
-        self._searching.forget_removed()
-        self._store.purge(traces)
-        self._store.rows("UPDATE gallery SET erased = ? WHERE erased < ?", wanted, wanted)
-
-    def _finish_pending(self) -> None:
-        """What an earlier change could not erase, if it can be done now."""
-        if self._store.row("SELECT erasing > erased FROM gallery")[0]:
-            with contextlib.suppress(ErasureIncomplete):
-                self._erase(None)
-
-
-def _as_stored(digest: str) -> bytes:
-    stored = packed(digest)
-    return stored if isinstance(stored, bytes) else stored.encode()
 
 
 def _check(embedding: NDArray[np.float32], size: int) -> None:

@@ -141,4 +141,17 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
         "DROP TABLE old_template",
         "DROP TABLE old_identity",
     ),
+    (
+        # vault: 16 random bytes, those of the keystore, where the gallery is encrypted: then handles are
+        # numbers of keys, and names, photo digests, slots of chunks and crops are sealed under them
+        "ALTER TABLE gallery ADD COLUMN vault BLOB",
+        "ALTER TABLE gallery ADD COLUMN destroyed INTEGER NOT NULL DEFAULT 0",  # keys, as far as is known
+        # Handles whose keys are to be destroyed, until they are
+        "CREATE TABLE doomed (handle BLOB PRIMARY KEY) WITHOUT ROWID",
+        # Aligned faces that were kept to embed them anew with another model
+        """CREATE TABLE crop (
+            template_id INTEGER PRIMARY KEY REFERENCES template (id) ON UPDATE CASCADE ON DELETE CASCADE,
+            content BLOB NOT NULL           -- PNG
+        )""",
+    ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -11,10 +11,12 @@ import numpy as np
 from recog.errors import UnknownIdentity
 from recog.gallery.chunks import Chunks
 from recog.gallery.log import Log
-from recog.gallery.store import Store, packed, unpacked
-from recog.records import Template, clean_name
+from recog.gallery.photo_owners import PhotoOwners
+from recog.gallery.store import Store
+from recog.gallery.vault import Stored, Vault
+from recog.records import Person, Template, clean_name
 
-HANDLE = "handle_of((SELECT salt FROM gallery), ?)"
+IDENTITY = "id, handle, name, enrolled_at, pseudonym"
 SPARSE = 1024  # slots from which it matters that most are empty
 
 
@@ -24,31 +26,49 @@ class Identity:
 
     number: int
     handle: bytes
-    name: str
+    stored: Stored  # the name, perhaps sealed
     enrolled_at: str
     pseudonym: bytes
 
     def traces(self) -> list[bytes]:
-        """What must not stay in the file when the person is gone.
+        """What of this row must not stay in the file when the person is gone.
 
         A name alone may stand in the file by chance, or within another; but not beside what it stands beside
         in its row.
         """
-        name = self.name.encode()
+        name = _bytes(self.stored)
         return [self.handle, self.handle[-4:] + name, name + self.enrolled_at[:8].encode()]
 
 
 class Roster:
     """People and their templates in one gallery file."""
 
-    def __init__(self, store: Store) -> None:
-        self._store, self._log = store, Log(store)
+    def __init__(self, store: Store, vault: Vault) -> None:
+        self._store, self._vault, self._log = store, vault, Log(store)
+        self._owners = PhotoOwners(store, vault)
+
+    @property
+    def chunks(self) -> Chunks:
+        """Where the vectors are. Raises: GalleryError: the gallery does not say what they are."""
+        return Chunks(self._store, self._vault)
 
     def find(self, name: str) -> Identity | None:
         """The person of this name."""
-        query = f"SELECT id, handle, name, enrolled_at, pseudonym FROM identity WHERE handle = {HANDLE}"
-        rows = self._store.rows(query, clean_name(name))
-        return Identity(*rows[0]) if rows else None
+        for handle in self._vault.handles(clean_name(name)):
+            rows = self._store.rows(f"SELECT {IDENTITY} FROM identity WHERE handle = ?", handle)
+            if rows and self.name(found := Identity(*rows[0])) == clean_name(name):
+                return found
+        return None
+
+    def name(self, person: Identity) -> str:
+        """The person's name. Raises: GalleryError: it is damaged."""
+        return self._vault.opened([person.handle]).name(person.handle, person.stored)
+
+    def names(self) -> dict[int, str]:
+        """Everybody's, by number."""
+        rows = self._store.rows("SELECT id, handle, name FROM identity")
+        opened = self._vault.opened(None)
+        return {number: opened.name(handle, stored) for number, handle, stored in rows}
 
     def one(self, name: str) -> Identity:
         """The person of this name. Raises: UnknownIdentity."""
@@ -57,23 +77,30 @@ class Roster:
             raise UnknownIdentity(f"Nobody called {name!r} is enrolled in {self._store}. See: recog list")
         return found
 
-    def enroll(self, name: str, templates: Sequence[Template]) -> int:
-        """Add those of photos that the person does not have yet; gives how many."""
-        person = self.find(name) or self._make(name)
-        known = set(self.photo_digests(person))
+    def enroll(self, people: Mapping[str, Sequence[Template]]) -> int:
+        """Add those of photos that the people do not have yet; gives how many."""
+        new = [name for name in people if self.find(name) is None]
+        for name, handle in zip(new, self._vault.admit(new), strict=True):
+            self._make(name, handle)
+        return sum(self._add(self.one(name), templates) for name, templates in people.items())
+
+    def _add(self, person: Identity, templates: Sequence[Template]) -> int:
+        known = {digest for _, digest in self._numbered_photos(person.number)}
         new = {t.photo_digest: t for t in reversed(templates) if t.photo_digest not in known}
         if new:
             added = list(reversed(new.values()))
-            numbers = [self._insert(person, template) for template in added]
+            numbers = self._insert(person, added)
             vectors = np.stack([template.embedding for template in added])
-            Chunks(self._store).write(numbers, [person.number] * len(added), vectors)
+            self.chunks.write(numbers, [person.number] * len(added), vectors)
             self._log.append(now(), "enroll", person.pseudonym, templates=len(added))
         return len(new)
 
     def rename(self, person: Identity, name: str) -> None:
         """Give a person a name that is free."""
-        query = f"UPDATE identity SET name = ?, handle = {HANDLE} WHERE id = ?"
-        self._store.rows(query, name, name, person.number)
+        handle = self._vault.renamed(person.handle, name)
+        stored = self._vault.opened([handle]).seal_name(handle, name)
+        query = "UPDATE identity SET name = ?, handle = ? WHERE id = ?"
+        self._store.rows(query, stored, handle, person.number)
         self._log.append(now(), "rename", person.pseudonym)
 
     def drop(self, person: Identity) -> int:
@@ -82,16 +109,55 @@ class Roster:
         numbers = [number for (number,) in rows]
         query = "INSERT INTO removed (template_id, identity_id) VALUES (?, ?)"
         self._store.many(query, [(number, person.number) for number in numbers])
-        Chunks(self._store).erase(numbers)
+        self.chunks.erase(numbers)
+        if self._vault.id is not None:
+            self._store.rows("INSERT OR IGNORE INTO doomed VALUES (?)", person.handle)
         self._store.rows("DELETE FROM template WHERE identity_id = ?", person.number)
         self._store.rows("DELETE FROM identity WHERE id = ?", person.number)
         self._log.append(now(), "remove", person.pseudonym, templates=len(numbers))
         return len(numbers)
 
-    def photo_digests(self, person: Identity) -> list[str]:
-        """Those of the photos that a person's templates were made of."""
+    def drop_all(self, handles: Collection[bytes]) -> int:
+        """Delete the people of these handles who are here; gives how many."""
+        people = [Identity(*row) for row in self._store.rows(f"SELECT {IDENTITY} FROM identity")]
+        gone = [person for person in people if person.handle in handles]
+        for person in gone:
+            self.drop(person)
+        return len(gone)
+
+    def traces(self, person: Identity) -> list[bytes]:
+        """What must not stay in the file when the person is gone."""
         query = "SELECT photo_digest FROM template WHERE identity_id = ?"
-        return [unpacked(digest) for (digest,) in self._store.rows(query, person.number)]
+        photos = [_bytes(stored) for (stored,) in self._store.rows(query, person.number)]
+        return person.traces() + photos
+
+    def people(self) -> list[Person]:
+        """Everyone, by name."""
+        query = (
+            "SELECT identity.id, COUNT(template.id), identity.enrolled_at FROM identity "
+            "LEFT JOIN template ON identity_id = identity.id GROUP BY identity.id"
+        )
+        names = self.names()
+        found = [Person(names[number], *rest) for number, *rest in self._store.rows(query)]
+        return sorted(found, key=lambda person: person.identity)
+
+    def pseudonyms(self) -> dict[str, str]:
+        """The names of everyone, by pseudonym."""
+        names, rows = self.names(), self._store.rows("SELECT id, pseudonym FROM identity")
+        return {pseudonym.hex(): names[number] for number, pseudonym in rows}
+
+    def photos_of(self, name: str) -> set[str]:
+        """The digests of the photos of the person of this name, if there is one."""
+        person = self.find(name)
+        return {digest for _, digest in self._numbered_photos(person.number)} if person else set()
+
+    def names_with(self, photo_digest: str) -> set[str]:
+        """Whose templates were made of this photo."""
+        rows = (
+            self._store.rows(f"SELECT {IDENTITY} FROM identity WHERE id = ?", number)
+            for number in self._owners.of(photo_digest)
+        )
+        return {self.name(Identity(*found[0])) for found in rows if found}
 
     def templates(self, person: Identity) -> list[Template]:
         """A person's templates, oldest first."""
@@ -99,27 +165,31 @@ class Roster:
             "SELECT id, photo_digest, quality, how, enrolled_at FROM template "
             "WHERE identity_id = ? ORDER BY id"
         )
-        chunks = Chunks(self._store)
+        chunks, opened = self.chunks, self._vault.opened([person.handle])
         return [
-            Template(chunks.vector(number), unpacked(digest), *rest)
-            for number, digest, *rest in self._store.rows(query, person.number)
+            Template(chunks.vector(number), opened.photo(person.handle, stored), *rest)
+            for number, stored, *rest in self._store.rows(query, person.number)
         ]
 
     def everyone(self) -> dict[str, list[Template]]:
         """All templates of all people, by name."""
         query = (
-            "SELECT name, template.id, photo_digest, quality, how, template.enrolled_at "
-            "FROM template JOIN identity ON identity.id = identity_id ORDER BY name, template.id"
+            "SELECT identity_id, handle, template.id, photo_digest, quality, how, template.enrolled_at "
+            "FROM template JOIN identity ON identity.id = identity_id ORDER BY template.id"
         )
-        rows = self._store.rows(query)
-        found: dict[str, list[Template]] = {}
+        rows, names, opened = self._store.rows(query), self.names(), self._vault.opened(None)
+        found: dict[str, list[Template]] = {name: [] for name in sorted(names.values())}
         if not rows:
-            return found
-        vectors = Chunks(self._store).read(1, max(row[1] for row in rows))[1].astype(np.float32)
-        for name, number, digest, *rest in rows:
-            template = Template(vectors[number - 1], unpacked(digest), *rest)
-            found.setdefault(name, []).append(template)
-        return found
+            return {}
+        vectors = self.chunks.read(1, rows[-1][2])[1].astype(np.float32)
+        for person, handle, number, stored, *rest in rows:
+            template = Template(vectors[number - 1], opened.photo(handle, stored), *rest)
+            found[names[person]].append(template)
+        return {name: templates for name, templates in found.items() if templates}
+
+    def photos(self) -> list[tuple[int, str]]:
+        """(person's number, photo digest) of all templates."""
+        return self._owners.after(0)
 
     # ---------------------------------------------------------------- slots
 
@@ -130,11 +200,14 @@ class Roster:
         )
         return not filled or (used > SPARSE and filled < used / 2)
 
-    def renumber(self) -> None:
-        """Number templates anew, so that no slot is empty."""
+    def renumber(self, vault: Vault | None = None) -> None:
+        """Number templates anew, so that no slot is empty; and into another vault, if one is given."""
         rows = self._store.rows("SELECT id, identity_id FROM template ORDER BY id")
         numbers, owners = np.array(rows, np.int64).reshape(-1, 2).T
-        vectors = Chunks(self._store).read(1, int(numbers[-1]))[1] if rows else None
+        vectors = self.chunks.read(1, int(numbers[-1]))[1] if rows else None
+        if vault:
+            self._readdress(self.names(), vault)
+            self._vault, self._owners = vault, PhotoOwners(self._store, vault)
         self.forget_slots()
         pairs = enumerate(numbers.tolist(), start=1)
         self._store.many(
@@ -142,9 +215,9 @@ class Roster:
         )
         if vectors is not None:
             filled = range(1, len(rows) + 1)
-            Chunks(self._store).write(filled, owners.tolist(), vectors[numbers - 1])
+            self.chunks.write(filled, owners.tolist(), vectors[numbers - 1])
             self._store.rows("UPDATE sqlite_sequence SET seq = ? WHERE name = 'template'", len(rows))
-        self._log.append(now(), "compact", None)
+        self._log.append(now(), "encrypt" if vault else "compact", None)
 
     def forget_slots(self) -> None:
         """Begin to number templates from 1."""
@@ -159,27 +232,56 @@ class Roster:
 
     # ---------------------------------------------------------------- inside
 
-    def _make(self, name: str) -> Identity:
-        query = (
-            f"INSERT INTO identity (handle, name, enrolled_at, pseudonym) "
-            f"VALUES ({HANDLE}, ?, ?, randomblob(8)) "
-            f"RETURNING id, handle, name, enrolled_at, pseudonym"
-        )
-        return Identity(*self._store.row(query, name, name, now()))
+    def _make(self, name: str, handle: bytes) -> None:
+        query = "INSERT INTO identity (handle, name, enrolled_at, pseudonym) VALUES (?, ?, ?, randomblob(8))"
+        stored = self._vault.opened([handle]).seal_name(handle, name)
+        self._store.rows(query, handle, stored, now())
 
-    def _insert(self, person: Identity, template: Template) -> int:
+    def _insert(self, person: Identity, templates: Sequence[Template]) -> list[int]:
+        """Write the rows of templates; gives their numbers."""
         query = (
             "INSERT INTO template (identity_id, photo_digest, quality, enrolled_at, how) "
             "VALUES (?, ?, ?, ?, ?) RETURNING id"
         )
-        values = (
-            person.number,
-            packed(template.photo_digest),
-            template.quality,
-            template.enrolled_at or now(),
-            template.how,
+        opened, numbers = self._vault.opened([person.handle]), []
+        for one in templates:
+            photo = opened.seal_photo(person.handle, one.photo_digest)
+            values = (person.number, photo, one.quality, one.enrolled_at or now(), one.how)
+            numbers.append(int(self._store.row(query, *values)[0]))
+        return numbers
+
+    def _readdress(self, names: Mapping[int, str], vault: Vault) -> None:
+        """Give people handles of a vault, and seal names and photos for these."""
+        photos = [
+            (number, person, digest) for person in names for number, digest in self._numbered_photos(person)
+        ]
+        handles = dict(zip(names, vault.admit(list(names.values())), strict=True))
+        opened = vault.opened(handles.values())
+        self._store.many(
+            "UPDATE identity SET handle = ?, name = ? WHERE id = ?",
+            [
+                (handles[person], opened.seal_name(handles[person], name), person)
+                for person, name in names.items()
+            ],
         )
-        return int(self._store.row(query, *values)[0])
+        self._store.many(
+            "UPDATE template SET photo_digest = ? WHERE id = ?",
+            [(opened.seal_photo(handles[person], digest), number) for number, person, digest in photos],
+        )
+
+    def _numbered_photos(self, person: int) -> list[tuple[int, str]]:
+        """(template number, photo digest) of a person."""
+        query = (
+            "SELECT template.id, handle, photo_digest FROM template JOIN identity "
+            "ON identity.id = identity_id WHERE identity_id = ?"
+        )
+        rows = self._store.rows(query, person)
+        opened = self._vault.opened({handle for _, handle, _ in rows})
+        return [(number, opened.photo(handle, stored)) for number, handle, stored in rows]
+
+
+def _bytes(stored: Stored) -> bytes:
+    return stored if isinstance(stored, bytes) else stored.encode()
 
 
 def now() -> str:

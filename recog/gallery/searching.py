@@ -18,10 +18,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from recog.errors import ConfigError, DataError, GalleryError
+from recog.errors import ConfigError, DataError, GalleryError, MissingKeys
 from recog.gallery.chunks import Chunks
 from recog.gallery.matching import Changes, Cursor, Matcher
 from recog.gallery.store import Store
+from recog.gallery.unlocking import steadily
+from recog.gallery.vault import Vault
 from recog.index import InvertedIndex
 from recog.types import Candidate
 
@@ -32,8 +34,8 @@ STALE = 0.05  # share of the templates that may be newer than the index file bef
 class Searching:
     """The search side of one open gallery file. Safe to share between threads."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, vault: Vault) -> None:
+        self._store, self._vault = store, vault
         self._matcher = Matcher()
         self._lock = threading.Lock()
         self._kept = Cursor()  # of the index file
@@ -52,27 +54,24 @@ class Searching:
                 if size and queries.shape[1] != size:
                     raise DataError(f"Probes have {queries.shape[1]} numbers, the gallery's {size}.")
                 found = self._matcher.search(queries, k)
-                names = self._names({person for answer in found for person, _ in answer})
-                if names is not None:
+                try:
+                    names = self._names({person for answer in found for person, _ in answer})
                     return [[Candidate(names[person], s) for person, s in answer] for answer in found]
-                if self._revision() == self._matcher.revision:  # nobody was removed in the meantime
-                    raise self._store.damaged("a person without a name")
+                except (KeyError, MissingKeys):
+                    if self._revision() == self._matcher.revision:  # nobody was removed in the meantime
+                        raise self._store.damaged("a person without a name") from None
 
-    def _names(self, people: set[int]) -> dict[int, str] | None:
-        """Names by number; None when somebody has just been removed."""
+    def _names(self, people: set[int]) -> dict[int, str]:
+        """Names by number; somebody may be missing who has just been removed."""
         names: dict[int, str] = {}
         wanted = sorted(people)
         for start in range(0, len(wanted), 500):
             part = wanted[start : start + 500]
-            query = (
-                "SELECT identity.id, name, handle = handle_of(salt, name) FROM identity, gallery "
-                f"WHERE identity.id IN ({', '.join('?' * len(part))})"
-            )
-            for number, name, right in self._store.rows(query, *part):
-                if not right:
-                    raise self._store.damaged(f"the name of person {number}")
-                names[number] = name
-        return names if len(names) == len(people) else None
+            query = f"SELECT id, handle, name FROM identity WHERE id IN ({', '.join('?' * len(part))})"
+            rows = self._store.rows(query, *part)
+            opened = self._vault.opened([handle for _, handle, _ in rows])
+            names.update({number: opened.name(handle, stored) for number, handle, stored in rows})
+        return names
 
     # ---------------------------------------------------------------- following the file
 
@@ -81,7 +80,7 @@ class Searching:
             return
         if self._matcher.revision < 0:
             self._load()
-        self._matcher.apply(self._changes())
+        self._matcher.apply(steadily(self._store, self._vault, self._changes))
         self._keep()
 
     def _revision(self) -> int:
@@ -89,23 +88,22 @@ class Searching:
 
     def _changes(self) -> Changes:
         """What the matcher does not know yet. Raises: GalleryError: what is stored is damaged."""
-        with self._store.reading():
-            revision, epoch, size = self._store.row("SELECT revision, epoch, embedding_size FROM gallery")
-            last, removals = (self._last(table) for table in ("template", "removed"))
-            if not all(isinstance(one, int) and one >= 0 for one in (revision, epoch, last, removals)):
-                raise self._store.damaged("its counters")
-            known = self._matcher.cursor if self._matcher.cursor.epoch == epoch else Cursor(epoch)
-            first = known.templates if self._matcher.revision >= 0 else 0
-            query = "SELECT template_id, identity_id FROM removed WHERE id > ?"
-            removed = np.array(self._store.rows(query, known.removals), np.int64).reshape(-1, 2)
-            owners, vectors = (
-                np.zeros(0, np.int64),
-                np.zeros((0, size if isinstance(size, int) and 0 < size < 2**20 else 0), np.float32),
-            )
-            if last > first:
-                owners, vectors = Chunks(self._store).read(first + 1, last)
-            if not first and self._store.row("SELECT COUNT(*) FROM template")[0] != np.count_nonzero(owners):
-                raise self._store.damaged("the number of templates")
+        revision, epoch, size = self._store.row("SELECT revision, epoch, embedding_size FROM gallery")
+        last, removals = (self._last(table) for table in ("template", "removed"))
+        if not all(isinstance(one, int) and one >= 0 for one in (revision, epoch, last, removals)):
+            raise self._store.damaged("its counters")
+        known = self._matcher.cursor if self._matcher.cursor.epoch == epoch else Cursor(epoch)
+        first = known.templates if self._matcher.revision >= 0 else 0
+        query = "SELECT template_id, identity_id FROM removed WHERE id > ?"
+        removed = np.array(self._store.rows(query, known.removals), np.int64).reshape(-1, 2)
+        owners, vectors = (
+            np.zeros(0, np.int64),
+            np.zeros((0, size if isinstance(size, int) and 0 < size < 2**20 else 0), np.float32),
+        )
+        if last > first:
+            owners, vectors = Chunks(self._store, self._vault).read(first + 1, last)
+        if not first and self._store.row("SELECT COUNT(*) FROM template")[0] != np.count_nonzero(owners):
+            raise self._store.damaged("the number of templates")
         return Changes(revision, Cursor(epoch, last, removals), first, owners, vectors, removed)
 
     def _last(self, table: str) -> int:
@@ -119,17 +117,16 @@ class Searching:
             with self._lock:
                 self._follow()
                 index = [] if self._matcher.is_sound() else ["the search index is not what it should be"]
-            return self._wrong_templates() + index
+            return steadily(self._store, self._vault, self._wrong_templates) + index
         except GalleryError as error:
             return [str(error)]
 
     def _wrong_templates(self) -> list[str]:
-        with self._store.reading():
-            rows = self._store.rows("SELECT id, identity_id FROM template")
-            last = self._last("template")
-            if not last:
-                return []
-            owners, vectors = Chunks(self._store).read(1, last)
+        rows = self._store.rows("SELECT id, identity_id FROM template")
+        last = self._last("template")
+        if not last:
+            return []
+        owners, vectors = Chunks(self._store, self._vault).read(1, last)
         wanted = np.zeros(last, np.int64)
         for number, owner in rows:
             wanted[number - 1] = owner
@@ -176,13 +173,17 @@ class Searching:
         """Write the index file where that is worth it, and allowed."""
         here, kept = self._matcher.cursor, self._kept
         new = here.templates - (kept.templates if kept.epoch == here.epoch else 0)
-        if self._matcher.inverted is not None and new > STALE * here.templates:
+        if self._worth_keeping() and new > STALE * here.templates:
             with contextlib.suppress(GalleryError, OSError):
                 self._write()
 
+    def _worth_keeping(self) -> InvertedIndex | None:
+        """The index, if there is to be a file of it: codes of vectors, so not beside encrypted ones."""
+        return self._matcher.inverted if self._vault.id is None else None
+
     def _write(self) -> None:
         """Replace the index file by what is in memory. Raises: GalleryError; OSError."""
-        index, cursor = self._matcher.inverted, self._matcher.cursor
+        index, cursor = self._worth_keeping(), self._matcher.cursor
         if self._store.path is None:
             return
         content = index.to_bytes() if index else b""

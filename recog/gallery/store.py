@@ -9,13 +9,13 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from recog.errors import ErasureIncomplete, GalleryError
-from recog.gallery.migrations import MIGRATIONS
+from recog.gallery.migrations import MIGRATIONS, Step
 
-APPLICATION_ID = 0x5265636F  # "Reco", in the file's header: tells a gallery from any other SQLite file
 BUSY_TIMEOUT_MS = 60_000
 ERASURE_TIMEOUT_MS = 10_000  # how long a removal waits for readers before it says that erasure is pending
 REWRITTEN = (
@@ -45,20 +45,34 @@ def unpacked(stored: bytes | str) -> str:
     return stored.hex() if isinstance(stored, bytes) else stored
 
 
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of file: what it is called, how it is told from others, and what is in it."""
+
+    noun: str
+    application_id: int  # in the file's header: tells it from any other SQLite file
+    remedy: str  # where there is none
+    migrations: Sequence[Sequence[Step]]
+
+
+APPLICATION_ID = 0x5265636F  # "Reco"
+GALLERY = Kind("gallery", APPLICATION_ID, "First: recog enroll NAME PHOTO...", MIGRATIONS)
+
+
 class Store:
     """One SQLite file. Safe to share between threads; other processes may use it too."""
 
-    def __init__(self, path: Path | None, *, create: bool = True) -> None:
+    def __init__(self, path: Path | None, kind: Kind = GALLERY, *, create: bool = True) -> None:
         """
         Args:
             path: the file; None keeps everything in memory.
-        Raises: GalleryError: missing, not a gallery, made by a newer version, or not accessible.
+        Raises: GalleryError: missing, of another kind, made by a newer version, or not accessible.
         """
-        self.path = path
+        self.path, self._kind = path, kind
         self._lock = threading.RLock()
         if path is not None and not path.exists():
             if not create:
-                raise GalleryError(f"{path}: no gallery here. First: recog enroll NAME PHOTO...")
+                raise GalleryError(f"{path}: no {kind.noun} here. {kind.remedy}")
             with self.reporting():
                 path.parent.mkdir(parents=True, exist_ok=True)
         with self.reporting():
@@ -70,7 +84,7 @@ class Store:
                 raise
 
     def __str__(self) -> str:
-        return str(self.path or "gallery in memory")
+        return str(self.path or f"{self._kind.noun} in memory")
 
     def close(self) -> None:
         """Release the file."""
@@ -133,7 +147,7 @@ class Store:
         except (sqlite3.Error, OSError) as error:
             raise ErasureIncomplete(
                 f"{self}: the change is made, but erasure is pending, old bytes stay in the file: "
-                f"{_remedy(error)} The next change finishes it, or: recog doctor"
+                f"{_remedy(error, self._kind.noun)} The next change finishes it, or: recog doctor"
             ) from error
 
     @contextlib.contextmanager
@@ -183,7 +197,7 @@ class Store:
             self._migrate(self._check_file())
 
     def _migrate(self, done: int) -> None:
-        for number, steps in enumerate(MIGRATIONS[done:], start=done + 1):
+        for number, steps in enumerate(self._kind.migrations[done:], start=done + 1):
             for step in steps:
                 try:
                     step(self.db) if callable(step) else self.db.execute(step)
@@ -191,7 +205,7 @@ class Store:
                     raise self.damaged("what an older version wrote") from error
             self.db.execute(f"PRAGMA user_version = {number}")
         if done == 0:
-            self.db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            self.db.execute(f"PRAGMA application_id = {self._kind.application_id}")
 
     def _use_write_ahead_log(self) -> None:
         """SQLite does not wait for its turn when it changes the journal, so we do."""
@@ -210,13 +224,12 @@ class Store:
         (tables,) = self.row("SELECT COUNT(*) FROM sqlite_master")  # first: it takes the snapshot
         (application,) = self.row("PRAGMA application_id")
         (version,) = self.row("PRAGMA user_version")
-        if application != APPLICATION_ID and (application or version or tables):
+        noun, known = self._kind.noun, len(self._kind.migrations)
+        if application != self._kind.application_id and (application or version or tables):
+            raise GalleryError(f"{self} is a database of another program, not a {noun}. Choose another path.")
+        if version > known:
             raise GalleryError(
-                f"{self} is a database of another program, not a gallery. Choose another path."
-            )
-        if version > len(MIGRATIONS):
-            raise GalleryError(
-                f"{self} is a gallery of version {version}; this recog knows {len(MIGRATIONS)}. Upgrade it."
+                f"{self} is a {noun} of version {version}; this recog knows {known}. Upgrade it."
             )
         return int(version)
 
@@ -239,11 +252,11 @@ class Store:
         except UnicodeDecodeError as error:  # damage in what should be text, an error message included
             raise self.damaged("text that is none") from error
         except (sqlite3.Error, OSError) as error:
-            raise GalleryError(f"{self}: {_remedy(error)}") from error
+            raise GalleryError(f"{self}: {_remedy(error, self._kind.noun)}") from error
 
 
 REMEDIES: tuple[tuple[str, str], ...] = (
-    ("not a database", "is not a gallery file. Choose another path."),
+    ("not a database", "is not a {noun} file. Choose another path."),
     (
         "locked|busy",
         f"another program has been using it for over {BUSY_TIMEOUT_MS // 1000} s. Try again later.",
@@ -254,9 +267,9 @@ REMEDIES: tuple[tuple[str, str], ...] = (
 )
 
 
-def _remedy(error: sqlite3.Error | OSError) -> str:
+def _remedy(error: sqlite3.Error | OSError, noun: str) -> str:
     text = str(error)
     for causes, remedy in REMEDIES:
         if any(cause in text for cause in causes.split("|")):
-            return remedy
-    return f"the gallery cannot be used ({text}). Check the disk and the file's permissions."
+            return remedy.format(noun=noun)
+    return f"the {noun} cannot be used ({text}). Check the disk and the file's permissions."

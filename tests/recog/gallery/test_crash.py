@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recog.gallery import Gallery, matching
-from tests.recog.gallery.tools import assert_sound, bytes_of, templates
+from recog.gallery import matching
+from tests.recog.gallery.tools import assert_sound, bytes_of, encrypted, opened, templates
 
 KILLS = int(os.environ.get("RECOG_TEST_KILLS", "20"))  # the crash test proper: 200
 
@@ -21,15 +21,15 @@ WORKER = """
 import sys
 from pathlib import Path
 import numpy as np
-from recog.gallery import Gallery, matching
-from tests.recog.gallery.tools import MODEL, templates, vector
+from recog.gallery import matching
+from tests.recog.gallery.tools import MODEL, opened, templates, vector
 
 path, start = Path(sys.argv[1]), int(sys.argv[2])
 matching.FLAT_LIMIT = int(sys.argv[3])
 rng = np.random.default_rng(start)
 def say(*words):
     print(*words, flush=True)
-with Gallery(path) as gallery:
+with opened(path) as gallery:
     mine = [person.identity for person in gallery.people()]
     for number in range(start * 10_000, (start + 1) * 10_000):
         draw = rng.random()
@@ -67,8 +67,16 @@ def run_and_kill(path: Path, round_: int, flat_limit: int, after: float) -> list
     return [line.split(" ", 3) for line in lines]
 
 
-@pytest.mark.parametrize("flat_limit", [20, 50_000], ids=["index beside the file", "index in memory"])
-def test_kill_at_random_moments(gallery_path: Path, flat_limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("flat_limit", "seal"),
+    [(20, False), (50_000, False), (20, True)],
+    ids=["index beside the file", "index in memory", "encrypted"],
+)
+def test_kill_at_random_moments(
+    gallery_path: Path, flat_limit: int, seal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if seal:
+        encrypted(gallery_path)
     monkeypatch.setattr(matching, "SHORTLIST", 1_000_000)  # so few rows teach an index little: compare all
     rng = np.random.default_rng(0)
     expected: dict[str, int] = {}
@@ -93,9 +101,9 @@ def test_kill_at_random_moments(gallery_path: Path, flat_limit: int, monkeypatch
         found = assert_sound(gallery_path)
         assert {name: len(photos) for name, photos in found.items()} == expected
         assert all(len(templates(name, count)) == len(found[name]) for name, count in expected.items())
-    with Gallery(gallery_path) as gallery:
+    with opened(gallery_path) as gallery:
         gallery.purge()
     left = bytes_of(gallery_path)
     assert [name for name in gone if name.encode() in left] == []
     assert gone
-    assert kept_index == (flat_limit == 20)
+    assert kept_index == (flat_limit == 20 and not seal)

@@ -12,8 +12,9 @@ import pytest
 
 from recog.errors import RecogError
 from recog.gallery import Gallery, matching
+from recog.gallery.migrations import MIGRATIONS
 from recog.records import Calibration, Model
-from tests.recog.gallery.tools import MODEL, templates, vector
+from tests.recog.gallery.tools import MODEL, encrypted, opened, templates, vector
 
 FILES = int(os.environ.get("RECOG_TEST_MALFORMED", "400"))  # the test proper: 10,000
 PEOPLE = 60
@@ -28,8 +29,19 @@ def whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A gallery with an index beside it."""
     monkeypatch.setattr(matching, "FLAT_LIMIT", 20)
     monkeypatch.setattr(matching, "SHORTLIST", 10_000)
-    path = tmp_path / "whole" / "g"
-    with Gallery(path) as gallery:
+    return filled(tmp_path / "whole" / "g")
+
+
+@pytest.fixture
+def sealed(whole: Path, tmp_path: Path) -> Path:
+    """The like of it encrypted, with key and keystore beside it."""
+    path = tmp_path / "sealed" / "g"
+    path.parent.mkdir()
+    return filled(encrypted(path))
+
+
+def filled(path: Path) -> Path:
+    with opened(path) as gallery:
         gallery.add_all({f"p{i}": templates(f"p{i}", 1 + i % 3) for i in range(PEOPLE)}, MODEL)
         gallery.calibrate("verify", STORED, MODEL.digest)
         gallery.remove("p1")
@@ -39,7 +51,7 @@ def whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def answers(path: Path) -> list[object]:
     """All that is asked of a gallery."""
-    with Gallery(path, create=False) as gallery:
+    with opened(path) as gallery:
         found = [[(c.identity, round(c.similarity, 5)) for c in top] for top in gallery.search(PROBES, 3)]
         return [found, gallery.model(), gallery.calibration("verify", MODEL.digest)]
 
@@ -64,7 +76,7 @@ def zeroed(content: bytearray, rng: np.random.Generator) -> None:
 
 
 def of_another_version(content: bytearray, rng: np.random.Generator) -> None:
-    content[60:64] = int(rng.integers(4, 2**31)).to_bytes(4, "big")  # PRAGMA user_version
+    content[60:64] = int(rng.integers(len(MIGRATIONS) + 1, 2**31)).to_bytes(4, "big")  # PRAGMA user_version
 
 
 def with_a_tail(content: bytearray, rng: np.random.Generator) -> None:
@@ -88,11 +100,13 @@ def damaged(whole: Path, folder: Path, rng: np.random.Generator) -> tuple[Path, 
     return folder / whole.name, f"{damage.__name__} {file.name}"
 
 
-def test_damaged_files(whole: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["whole", "sealed"])
+def test_damaged_files(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    whole = request.getfixturevalue(kind)
     expected, rng = answers(whole), np.random.default_rng(int(os.environ.get("RECOG_TEST_SEED", "0")))
     wrong: list[str] = []
     refused = 0
-    for number in range(FILES):
+    for number in range(FILES if kind == "whole" else FILES // 2):
         path, what = damaged(whole, tmp_path / "copy", rng)
         try:
             if answers(path) != expected:

@@ -7,22 +7,23 @@ import subprocess
 import sys
 from pathlib import Path
 
-from recog.gallery import Gallery
+import pytest
+
 from recog.gallery.log import broken
-from tests.recog.gallery.tools import assert_sound
+from tests.recog.gallery.tools import assert_sound, encrypted, opened
 
 PROCESSES = 8
 OPERATIONS = int(os.environ.get("RECOG_TEST_OPERATIONS", "40"))  # a process; the test proper: 200
 
 WORKER = """
 import sys
+from pathlib import Path
 import numpy as np
-from recog.gallery import Gallery
 from recog.records import Template
-from tests.recog.gallery.tools import MODEL, templates, vector
+from tests.recog.gallery.tools import MODEL, opened, templates, vector
 
-path, (me, count) = sys.argv[1], map(int, sys.argv[2:])
-with Gallery(path) as gallery:
+path, (me, count) = Path(sys.argv[1]), map(int, sys.argv[2:])
+with opened(path) as gallery:
     for number in range(count):
         name = f"{me} {number}"
         if number % 4 == 3:
@@ -38,7 +39,10 @@ with Gallery(path) as gallery:
 """
 
 
-def test_many_processes_end_as_one_would(gallery_path: Path) -> None:
+@pytest.mark.parametrize("seal", [False, True], ids=["plain", "encrypted"])
+def test_many_processes_end_as_one_would(gallery_path: Path, seal: bool) -> None:
+    if seal:
+        encrypted(gallery_path)
     command = [sys.executable, "-W", "error", "-c", WORKER, str(gallery_path)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     started = [
@@ -54,6 +58,6 @@ def test_many_processes_end_as_one_would(gallery_path: Path) -> None:
     assert set(found) == expected
     ones = [n for n in range(OPERATIONS) if n % 4 in (0, 1)]
     assert len(found["shared"]) == PROCESSES * len(ones)
-    with Gallery(gallery_path) as gallery:
+    with opened(gallery_path) as gallery:
         assert broken(gallery.log()) is None
         assert len(gallery.log()) == gallery.revision

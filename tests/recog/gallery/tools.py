@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.gallery import Gallery
+from recog.keys import new_key
 from recog.records import Model, Template
 
 SIZE = 32
@@ -32,6 +33,18 @@ def templates(name: str, count: int) -> list[Template]:
     return [Template(vector(f"{name} {i}"), f"digest of {name} {i}") for i in range(count)]
 
 
+def encrypted(path: Path) -> Path:
+    """Lay a key beside where a gallery is, or will be, by which `opened` encrypts it; gives its path."""
+    new_key(path.with_suffix(".key"))
+    return path
+
+
+def opened(path: Path) -> Gallery:
+    """A gallery, with its key where there is one."""
+    key = path.with_suffix(".key")
+    return Gallery(path, key=key, keystore=path.with_suffix(".keys")) if key.exists() else Gallery(path)
+
+
 def content(gallery: Gallery) -> dict[str, list[str]]:
     """Who is enrolled, with which photos; all vectors must be theirs."""
     found = {}
@@ -46,7 +59,7 @@ def content(gallery: Gallery) -> dict[str, list[str]]:
 
 def assert_sound(path: Path) -> dict[str, list[str]]:
     """The file is sound, and what is searched is what a new index would search; gives its content."""
-    with Gallery(path, create=False) as gallery:
+    with opened(path) as gallery:
         assert gallery.integrity() == []
         found = content(gallery)
         probes = np.stack([vector(f"{name} 0") for name in found] or [vector("nobody")])
