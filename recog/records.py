@@ -24,6 +24,7 @@ class Template:
     quality: float | None = None  # 0..1
     how: str = "photo"  # "photo", "crop", "repaired", ...
     enrolled_at: str = ""  # ISO 8601, UTC; set by the gallery
+    crop: bytes | None = None  # PNG of the aligned face, to be kept; templates that are read come without
 
 
 @dataclass(frozen=True, slots=True)

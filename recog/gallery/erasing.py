@@ -32,8 +32,8 @@ class Erasing:
             raise
         except GalleryError as error:
             raise ErasureIncomplete(
-                f"{self._store}: the change is made, but erasure is pending: {error} The next change finishes "
-                "it, or: recog doctor"
+                f"{self._store}: the change is made, but erasure is pending: {error} "
+                "The next change finishes it, or: recog doctor"
             ) from error
         self._store.purge(traces)
         self._store.rows("UPDATE gallery SET erased = ? WHERE erased < ?", wanted, wanted)

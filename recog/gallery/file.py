@@ -7,6 +7,7 @@ behind in the file, its write-ahead log or its index.
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -35,6 +36,7 @@ from recog.records import Calibration, Model, Person, Template, clean_name
 from recog.types import Candidate, Purpose
 
 T = TypeVar("T")
+CROPS_AT_ONCE = 256
 
 
 class Gallery:
@@ -271,6 +273,39 @@ class Gallery:
             self._raise_revision(erases=True)
         self._erasing.finish(None)
 
+    # ---------------------------------------------------------------- another model
+
+    def kept_crops(self) -> int:
+        """How many templates have the crop that they were made of."""
+        return int(self._store.row("SELECT COUNT(*) FROM crop")[0])
+
+    def crops(self) -> Iterator[tuple[int, bytes]]:
+        """Template numbers and PNGs of all kept crops, a few at a time."""
+        after = 0
+        while found := self._read(functools.partial(self._roster.crops, after, CROPS_AT_ONCE)):
+            yield from found
+            after = found[-1][0]
+
+    def replace_vectors(
+        self, vectors: Mapping[int, NDArray[np.float32]], model: Model, revision: int
+    ) -> None:
+        """Take vectors of another model, by template number; templates without one are dropped.
+
+        Args:
+            revision: that of the gallery when its crops were read.
+        Raises: GalleryError: the gallery has changed since; DataError: see `add`; ErasureIncomplete.
+        """
+        for vector in vectors.values():
+            _check(vector, model.embedding_size)
+        with self._writing():
+            if self.revision != revision:
+                raise GalleryError(f"{self}: was changed while faces were embedded. Run it again.")
+            (precision,) = self._store.row("SELECT precision FROM gallery")
+            self._set_model(model, precision)
+            self._roster.replace_vectors(vectors, model.name)
+            self._raise_revision(erases=True)
+        self._erasing.finish(None)
+
     # ---------------------------------------------------------------- encryption
 
     @property
@@ -294,7 +329,7 @@ class Gallery:
             raise GalleryError(f"{self}: is encrypted already. To change its key: recog keys rotate")
         with self._writing():
             vault = new_vault(self._store, key, Path(keystore) if keystore else None)
-            self._roster.renumber(vault)
+            self._roster.move(vault)
             self._raise_revision(erases=True)
         self._use(vault)
         self._erasing.finish(None)
@@ -349,7 +384,10 @@ class Gallery:
             self.check(model.digest, model.name)
             return
         self._roster.forget_slots()
-        values = (model.name, model.digest, model.embedding_size, self._precision)
+        self._set_model(model, self._precision)
+
+    def _set_model(self, model: Model, precision: str) -> None:
+        values = (model.name, model.digest, model.embedding_size, precision)
         query = "UPDATE gallery SET model = ?, digest = ?, embedding_size = ?, precision = ?"
         self._store.rows(query, *values)
         query = "UPDATE gallery SET seal = seal_of(model, digest, embedding_size, precision, salt)"

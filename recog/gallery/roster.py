@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recog.errors import UnknownIdentity
 from recog.gallery.chunks import Chunks
@@ -16,6 +17,7 @@ from recog.gallery.store import Store
 from recog.gallery.vault import Stored, Vault
 from recog.records import Person, Template, clean_name
 
+Rows = list[tuple[int, int]]  # template and identity numbers
 IDENTITY = "id, handle, name, enrolled_at, pseudonym"
 SPARSE = 1024  # slots from which it matters that most are empty
 
@@ -129,7 +131,12 @@ class Roster:
         """What must not stay in the file when the person is gone."""
         query = "SELECT photo_digest FROM template WHERE identity_id = ?"
         photos = [_bytes(stored) for (stored,) in self._store.rows(query, person.number)]
-        return person.traces() + photos
+        query = (
+            "SELECT substr(content, 65, 32) FROM crop JOIN template ON template.id = template_id "
+            "WHERE identity_id = ?"  # the beginning alone may be copied; it starts with what all PNG have
+        )
+        crops = [part for (part,) in self._store.rows(query, person.number)]
+        return person.traces() + photos + crops
 
     def people(self) -> list[Person]:
         """Everyone, by name."""
@@ -191,6 +198,11 @@ class Roster:
         """(person's number, photo digest) of all templates."""
         return self._owners.after(0)
 
+    def crops(self, after: int, count: int) -> list[tuple[int, bytes]]:
+        """(template number, PNG) of the next `count` templates with a kept crop."""
+        condition = "template.id IN (SELECT template_id FROM crop WHERE template_id > ? ORDER BY 1 LIMIT ?)"
+        return [(number, content) for number, _, content in self._crops(condition, after, count)]
+
     # ---------------------------------------------------------------- slots
 
     def is_sparse(self) -> bool:
@@ -200,24 +212,49 @@ class Roster:
         )
         return not filled or (used > SPARSE and filled < used / 2)
 
-    def renumber(self, vault: Vault | None = None) -> None:
-        """Number templates anew, so that no slot is empty; and into another vault, if one is given."""
+    def renumber(self) -> None:
+        """Number templates anew, so that no slot is empty."""
+        self._lay_out(*self._laid_out())
+        self._log.append(now(), "compact", None)
+
+    def move(self, vault: Vault) -> None:
+        """Seal everything in another vault."""
+        laid_out = self._laid_out()
+        self._readdress(self.names(), vault)
+        self._vault, self._owners = vault, PhotoOwners(self._store, vault)
+        self._lay_out(*laid_out)
+        self._log.append(now(), "encrypt", None)
+
+    def replace_vectors(self, vectors: Mapping[int, NDArray[np.float32]], model: str) -> None:
+        """Give templates other vectors, by number; drop templates without, and people left without any."""
+        every: Rows = self._store.rows("SELECT id, identity_id FROM template ORDER BY id")
+        rows = [row for row in every if row[0] in vectors]
+        kept = {person for _, person in rows}
+        for person in (Identity(*row) for row in self._store.rows(f"SELECT {IDENTITY} FROM identity")):
+            if person.number not in kept:
+                self.drop(person)
+        gone = [(number,) for number, _ in every if number not in vectors]
+        self._store.many("DELETE FROM template WHERE id = ?", gone)
+        self._lay_out(rows, np.stack([vectors[number] for number, _ in rows]))
+        self._log.append(now(), "migrate", None, model=model, templates=len(rows))
+
+    def _laid_out(self) -> tuple[Rows, NDArray[np.floating]]:
+        """All templates in order, and their vectors (N, D)."""
         rows = self._store.rows("SELECT id, identity_id FROM template ORDER BY id")
-        numbers, owners = np.array(rows, np.int64).reshape(-1, 2).T
-        vectors = self.chunks.read(1, int(numbers[-1]))[1] if rows else None
-        if vault:
-            self._readdress(self.names(), vault)
-            self._vault, self._owners = vault, PhotoOwners(self._store, vault)
+        if not rows:
+            return rows, np.zeros((0, 0), np.float32)
+        vectors = self.chunks.read(1, rows[-1][0])[1]
+        return rows, vectors[[number - 1 for number, _ in rows]]
+
+    def _lay_out(self, rows: Rows, vectors: NDArray[np.floating]) -> None:
+        """Number templates 1, 2, ... and write their vectors (N, D)."""
         self.forget_slots()
-        pairs = enumerate(numbers.tolist(), start=1)
-        self._store.many(
-            "UPDATE template SET id = ? WHERE id = ?", [pair for pair in pairs if pair[0] != pair[1]]
-        )
-        if vectors is not None:
-            filled = range(1, len(rows) + 1)
-            self.chunks.write(filled, owners.tolist(), vectors[numbers - 1])
-            self._store.rows("UPDATE sqlite_sequence SET seq = ? WHERE name = 'template'", len(rows))
-        self._log.append(now(), "encrypt" if vault else "compact", None)
+        if not rows:
+            return
+        pairs = [(new, old) for new, (old, _) in enumerate(rows, start=1) if new != old]
+        self._store.many("UPDATE template SET id = ? WHERE id = ?", pairs)
+        self.chunks.write(range(1, len(rows) + 1), [person for _, person in rows], vectors)
+        self._store.rows("UPDATE sqlite_sequence SET seq = ? WHERE name = 'template'", len(rows))
 
     def forget_slots(self) -> None:
         """Begin to number templates from 1."""
@@ -248,15 +285,22 @@ class Roster:
             photo = opened.seal_photo(person.handle, one.photo_digest)
             values = (person.number, photo, one.quality, one.enrolled_at or now(), one.how)
             numbers.append(int(self._store.row(query, *values)[0]))
+            if one.crop is not None:
+                content = opened.seal(person.handle, one.crop)
+                self._store.rows("INSERT INTO crop VALUES (?, ?)", numbers[-1], content)
         return numbers
 
     def _readdress(self, names: Mapping[int, str], vault: Vault) -> None:
-        """Give people handles of a vault, and seal names and photos for these."""
+        """Give people handles of a vault, and seal names, photo digests and crops for these."""
         photos = [
             (number, person, digest) for person in names for number, digest in self._numbered_photos(person)
         ]
         handles = dict(zip(names, vault.admit(list(names.values())), strict=True))
         opened = vault.opened(handles.values())
+        for (number,) in self._store.rows("SELECT template_id FROM crop"):
+            ((_, person, content),) = self._crops("template_id = ?", number)
+            sealed = opened.seal(handles[person], content)
+            self._store.rows("UPDATE crop SET content = ? WHERE template_id = ?", sealed, number)
         self._store.many(
             "UPDATE identity SET handle = ?, name = ? WHERE id = ?",
             [
@@ -268,6 +312,18 @@ class Roster:
             "UPDATE template SET photo_digest = ? WHERE id = ?",
             [(opened.seal_photo(handles[person], digest), number) for number, person, digest in photos],
         )
+
+    def _crops(self, condition: str, *values: object) -> Iterator[tuple[int, int, bytes]]:
+        """(template number, person's number, PNG) of kept crops."""
+        query = (
+            "SELECT template.id, identity_id, handle, content FROM crop "
+            "JOIN template ON template.id = template_id JOIN identity ON identity.id = identity_id "
+            f"WHERE {condition} ORDER BY template.id"
+        )
+        rows = self._store.rows(query, *values)
+        opened = self._vault.opened({handle for _, _, handle, _ in rows})
+        for number, person, handle, content in rows:
+            yield number, person, opened.content(handle, content)
 
     def _numbered_photos(self, person: int) -> list[tuple[int, str]]:
         """(template number, photo digest) of a person."""
