@@ -54,7 +54,7 @@ class Matcher:
         self._owners = np.zeros(0, np.int64)  # (N,) by slot; 0: empty
         self._vectors: NDArray[np.floating] = np.zeros((0, 0), np.float32)
         self._order = np.zeros(0, np.int64)  # slots by owner, as of the last sorting
-        self._sorted = np.zeros(0, np.int64)  # their owners
+        self._begins = np.zeros(1, np.int64)  # where each owner's slots begin in that order, by number
         self._late: dict[int, list[int]] = {}  # slots filled since, by owner
         self._index: FlatIndex | InvertedIndex = FlatIndex(0)
         self._learned_from = 0  # rows, of an inverted index
@@ -102,7 +102,7 @@ class Matcher:
         self._late = {}
         filled = np.flatnonzero(self._owners)
         self._order = filled[np.argsort(self._owners[filled], kind="stable")]
-        self._sorted = self._owners[self._order]
+        self._begins = np.append(0, np.cumsum(np.bincount(self._owners[filled])))
 
     def _reindex(self, gone: NDArray[np.int64], late: NDArray[np.int64]) -> None:
         new = late[self._owners[late] > 0]
@@ -139,7 +139,8 @@ class Matcher:
 
     def _slots(self, people: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The slots of people, one after the other, and (P + 1,) where each begins."""
-        low, high = (np.searchsorted(self._sorted, people, side) for side in ("left", "right"))
+        last = len(self._begins) - 1  # people who came later have none in that order
+        low, high = (self._begins[np.minimum(people + one, last)] for one in (0, 1))
         counts = high - low
         which = np.repeat(np.arange(len(people)), counts)
         ends = np.cumsum(counts)
@@ -169,7 +170,10 @@ class Matcher:
             similarities, rows = self._index.search(queries[open_], depth)
             unsure = []
             for place, found, numbers in zip(open_.tolist(), similarities, rows, strict=True):
-                answers[place], sure = self._rank(queries[place], found, numbers, k)
+                if self._index.exact:
+                    answers[place], sure = self._rank(queries[place], found, numbers, k)
+                else:
+                    answers[place], sure = self._rescore(queries[place], numbers, k)
                 if not sure and depth < len(self._index):
                     unsure.append(place)
             open_, depth = np.array(unsure, np.int64), 4 * depth
@@ -179,15 +183,7 @@ class Matcher:
         self, query: NDArray[np.float32], found: NDArray[np.float32], rows: NDArray[np.int64], k: int
     ) -> tuple[Scored, bool]:
         """The best people among rows that come best first, and whether none outside can be better."""
-        rows, found = rows[rows >= 0], found[: np.count_nonzero(rows >= 0)]
-        template = rows % 2 == 0
-        if not self._index.exact:
-            found = found.copy()
-            found[template] = self._vectors[rows[template] // 2].astype(np.float32) @ query
-            order = np.argsort(-found, kind="stable")
-            rows, found, template = rows[order], found[order], template[order]
-        owner = np.where(template, self._owners[np.where(template, rows // 2, 0)], rows // 2)
-        people, first = np.unique(owner, return_index=True)  # an upper bound of each comes with `first`
+        people, first = np.unique(self._people(rows), return_index=True)  # `first` gives an upper bound
         order = np.argsort(first)
         people, bounds = people[order], np.append(found[first[order]], found[-1:])
         scored: Scored = []
@@ -198,7 +194,20 @@ class Matcher:
             sure = len(scored) >= k and scored[k - 1][1] >= bounds[min(start + 2 * k, len(people))]
             if sure:
                 return scored[:k], True
-        return scored[:k], not self._index.exact and len(scored) >= k
+        return scored[:k], False
+
+    def _rescore(self, query: NDArray[np.float32], rows: NDArray[np.int64], k: int) -> tuple[Scored, bool]:
+        """The best people among rows that codes found, and whether those are enough."""
+        people = np.unique(self._people(rows[rows >= 0]))
+        similarities = self._similarities(query, people)
+        order = np.argsort(-similarities, kind="stable")[:k]
+        best = zip(people[order].tolist(), similarities[order].tolist(), strict=True)
+        return list(best), len(people) >= k
+
+    def _people(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Whose rows these are."""
+        template = rows % 2 == 0
+        return np.where(template, self._owners[np.where(template, rows // 2, 0)], rows // 2)
 
     def _similarities(self, query: NDArray[np.float32], people: NDArray[np.int64]) -> NDArray[np.float32]:
         slots, starts = self._slots(people)
