@@ -107,11 +107,14 @@ def _enroll(
     recognizer: Recognizer, entries: list[tuple[str, Path]], tally: Tally, as_json: bool, **how: Any
 ) -> float:
     """Enroll photos and print a line a person; gives the seconds that it took."""
+    from tqdm.contrib.logging import logging_redirect_tqdm
+
     from recog.progress import progress
 
     started = time.monotonic()
     taken = progress(entries, total=len(entries), desc="enroll", unit=" photos")
-    with contextlib.closing(recognizer.enroll_all(taken, on_failure=tally.fail, **how)) as results:
+    enrolled = recognizer.enroll_all(taken, on_failure=tally.fail, **how)
+    with logging_redirect_tqdm(), contextlib.closing(enrolled) as results:  # warnings stand above the bar
         for result in results:
             tally.count(result)
             emit(result.to_json(), as_json, _summary(result))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import Counter
 from pathlib import Path
@@ -41,7 +42,8 @@ class Tally:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._file is not None:
-            self._file.close()
+            with contextlib.suppress(OSError):  # the line that could not be written has been told of
+                self._file.close()
         if self.outcome.failed > NAMED:
             where = f"{self._listing} lists" if self._listing else "--failures FILE lists"
             click.echo(f"{self.outcome.failed - NAMED:,} more failed; {where} all of them.", err=True)
