@@ -5,7 +5,7 @@
                   -> templates, BATCH photos in one transaction            in the caller's thread, in order
 
 Nothing of a photo but its aligned face outlives its first step, so that memory does not grow with the photos.
-A kill loses the batch that is under way; the same call again skips what is stored and goes on.
+A kill loses what is not stored yet; the same call again skips what is stored and goes on.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from recog.workers import batches, count, in_order, workers
 
 AHEAD = 16  # photos that each thread may be ahead of the slowest
 CHUNK = 32  # photos whose faces are embedded at once: more gain nothing, see `recog.embedding`
-BATCH = 256  # photos a transaction, and the most work that a kill can cost
+BATCH = 256  # photos a transaction: a kill costs fewer than these, and what is under way
 CAUSES: dict[type[RecogError], str] = {
     ImageError: "unreadable",
     NoFaceFound: "no face",
@@ -46,7 +46,6 @@ CAUSES: dict[type[RecogError], str] = {
 
 Entry = tuple[str, Source]  # whom a photo shows, and the photo
 OnFailure = Callable[[Failure], None]
-Unusable = ImageError | FaceError | ConfigError
 Pending = dict[str, dict[str, Template]]  # what a transaction will add, by person and digest of the photo
 
 
@@ -55,10 +54,10 @@ class Looked:
     """One photo on its way: with its face, or why it has none; with neither where it was there already."""
 
     identity: str  # in the gallery's spelling, where it is a name
-    photo: Source
+    photo: str  # as messages call it: the photo itself may be an array
     digest: str = ""  # empty where the photo cannot be opened
     cut: Cut | None = None
-    error: Unusable | None = None
+    failure: Failure | None = None  # not the error: its traceback would keep the decoded photo
 
 
 class Bulk:
@@ -96,17 +95,18 @@ class Bulk:
     def _look(self, entry: Entry) -> Looked:
         """Find the face of a photo, unless the person has the photo already."""
         name, photo = entry
-        digest = ""
+        called, digest = images.name_of(photo), ""
         try:
             name = clean_name(name)
         except ConfigError as error:
-            return Looked(name, photo, error=error)
+            return Looked(name, called, failure=_failure(called, name, error))
         try:
             digest = images.digest(photo)
             known = self._gallery.has(name, digest)
-            return Looked(name, photo, digest, None if known else self._faces.cut(photo, self._largest))
+            return Looked(name, called, digest, None if known else self._faces.cut(photo, self._largest))
         except (ImageError, FaceError) as error:
-            return Looked(name, photo, digest, error=error)
+            why = _failure(called, name, error)
+            return Looked(name, called, digest, failure=why)
 
     def _embed(self, chunk: list[Looked]) -> list[tuple[Looked, Portrait | None]]:
         cuts = [looked.cut for looked in chunk if looked.cut is not None]
@@ -121,18 +121,18 @@ class Bulk:
         results: list[Enrollment] = []
         new: list[tuple[str, list[Template]]] = []
         for name, photos in itertools.groupby(batch, key=lambda read: read[0].identity):
-            outcomes = [(looked, self._judged(looked, face, pending)) for looked, face in photos]
-            new.append((name, [found for _, found in outcomes if isinstance(found, Template)]))
-            failed = [(looked, why) for looked, why in outcomes if isinstance(why, Unusable)]
+            outcomes = [self._judged(looked, face, pending) for looked, face in photos]
+            new.append((name, [one for one in outcomes if isinstance(one, Template)]))
+            failed = [one for one in outcomes if isinstance(one, Failure)]
             results.append(self._counted(name, len(new[-1][1]), len(outcomes), failed))
         people = {name: list(templates.values()) for name, templates in pending.items()}
         self._gallery.add_all(people, self._enroller.model)
         likenesses = self._enroller.resembled(new)
         return [replace(one, resembles=like) for one, like in zip(results, likenesses, strict=True)]
 
-    def _judged(self, looked: Looked, face: Portrait | None, pending: Pending) -> Template | Unusable | None:
+    def _judged(self, looked: Looked, face: Portrait | None, pending: Pending) -> Template | Failure | None:
         """A photo's template, or why it has none; None where the person has the photo already."""
-        if face is None and looked.error is None:
+        if face is None and looked.failure is None:
             return None
         if looked.digest:
             holders = self._gallery.names_with(looked.digest)
@@ -141,23 +141,23 @@ class Bulk:
                 return None
             self._enroller.warn_of_other_names(looked.identity, looked.photo, holders)
         if face is None:
-            return looked.error
+            return looked.failure
         try:
             made = self._enroller.template(face, looked.photo, looked.digest, self._min_quality)
         except PoorQuality as error:
-            return error
+            return _failure(looked.photo, looked.identity, error)
         return pending.setdefault(looked.identity, {}).setdefault(looked.digest, made)
 
-    def _counted(
-        self, name: str, added: int, photos: int, failed: Sequence[tuple[Looked, Unusable]]
-    ) -> Enrollment:
+    def _counted(self, name: str, added: int, photos: int, failed: Sequence[Failure]) -> Enrollment:
         """What became of a person's photos; tells of those that failed."""
-        reasons = []
-        for looked, error in failed:
-            photo, why = images.name_of(looked.photo), reason(error, looked.photo)
-            self._on_failure(Failure(photo, name, CAUSES[type(error)], why))
-            reasons.append((photo, why))
-        return Enrollment(name, added, photos - added - len(failed), tuple(reasons))
+        for failure in failed:
+            self._on_failure(failure)
+        reasons = tuple((failure.photo, failure.message) for failure in failed)
+        return Enrollment(name, added, photos - added - len(failed), reasons)
+
+
+def _failure(photo: str, identity: str, error: ImageError | FaceError | ConfigError) -> Failure:
+    return Failure(photo, identity, CAUSES[type(error)], reason(error, photo))
 
 
 def _joined(one: Enrollment, other: Enrollment) -> Enrollment:

@@ -151,8 +151,8 @@ class Recognizer:
         """Add photos of many people, on all cores and in little memory, however many there are.
 
         The work is done while the results are taken. Photos are stored by the batch (`recog.bulk.BATCH`); a
-        kill, an error or closing the generator costs the batch under way and no more, and the same call goes
-        on from there: photos that are stored are skipped before they are decoded.
+        kill, an error or closing the generator costs what is not stored yet, and the same call goes on from
+        there: photos that are stored are skipped before they are decoded.
 
         Args:
             photos: (name, photo), a person's photos in a row: `recog.photos.in_folders` gives those of a

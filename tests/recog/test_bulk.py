@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -216,6 +217,26 @@ def test_photos_are_not_read_far_ahead_of_who_takes_the_results(
         # up to a batch that is stored, one of which all but the last are handed out, and what is under way
         assert taken <= number + 2 * 4 + 2 * count() + 3 * count()
     results.close()
+
+
+def test_photos_do_not_outlive_their_first_step(
+    recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "AHEAD", 2)
+    images: list[weakref.ref[NDArray[np.uint8]]] = []
+    most = 0
+
+    def entries() -> Iterator[tuple[str, NDArray[np.uint8]]]:
+        nonlocal most
+        for angle in range(80):  # less than a batch: nothing is stored before the end
+            image = paint(angle) if angle % 2 else paint()  # every other one shows nobody
+            images.append(weakref.ref(image))
+            most = max(most, sum(image() is not None for image in images))
+            yield "ada", image
+
+    (result,) = recognizer.enroll_all(entries())
+    assert (result.added, len(result.failed)) == (40, 40)
+    assert most <= 3 * count() + 2  # waiting and under way
 
 
 @pytest.mark.usefixtures("small_batches")
