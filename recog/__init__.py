@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from recog.errors import RecogError
-from recog.types import Answer, Candidate, Enrollment, Face, TrackAnswer, Verification
+from recog.types import Answer, Candidate, Enrollment, Face, Failure, TrackAnswer, Verification
 
 if TYPE_CHECKING:
     from recog.embedding import Embedder
@@ -27,6 +27,7 @@ __all__ = [
     "Enrollment",
     "Face",
     "FaceClassifier",
+    "Failure",
     "RecogError",
     "Recognizer",
     "TrackAnswer",

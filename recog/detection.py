@@ -24,6 +24,8 @@ BORDER = 0.1  # of the face: nearer to the border than this counts as a close-up
 class Detector:
     """MTCNN (arXiv:1604.02878) behind an interface that always gives a list of Face."""
 
+    thread_safe = True  # its networks keep no state from one photo to the next
+
     def __init__(self, device: str = "auto", *, max_side: int = 1280, min_confidence: float = 0.9) -> None:
         """
         Args:
@@ -75,7 +77,7 @@ class Detector:
 
     def _run(self, image: NDArray[np.uint8]) -> list[Face]:
         try:
-            with self._lock:
+            with devices.turn(self._lock):
                 boxes, confidences, landmarks = self._mtcnn.detect(image, landmarks=True)
         except RuntimeError as error:
             if "non-empty list" not in str(error):  # how MTCNN says that its first stage found nothing usable

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import threading
 from typing import Any
 
 import torch
@@ -47,6 +48,15 @@ def autocast(device: torch.device, enabled: bool = True) -> contextlib.AbstractC
     if enabled and has_fast_bf16(device):
         return torch.autocast(device.type, torch.bfloat16)
     return contextlib.nullcontext()
+
+
+def turn(lock: threading.Lock) -> contextlib.AbstractContextManager[Any]:
+    """Holds the lock where torch spreads a forward pass of this thread over the cores.
+
+    Passes of several such threads at once only get in each other's way; threads that have one core each
+    (`recog.workers`) may go on side by side.
+    """
+    return lock if torch.get_num_threads() > 1 else contextlib.nullcontext()
 
 
 def keep_freed_memory() -> bool:

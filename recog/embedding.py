@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from recog import checkpoints, images
 from recog.cards import Card
 from recog.catalogue import FACENET, HUB, LOCAL, bundled_path, named_models
-from recog.device import resolve
+from recog.device import resolve, turn
 from recog.models import create_network, pretrained_network, require_here
 from recog.pixels import from_uint8
 
@@ -30,8 +30,10 @@ class Embedder:
     """Turns aligned face crops into (D,) unit vectors whose dot product is the similarity.
 
     The digest names weights and preprocessing: vectors of two embedders are comparable only when their
-    digests are equal. Safe to share between threads.
+    digests are equal.
     """
+
+    thread_safe = True
 
     def __init__(
         self, network: nn.Module, config: Mapping[str, Any], *, digest: str, name: str, device: torch.device
@@ -115,7 +117,7 @@ class Embedder:
 
     @torch.inference_mode()
     def _embed_batch(self, crops: NDArray[np.uint8], flip: bool) -> NDArray[np.float32]:
-        with self._lock:  # one forward pass at a time: torch already uses all cores for it
+        with turn(self._lock):
             images = from_uint8(crops, self.device)
             vectors = self.forward_tensor(images)
             if flip:

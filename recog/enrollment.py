@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
 from recog import images
 from recog.errors import FaceError, ImageError, PoorQuality
-from recog.faces import FaceReader, reason
+from recog.faces import FaceReader, Portrait, reason
 from recog.gallery import Gallery
 from recog.images import Source
 from recog.quality import POOR
@@ -18,13 +18,14 @@ from recog.thresholds import Thresholds
 from recog.types import Candidate, Enrollment
 
 logger = logging.getLogger(__name__)
+NEAREST = 3  # people looked at for likeness: oneself, and two others
 
 
 class Enroller:
     """Enrolls people in one gallery with one model."""
 
     def __init__(self, gallery: Gallery, model: Model, faces: FaceReader, thresholds: Thresholds) -> None:
-        self._gallery, self._model, self._faces, self._thresholds = gallery, model, faces, thresholds
+        self.gallery, self.model, self.faces, self._thresholds = gallery, model, faces, thresholds
 
     def enroll(self, name: str, photos: Iterable[Source], largest: bool, min_quality: float) -> Enrollment:
         """See `recog.Recognizer.enroll`."""
@@ -34,42 +35,26 @@ class Enroller:
         for photo in photos:
             try:
                 digest = images.digest(photo)
-                if self._gallery.has(name, digest):
+                if self.gallery.has(name, digest):
                     known += 1
                 else:
-                    self._warn_of_other_names(name, photo, digest)
-                    templates.append(self._template(photo, digest, largest, min_quality))
+                    self.warn_of_other_names(name, photo, self.gallery.names_with(digest))
+                    portrait = self.faces.only_face(photo, largest)
+                    templates.append(self.template(portrait, photo, digest, min_quality))
             except (ImageError, FaceError) as error:
                 failed.append((images.name_of(photo), reason(error, photo)))
-        resembles = self._resembled(name, templates)
-        added = self._gallery.add(name, templates, self._model)
-        return Enrollment(spelled(name), added, known + len(templates) - added, tuple(failed), resembles)
+        added = self.gallery.add(name, templates, self.model)
+        (resembles,) = self.resembled([(spelled(name), templates)])
+        skipped = known + len(templates) - added
+        return told_of_likeness(Enrollment(spelled(name), added, skipped, tuple(failed), resembles))
 
-    def _warn_of_other_names(self, name: str, photo: Source, digest: str) -> None:
-        others = self._gallery.names_with(digest) - {spelled(name)}
-        if others:
-            logger.warning("%s: also enrolled as %s", images.name_of(photo), ", ".join(sorted(others)))
+    def template(self, portrait: Portrait, photo: Source, digest: str, min_quality: float) -> Template:
+        """What the gallery keeps of a face.
 
-    def _resembled(self, name: str, templates: Sequence[Template]) -> tuple[Candidate, ...]:
-        """Others whom templates match, best first: one person under two names?"""
-        stored = self._thresholds.known("query") if templates else None
-        if stored is None:
-            return ()
-        answers = self._gallery.search(np.stack([template.embedding for template in templates]), 2)
-        found: dict[str, float] = {}
-        for candidate in sorted((c for top in answers for c in top), key=lambda c: c.similarity):
-            found[candidate.identity] = candidate.similarity
-        alike = [
-            Candidate(who, s) for who, s in found.items() if s >= stored.threshold and who != spelled(name)
-        ]
-        for candidate in reversed(alike):
-            logger.warning("%s looks like %s, %.2f", spelled(name), candidate.identity, candidate.similarity)
-        return tuple(reversed(alike))
-
-    def _template(self, photo: Source, digest: str, largest: bool, min_quality: float) -> Template:
-        mark, embedding = self._faces.only_face(photo, largest)
-        name, score = images.name_of(photo), mark.score
-        part, value = mark.weakest
+        Raises: PoorQuality.
+        """
+        name, mark = images.name_of(photo), portrait.quality
+        score, (part, value) = mark.score, mark.weakest
         if score < min_quality:
             raise PoorQuality(
                 f"{name}: quality {score:.2f} is under {min_quality:g}, weakest in {part} ({value:.2f}). "
@@ -77,4 +62,43 @@ class Enroller:
             )
         if score < POOR:
             logger.warning("%s: poor quality %.2f, weakest in %s (%.2f)", name, score, part, value)
-        return Template(embedding, digest, round(score, 4), "repaired" if self._faces.repairs else "photo")
+        how = "repaired" if self.faces.repairs else "photo"
+        return Template(portrait.embedding, digest, round(score, 4), how)
+
+    def warn_of_other_names(self, name: str, photo: Source, names: Collection[str]) -> None:
+        """Log under whose names a photo is enrolled, other than this one."""
+        others = set(names) - {spelled(name)}
+        if others:
+            logger.warning("%s: also enrolled as %s", images.name_of(photo), ", ".join(sorted(others)))
+
+    def resembled(self, added: Sequence[tuple[str, Sequence[Template]]]) -> list[tuple[Candidate, ...]]:
+        """Whom else those who were just added look like, best first: one person under two names?
+
+        Args:
+            added: people, in the gallery's spelling, and their new templates.
+        """
+        templates = [template for _, new in added for template in new]
+        stored = self._thresholds.known("query") if templates else None
+        if stored is None:
+            return [()] * len(added)
+        answers = iter(self.gallery.search(np.stack([t.embedding for t in templates]), NEAREST))
+        found = [(name, [candidate for _ in new for candidate in next(answers)]) for name, new in added]
+        return [
+            best_of(c for c in near if c.similarity >= stored.threshold and c.identity != name)
+            for name, near in found
+        ]
+
+
+def told_of_likeness(result: Enrollment) -> Enrollment:
+    """The same, after logging whom they look like."""
+    for candidate in result.resembles:
+        logger.warning("%s looks like %s, %.2f", result.identity, candidate.identity, candidate.similarity)
+    return result
+
+
+def best_of(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
+    """Each candidate once, best first."""
+    found: dict[str, float] = {}
+    for candidate in sorted(candidates, key=lambda candidate: candidate.similarity, reverse=True):
+        found.setdefault(candidate.identity, candidate.similarity)
+    return tuple(Candidate(*item) for item in found.items())

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,13 +25,17 @@ Crops = NDArray[np.uint8]  # (B, S, S, 3), RGB
 
 
 class DetectorLike(Protocol):
-    """What finds faces; `recog.detection.Detector` does."""
+    """What finds faces; `recog.detection.Detector` does.
+
+    One that may be called by several threads at once says so by an attribute `thread_safe = True`; others are
+    called by one thread at a time.
+    """
 
     def detect(self, image: NDArray[np.uint8], /) -> list[Face]: ...
 
 
 class EmbedderLike(Protocol):
-    """What turns crops into vectors; `recog.embedding.Embedder` does."""
+    """What turns crops into vectors; `recog.embedding.Embedder` does. Threads: see `DetectorLike`."""
 
     @property
     def name(self) -> str: ...
@@ -55,6 +60,24 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Cut:
+    """A face cut out of its photo."""
+
+    face: Face
+    crop: NDArray[np.uint8]  # (S, S, 3), RGB, aligned; as taken, whether or not a repair follows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Portrait:
+    """A face cut out of its photo, with its vector."""
+
+    face: Face
+    crop: NDArray[np.uint8]  # as in Cut
+    quality: Quality
+    embedding: NDArray[np.float32]  # (D,), unit length
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Embeddings:
     """The faces of many photos, a row a face."""
 
@@ -66,7 +89,7 @@ class Embeddings:
 
 
 class FaceReader:
-    """Runs the models over photos, one photo at a time."""
+    """Runs the models over photos. Safe to share between threads."""
 
     def __init__(
         self,
@@ -97,21 +120,63 @@ class FaceReader:
 
         Raises: ImageError; FaceError: landmarks that cannot be aligned.
         """
+        cuts = self._cuts(photo)
+        marks, vectors = self._described(cuts, flip)
+        return Seen(tuple(cut.face for cut in cuts), marks, vectors)
+
+    def cut(self, photo: Source, largest: bool) -> Cut:
+        """The only face of a photo, not yet embedded.
+
+        Args:
+            largest: of several faces take the largest.
+        Raises: ImageError; NoFaceFound; SeveralFaces: and not `largest`; FaceError: as `see`.
+        """
+        image, name = images.read(photo), images.name_of(photo)
+        faces = self._detected(image)
+        if not faces:
+            raise no_face(name)
+        if len(faces) > 1 and not largest:
+            raise SeveralFaces(f"{name}: shows {len(faces)} faces. Crop it to one, or pass --largest.")
+        return self._aligned(image, faces[0])
+
+    def portraits(self, cuts: Sequence[Cut]) -> list[Portrait]:
+        """Embed faces of any photos in one go."""
+        marks, vectors = self._described(cuts, flip=True)
+        parts = zip(cuts, marks, vectors, strict=True)
+        return [Portrait(cut.face, cut.crop, mark, vector) for cut, mark, vector in parts]
+
+    def only_face(self, photo: Source, largest: bool) -> Portrait:
+        """The only face of a photo. Args, Raises: as `cut`."""
+        return self.portraits([self.cut(photo, largest)])[0]
+
+    def _cuts(self, photo: Source) -> list[Cut]:
         image = images.read(photo)
+        return [self._aligned(image, face) for face in self._detected(image)]
+
+    def _detected(self, image: NDArray[np.uint8]) -> list[Face]:
+        with self._turn(self._detector):
+            return self._detector.detect(image)
+
+    def _aligned(self, image: NDArray[np.uint8], face: Face) -> Cut:
         size = self._embedder.crop_size  # finer than it ever saw would be new to it
-        with self._lock:
-            faces = self._detector.detect(image)
-            crops = np.zeros((len(faces), size, size, 3), np.uint8)
-            for i, face in enumerate(faces):
-                crops[i] = align(image, face.landmarks, size)
-            as_taken = crops
-            if self._repair is not None and len(crops):
+        return Cut(face, align(image, face.landmarks, size))
+
+    def _described(self, cuts: Sequence[Cut], flip: bool) -> tuple[tuple[Quality, ...], NDArray[np.float32]]:
+        """Qualities and (B, D) unit vectors."""
+        size = self._embedder.crop_size
+        crops = np.array([cut.crop for cut in cuts], np.uint8).reshape(-1, size, size, 3)
+        if self._repair is not None and len(crops):
+            with self._lock:
                 crops = self._repair(crops)
+        with self._turn(self._embedder):
             vectors, mirrored = self._embedded(crops, flip)
-            usual = self._embedder.card.mirror
-            found = zip(faces, as_taken, mirrored, strict=True)
-            marks = tuple(quality.of_face(face, crop, cosine, usual) for face, crop, cosine in found)
-            return Seen(tuple(faces), marks, vectors)
+        usual = self._embedder.card.mirror
+        found = zip(cuts, mirrored, strict=True)
+        return tuple(quality.of_face(cut.face, cut.crop, cosine, usual) for cut, cosine in found), vectors
+
+    def _turn(self, part: DetectorLike | EmbedderLike) -> contextlib.AbstractContextManager[object]:
+        """Waits for its turn, unless this part of the chain says that several threads may use it at once."""
+        return contextlib.nullcontext() if getattr(part, "thread_safe", False) else self._lock
 
     def _embedded(self, crops: Crops, flip: bool) -> tuple[NDArray[np.float32], list[float] | list[None]]:
         """(B, D) unit vectors, and the cosines between faces and mirror images where those were embedded."""
@@ -119,20 +184,6 @@ class FaceReader:
             return self._embedder.embed(crops, flip=False), [None] * len(crops)
         vectors, mirrored = both_ways(self._embedder, crops)
         return vectors, mirrored.tolist()
-
-    def only_face(self, photo: Source, largest: bool) -> tuple[Quality, NDArray[np.float32]]:
-        """Quality and vector (D,) of the only face of a photo.
-
-        Args:
-            largest: of several faces take the largest.
-        Raises: ImageError; NoFaceFound; SeveralFaces: and not `largest`.
-        """
-        seen, name = self.see(photo), images.name_of(photo)
-        if not seen.faces:
-            raise no_face(name)
-        if len(seen.faces) > 1 and not largest:
-            raise SeveralFaces(f"{name}: shows {len(seen.faces)} faces. Crop it to one, or pass --largest.")
-        return seen.qualities[0], seen.embeddings[0]
 
     def embed(
         self, photos: Source | Iterable[Source], *, largest: bool = False, flip: bool = True

@@ -43,6 +43,11 @@ def of_people(folder: str | os.PathLike[str]) -> dict[str, list[Path]]:
     return {person.name: expand([person]) for person in people}
 
 
+def in_folders(folder: str | os.PathLike[str]) -> list[tuple[str, Path]]:
+    """(person, photo) of all photos in such a folder, by person. Raises: as `of_people`."""
+    return [(name, photo) for name, photos in of_people(folder).items() for photo in photos]
+
+
 def _with_lines(photos: Iterable[str | os.PathLike[str]], stdin: Iterable[bytes] | None) -> Iterator[str]:
     for photo in photos:
         if os.fspath(photo) != "-":

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from recog.bulk import Bulk
 from recog.enrollment import Enroller
 from recog.errors import FaceError, ImageError
 from recog.faces import Crops, DetectorLike, EmbedderLike, Embeddings, FaceReader, reason, several
@@ -25,6 +26,7 @@ from recog.types import (
     Candidate,
     Enrollment,
     Face,
+    Failure,
     Purpose,
     TrackAnswer,
     Verification,
@@ -138,6 +140,31 @@ class Recognizer:
         """
         return self._enroller.enroll(name, several(photos), largest, min_quality)
 
+    def enroll_all(
+        self,
+        photos: Iterable[tuple[str, Source]],
+        *,
+        largest: bool = False,
+        min_quality: float = 0.0,
+        on_failure: Callable[[Failure], None] | None = None,
+    ) -> Generator[Enrollment, None, None]:
+        """Add photos of many people, on all cores and in little memory, however many there are.
+
+        The work is done while the results are taken. Photos are stored by the batch (`recog.bulk.BATCH`); a
+        kill, an error or closing the generator costs what is not stored yet, and the same call goes on from
+        there: photos that are stored are skipped before they are decoded.
+
+        Args:
+            photos: (name, photo), a person's photos in a row: `recog.photos.in_folders` gives those of a
+                folder tree. Taken a few at a time.
+            largest, min_quality: as in `enroll`.
+            on_failure: called with each photo that cannot be used; where the name is no name, with all of
+                its photos.
+        Yields: as `enroll` returns, a person each, when their last photo is stored.
+        Raises: ModelMismatch; GalleryError.
+        """
+        return Bulk(self._enroller, largest, min_quality, on_failure or (lambda failure: None)).run(photos)
+
     def remove(self, name: str) -> int:
         """Erase a person; returns how many templates they had. Raises: UnknownIdentity."""
         return self.gallery.remove(name)
@@ -201,7 +228,7 @@ class Recognizer:
         Raises: ImageError; NoFaceFound; SeveralFaces: more than one face on a photo, and not `largest`.
         """
         threshold = self._in_force("verify", threshold)
-        a, b = (self.faces.only_face(photo, largest)[1] for photo in (first, second))
+        a, b = (self.faces.only_face(photo, largest).embedding for photo in (first, second))
         similarity = float(a @ b)
         return Verification(similarity >= threshold, similarity, threshold, self.probability(similarity))
 

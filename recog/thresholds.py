@@ -109,7 +109,7 @@ class Thresholds:
         for code, path in progress(chosen, total=len(chosen), desc="calibrate"):
             try:
                 if images.digest(path) not in known:
-                    vectors.append(self._faces.only_face(path, largest=True)[1])
+                    vectors.append(self._faces.only_face(path, largest=True).embedding)
                     who.append(code)
             except (ImageError, FaceError) as error:
                 on_failure(str(path), reason(error, path))

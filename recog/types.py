@@ -155,6 +155,20 @@ class Verification:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """A photo that could not be enrolled."""
+
+    photo: str
+    identity: str  # whose photo it should have been
+    cause: str  # in few words, to count by: see `recog.bulk.CAUSES`
+    message: str  # what is wrong with this photo, and what to do
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of a line that `recog enroll --failures` writes."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
 class Enrollment:
     """What one call of enroll did."""
 

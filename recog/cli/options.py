@@ -143,11 +143,12 @@ class Outcome:
     done: int = 0
     failed: int = 0
 
-    def fail(self, what: object, why: str | None) -> None:
-        """Name a failed input on standard error."""
+    def fail(self, what: object, why: str | None, *, named: bool = True) -> None:
+        """Count a failed input, and name it on standard error."""
         self.failed += 1
-        with _between_bars():
-            click.echo(f"{what}: {why}", err=True)
+        if named:
+            with _between_bars():
+                click.echo(f"{what}: {why}", err=True)
 
     def leave(self, *, no: bool = False) -> NoReturn:
         """End the command.

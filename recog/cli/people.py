@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,8 +22,10 @@ from recog.cli.options import (
     largest_option,
     model_option,
 )
+from recog.cli.tally import Tally
 
 if TYPE_CHECKING:
+    from recog.recognizer import Recognizer
     from recog.types import Enrollment
 
 
@@ -43,6 +47,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="Refuse photos whose face scores less, 0..1.",
 )
+@click.option(
+    "--failures",
+    "listing",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File that gets a JSON line (photo, identity, cause, message) for each photo that failed.",
+)
 @gallery_option
 @model_option
 @device_option
@@ -53,6 +63,7 @@ def enroll(
     folder: Path | None,
     largest: bool,
     min_quality: float,
+    listing: Path | None,
     gallery: Path,
     model: str | None,
     device: str,
@@ -61,38 +72,53 @@ def enroll(
     """Add photos of a person to the gallery.
 
     PHOTO is a file, a folder, or - for paths on standard input. Each photo must show one face. A photo that
-    is enrolled already is skipped, so the same call can be repeated. Poor photos are named on standard error.
+    is enrolled already is skipped, so the same call can be repeated, and goes on where an interrupted one
+    was. Poor photos are named on standard error.
 
     \b
     Example:
       recog enroll ada ada1.jpg ada2.jpg
-      recog enroll --from people/
+      recog enroll --from people/ --failures failed.jsonl
     """
     if (folder is None) == (name is None):
         raise click.UsageError("Give NAME PHOTO..., or --from FOLDER.")
     if folder is None and not photos:
         raise click.UsageError("Give at least one PHOTO.")
-    from recog.photos import of_people
+    from recog.photos import in_folders
 
-    people = of_people(folder) if folder else {str(name): expanded(photos)}
+    entries = in_folders(folder) if folder else [(str(name), photo) for photo in expanded(photos)]
 
-    from recog.errors import ConfigError
-    from recog.progress import progress
     from recog.recognizer import Recognizer
 
-    outcome = Outcome()
-    with Recognizer.open(gallery, model, device) as recognizer:
-        for person, files in progress(people.items(), total=len(people), desc="enroll"):
-            try:
-                result = recognizer.enroll(person, files, largest=largest, min_quality=min_quality)
-            except ConfigError as error:  # a folder that bears no name must not stop the others
-                outcome.fail(person, str(error))
-                continue
-            outcome.done += result.added + result.skipped
-            for photo, why in result.failed:
-                outcome.fail(photo, why)
+    with Tally(listing) as tally, Recognizer.open(gallery, model, device) as recognizer:
+        try:
+            seconds = _enroll(recognizer, entries, tally, as_json, largest=largest, min_quality=min_quality)
+        except KeyboardInterrupt:
+            people, templates = recognizer.gallery.size()
+            kept = f"{templates:,} templates of {people:,} people are in {gallery}"
+            click.echo(f"Interrupted. {kept}; the same call goes on from there.", err=True)
+            raise
+    if folder:
+        click.echo(tally.summary(seconds), err=True)
+    tally.outcome.leave()
+
+
+def _enroll(
+    recognizer: Recognizer, entries: list[tuple[str, Path]], tally: Tally, as_json: bool, **how: Any
+) -> float:
+    """Enroll photos and print a line a person; gives the seconds that it took."""
+    from tqdm.contrib.logging import logging_redirect_tqdm
+
+    from recog.progress import progress
+
+    started = time.monotonic()
+    taken = progress(entries, total=len(entries), desc="enroll", unit=" photos")
+    enrolled = recognizer.enroll_all(taken, on_failure=tally.fail, **how)
+    with logging_redirect_tqdm(), contextlib.closing(enrolled) as results:  # warnings stand above the bar
+        for result in results:
+            tally.count(result)
             emit(result.to_json(), as_json, _summary(result))
-    outcome.leave()
+    return time.monotonic() - started
 
 
 def _summary(result: Enrollment) -> str:
