@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from recog import images
-from recog.enrollment import Enroller, best_of, told_of_likeness
+from recog.enrollment import Enroller, Terms, best_of, told_of_likeness
 from recog.errors import (
     ConfigError,
     FaceError,
@@ -63,9 +63,9 @@ class Looked:
 class Bulk:
     """One enrollment of many people with one Enroller."""
 
-    def __init__(self, enroller: Enroller, largest: bool, min_quality: float, on_failure: OnFailure) -> None:
+    def __init__(self, enroller: Enroller, terms: Terms, on_failure: OnFailure) -> None:
         self._enroller, self._gallery, self._faces = enroller, enroller.gallery, enroller.faces
-        self._largest, self._min_quality, self._on_failure = largest, min_quality, on_failure
+        self._terms, self._on_failure = terms, on_failure
 
     def run(self, photos: Iterable[Entry]) -> Generator[Enrollment, None, None]:
         """See `recog.Recognizer.enroll_all`."""
@@ -103,7 +103,9 @@ class Bulk:
         try:
             digest = images.digest(photo)
             known = self._gallery.has(name, digest)
-            return Looked(name, called, digest, None if known else self._faces.cut(photo, self._largest))
+            return Looked(
+                name, called, digest, None if known else self._faces.cut(photo, self._terms.largest)
+            )
         except (ImageError, FaceError) as error:
             why = _failure(called, name, error)
             return Looked(name, called, digest, failure=why)
@@ -143,7 +145,7 @@ class Bulk:
         if face is None:
             return looked.failure
         try:
-            made = self._enroller.template(face, looked.photo, looked.digest, self._min_quality)
+            made = self._enroller.template(face, looked.photo, looked.digest, self._terms)
         except PoorQuality as error:
             return _failure(looked.photo, looked.identity, error)
         return pending.setdefault(looked.identity, {}).setdefault(looked.digest, made)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from recog.embedding import Embedder
+from recog.embedding import BUNDLED, Embedder
 from recog.errors import ConfigError, DeviceUnavailable
 from recog.onnx_embedder import OnnxEmbedder
+from recog.records import Model
 
 
 def load_embedder(
@@ -35,3 +36,21 @@ def load_embedder(
             f"{name}: ONNX files run on the CPU here. Pass --device cpu, or another model."
         )
     return OnnxEmbedder(name, mean=mean, scale=scale, bgr=bgr)
+
+
+def embedder_for(
+    model: str | Path | None, stored: Model | None, device: str
+) -> tuple[Embedder | OnnxEmbedder, str | None]:
+    """The embedder that a gallery needs, and the name under which the gallery can find it again.
+
+    Args:
+        model: name or path; default that of the gallery (`stored`), "bundled" where there is none.
+    Raises: as `load_embedder`.
+    """
+    wanted = str(model) if model is not None else stored.name if stored else "bundled"
+    embedder = load_embedder(wanted, device)
+    if wanted in BUNDLED:
+        return embedder, None
+    prefix = "local-dir:" if wanted.startswith("local-dir:") else ""
+    path = Path(wanted.removeprefix(prefix))
+    return embedder, f"{prefix}{path.resolve()}" if path.exists() else wanted

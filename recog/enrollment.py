@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,13 +22,22 @@ logger = logging.getLogger(__name__)
 NEAREST = 3  # people looked at for likeness: oneself, and two others
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms photos are enrolled; see `recog.Recognizer.enroll`."""
+
+    largest: bool = False
+    min_quality: float = 0.0
+    keep_crops: bool = False
+
+
 class Enroller:
     """Enrolls people in one gallery with one model."""
 
     def __init__(self, gallery: Gallery, model: Model, faces: FaceReader, thresholds: Thresholds) -> None:
         self.gallery, self.model, self.faces, self._thresholds = gallery, model, faces, thresholds
 
-    def enroll(self, name: str, photos: Iterable[Source], largest: bool, min_quality: float) -> Enrollment:
+    def enroll(self, name: str, photos: Iterable[Source], terms: Terms) -> Enrollment:
         """See `recog.Recognizer.enroll`."""
         templates: list[Template] = []
         failed: list[tuple[str, str]] = []
@@ -39,8 +49,8 @@ class Enroller:
                     known += 1
                 else:
                     self.warn_of_other_names(name, photo, self.gallery.names_with(digest))
-                    portrait = self.faces.only_face(photo, largest)
-                    templates.append(self.template(portrait, photo, digest, min_quality))
+                    portrait = self.faces.only_face(photo, terms.largest)
+                    templates.append(self.template(portrait, photo, digest, terms))
             except (ImageError, FaceError) as error:
                 failed.append((images.name_of(photo), reason(error, photo)))
         added = self.gallery.add(name, templates, self.model)
@@ -48,22 +58,23 @@ class Enroller:
         skipped = known + len(templates) - added
         return told_of_likeness(Enrollment(spelled(name), added, skipped, tuple(failed), resembles))
 
-    def template(self, portrait: Portrait, photo: Source, digest: str, min_quality: float) -> Template:
+    def template(self, portrait: Portrait, photo: Source, digest: str, terms: Terms) -> Template:
         """What the gallery keeps of a face.
 
         Raises: PoorQuality.
         """
         name, mark = images.name_of(photo), portrait.quality
         score, (part, value) = mark.score, mark.weakest
-        if score < min_quality:
+        if score < terms.min_quality:
             raise PoorQuality(
-                f"{name}: quality {score:.2f} is under {min_quality:g}, weakest in {part} ({value:.2f}). "
+                f"{name}: quality {score:.2f} is under {terms.min_quality:g}, weakest in {part} ({value:.2f}). "
                 "Use a larger, sharper, frontal photo, or a lower --min-quality."
             )
         if score < POOR:
             logger.warning("%s: poor quality %.2f, weakest in %s (%.2f)", name, score, part, value)
         how = "repaired" if self.faces.repairs else "photo"
-        return Template(portrait.embedding, digest, round(score, 4), how)
+        crop = images.to_png(portrait.crop) if terms.keep_crops else None
+        return Template(portrait.embedding, digest, round(score, 4), how, crop=crop)
 
     def warn_of_other_names(self, name: str, photo: Source, names: Collection[str]) -> None:
         """Log under whose names a photo is enrolled, other than this one."""

@@ -181,3 +181,10 @@ def _bytes_of(array: NDArray[np.generic], name: str) -> NDArray[np.uint8]:
             return np.rint(values * 255).astype(np.uint8)
         raise ImageError(name, "holds floats outside 0..1. Scale them, or convert to uint8.")
     raise ImageError(name, f"holds {array.dtype}. Convert it to uint8.")
+
+
+def to_png(image: NDArray[np.uint8]) -> bytes:
+    """(H, W, 3) uint8, RGB, as the bytes of a file that `read` takes; nothing is lost."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue()

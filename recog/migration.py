@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from recog import images
 from recog.errors import GalleryError
 from recog.faces import Crops, EmbedderLike, both_ways
 from recog.gallery import Gallery
@@ -19,16 +18,9 @@ from recog.records import Model
 BATCH = 64
 
 
-def to_png(crop: NDArray[np.uint8]) -> bytes:
-    """A crop (S, S, 3), RGB, without loss."""
-    buffer = io.BytesIO()
-    Image.fromarray(crop).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
 def from_png(content: bytes, size: int) -> NDArray[np.uint8]:
     """A crop (size, size, 3), RGB; enlarged or reduced where it was kept in another size."""
-    crop = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+    crop = images.read(content)
     if len(crop) == size:
         return crop
     how = cv2.INTER_AREA if len(crop) > size else cv2.INTER_CUBIC

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recog.bulk import Bulk
-from recog.enrollment import Enroller
+from recog.enrollment import Enroller, Terms
 from recog.errors import FaceError, ImageError
 from recog.faces import Crops, DetectorLike, EmbedderLike, Embeddings, FaceReader, reason, several
 from recog.gallery import Gallery
@@ -96,7 +96,9 @@ class Recognizer:
         try:
             label = None
             if embedder is None:
-                embedder, label = _load_embedder(model, opened.model(), device)
+                from recog.embedders import embedder_for
+
+                embedder, label = embedder_for(model, opened.model(), device)
             if detector is None:
                 from recog.detection import Detector
 
@@ -125,6 +127,7 @@ class Recognizer:
         *,
         largest: bool = False,
         min_quality: float = 0.0,
+        keep_crops: bool = False,
     ) -> Enrollment:
         """Add photos of a person; all that can be used, or an account of why not.
 
@@ -134,11 +137,13 @@ class Recognizer:
             photos: paths, bytes or arrays, each showing one face.
             largest: of several faces take the largest instead of failing the photo.
             min_quality: photos whose face scores less (0..1, see `recog.quality`) fail.
+            keep_crops: keep the aligned faces in the gallery, so that it can change its model
+                (`recog.migration`); about 25 kB each.
         Returns: how many templates were added, how many photos were there already, and which failed and why
             (look at `failed`: unusable photos do not raise).
         Raises: ConfigError: not a name; ModelMismatch; GalleryError.
         """
-        return self._enroller.enroll(name, several(photos), largest, min_quality)
+        return self._enroller.enroll(name, several(photos), Terms(largest, min_quality, keep_crops))
 
     def enroll_all(
         self,
@@ -146,6 +151,7 @@ class Recognizer:
         *,
         largest: bool = False,
         min_quality: float = 0.0,
+        keep_crops: bool = False,
         on_failure: Callable[[Failure], None] | None = None,
     ) -> Generator[Enrollment, None, None]:
         """Add photos of many people, on all cores and in little memory, however many there are.
@@ -157,13 +163,14 @@ class Recognizer:
         Args:
             photos: (name, photo), a person's photos in a row: `recog.photos.in_folders` gives those of a
                 folder tree. Taken a few at a time.
-            largest, min_quality: as in `enroll`.
+            largest, min_quality, keep_crops: as in `enroll`.
             on_failure: called with each photo that cannot be used; where the name is no name, with all of
                 its photos.
         Yields: as `enroll` returns, a person each, when their last photo is stored.
         Raises: ModelMismatch; GalleryError.
         """
-        return Bulk(self._enroller, largest, min_quality, on_failure or (lambda failure: None)).run(photos)
+        terms = Terms(largest, min_quality, keep_crops)
+        return Bulk(self._enroller, terms, on_failure or (lambda failure: None)).run(photos)
 
     def remove(self, name: str) -> int:
         """Erase a person; returns how many templates they had. Raises: UnknownIdentity."""
@@ -302,19 +309,3 @@ def _answer(
         quality_parts=mark.parts(),
         **verdict(found, threshold, k),
     )
-
-
-def _load_embedder(
-    model: str | Path | None, stored: Model | None, device: str
-) -> tuple[EmbedderLike, str | None]:
-    """The embedder, and the name under which the gallery can find it again."""
-    from recog.embedders import load_embedder
-    from recog.embedding import BUNDLED
-
-    wanted = str(model) if model is not None else stored.name if stored else "bundled"
-    embedder = load_embedder(wanted, device)
-    if wanted in BUNDLED:
-        return embedder, None
-    prefix = "local-dir:" if wanted.startswith("local-dir:") else ""
-    path = Path(wanted.removeprefix(prefix))
-    return embedder, f"{prefix}{path.resolve()}" if path.exists() else wanted

@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     help="Refuse photos whose face scores less, 0..1.",
 )
 @click.option(
+    "--keep-crops", is_flag=True, help="Keep the aligned faces, so that recog migrate can change the model."
+)
+@click.option(
     "--failures",
     "listing",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -63,6 +66,7 @@ def enroll(
     folder: Path | None,
     largest: bool,
     min_quality: float,
+    keep_crops: bool,
     listing: Path | None,
     gallery: Path,
     model: str | None,
@@ -92,7 +96,8 @@ def enroll(
 
     with Tally(listing) as tally, Recognizer.open(gallery, model, device) as recognizer:
         try:
-            seconds = _enroll(recognizer, entries, tally, as_json, largest=largest, min_quality=min_quality)
+            terms = {"largest": largest, "min_quality": min_quality, "keep_crops": keep_crops}
+            seconds = _enroll(recognizer, entries, tally, as_json, **terms)
         except KeyboardInterrupt:
             people, templates = recognizer.gallery.size()
             kept = f"{templates:,} templates of {people:,} people are in {gallery}"
@@ -104,7 +109,7 @@ def enroll(
 
 
 def _enroll(
-    recognizer: Recognizer, entries: list[tuple[str, Path]], tally: Tally, as_json: bool, **how: Any
+    recognizer: Recognizer, entries: list[tuple[str, Path]], tally: Tally, as_json: bool, **terms: Any
 ) -> float:
     """Enroll photos and print a line a person; gives the seconds that it took."""
     from tqdm.contrib.logging import logging_redirect_tqdm
@@ -113,7 +118,7 @@ def _enroll(
 
     started = time.monotonic()
     taken = progress(entries, total=len(entries), desc="enroll", unit=" photos")
-    enrolled = recognizer.enroll_all(taken, on_failure=tally.fail, **how)
+    enrolled = recognizer.enroll_all(taken, on_failure=tally.fail, **terms)
     with logging_redirect_tqdm(), contextlib.closing(enrolled) as results:  # warnings stand above the bar
         for result in results:
             tally.count(result)

@@ -9,7 +9,8 @@ import pytest
 
 from recog.errors import GalleryError
 from recog.gallery import Gallery
-from recog.migration import from_png, migrate, to_png
+from recog.images import to_png
+from recog.migration import from_png, migrate
 from recog.records import Model, Template
 from tests.recog.gallery.tools import MODEL, bytes_of, encrypted, opened, templates, vector
 
