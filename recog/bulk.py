@@ -102,10 +102,9 @@ class Bulk:
             return Looked(name, called, failure=_failure(called, name, error))
         try:
             digest = images.digest(photo)
-            known = self._gallery.has(name, digest)
-            return Looked(
-                name, called, digest, None if known else self._faces.cut(photo, self._terms.largest)
-            )
+            if self._gallery.has(name, digest):
+                return Looked(name, called, digest)
+            return Looked(name, called, digest, self._faces.cut(photo, self._terms.largest))
         except (ImageError, FaceError) as error:
             why = _failure(called, name, error)
             return Looked(name, called, digest, failure=why)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
+from recog.errors import ConfigError
+
 if TYPE_CHECKING:  # `recog --help` reads this module: numpy would be a third of its time
     import numpy as np
     from numpy.typing import NDArray
@@ -31,6 +33,33 @@ class Face:
         """Area of the box, in square pixels."""
         x1, y1, x2, y2 = self.box
         return max(0.0, x2 - x1) * max(0.0, y2 - y1)
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryPlace:
+    """Where a gallery is, and what opens it; `recog.gallery.open_gallery` takes it."""
+
+    where: str  # a path, or the URI of a gallery elsewhere
+    key: str | None = None  # see `recog.keys`
+    keystore: str | None = None  # a path
+
+    def __str__(self) -> str:
+        return self.where
+
+    @property
+    def options(self) -> dict[str, str]:
+        """What only gallery files take, as far as it is given."""
+        given = {"key": self.key, "keystore": self.keystore}
+        return {name: value for name, value in given.items() if value is not None}
+
+    @property
+    def file(self) -> str:
+        """The path. Raises: ConfigError: it is elsewhere."""
+        if "://" in self.where:
+            raise ConfigError(
+                f"{self.where}: only gallery files can do this. Milvus has settings of its own."
+            )
+        return self.where
 
 
 @dataclass(frozen=True, slots=True)

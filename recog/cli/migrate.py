@@ -30,15 +30,12 @@ def migrate(model: str, drop: bool, gallery: GalleryPlace, device: str, as_json:
       recog migrate --model facenet-vggface2
     """
     from recog.embedders import embedder_for
-    from recog.errors import ConfigError
     from recog.gallery import Gallery
     from recog.migration import migrate as migrated
     from recog.progress import progress
     from recog.records import Model
 
-    if gallery.is_uri:
-        raise ConfigError(f"{gallery}: keeps no crops, only gallery files do. Enroll the photos again.")
-    with Gallery(gallery.where, create=False, **gallery.options) as opened:
+    with Gallery(gallery.file, create=False, **gallery.options) as opened:
         embedder, name = embedder_for(model, None, device)
         made_by = Model(name or embedder.name, embedder.digest, embedder.embedding_size)
         done, dropped = migrated(
