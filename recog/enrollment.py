@@ -68,7 +68,8 @@ class Enroller:
         if score < terms.min_quality:
             raise PoorQuality(
                 f"{name}: quality {score:.2f} is under {terms.min_quality:g}, "
-                f"weakest in {part} ({value:.2f}). Use a larger, sharper, frontal photo, or a lower --min-quality."
+                f"weakest in {part} ({value:.2f}). "
+                "Use a larger, sharper, frontal photo, or a lower --min-quality."
             )
         if score < POOR:
             logger.warning("%s: poor quality %.2f, weakest in %s (%.2f)", name, score, part, value)

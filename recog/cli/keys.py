@@ -53,16 +53,11 @@ def encrypt(gallery: GalleryPlace, as_json: bool) -> None:
     Example:
       recog keys encrypt --key people.key
     """
-    from recog.errors import ConfigError
     from recog.gallery import Gallery
 
     if gallery.key is None:
         raise click.UsageError("Give the key: --key FILE, env:VARIABLE or keyring:NAME.")
-    if gallery.is_uri:
-        raise ConfigError(
-            f"{gallery}: only gallery files are encrypted here; Milvus has settings of its own."
-        )
-    with Gallery(gallery.where, create=False) as opened:
+    with Gallery(gallery.file, create=False) as opened:
         opened.encrypt(gallery.key, gallery.keystore)
         record = {"gallery": str(opened), "keystore": str(opened.keystore)}
     emit(record, as_json, f"{gallery} is encrypted; its people's keys are in {record['keystore']}")
@@ -82,13 +77,8 @@ def rotate(new_place: str, gallery: GalleryPlace, as_json: bool) -> None:
       recog keys new new.key
       recog keys rotate new.key --key people.key
     """
-    from recog.errors import ConfigError
     from recog.gallery import Gallery
 
-    if gallery.is_uri:
-        raise ConfigError(
-            f"{gallery}: only gallery files are encrypted here; Milvus has settings of its own."
-        )
-    with Gallery(gallery.where, create=False, **gallery.options) as opened:
+    with Gallery(gallery.file, create=False, **gallery.options) as opened:
         opened.rotate(new_place)
     emit({"gallery": str(gallery), "key": new_place}, as_json, f"{gallery} opens with {new_place} now")
