@@ -12,16 +12,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple, fields
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from recog.errors import (
-    ConfigError,
-    DataError,
-    ErasureIncomplete,
-    GalleryError,
-    ModelMismatch,
-)
+from recog.errors import ConfigError, ErasureIncomplete, GalleryError
+from recog.gallery.checks import check_model, check_vector
 from recog.gallery.chunks import PRECISIONS
 from recog.gallery.log import Entry, Log
 from recog.gallery.roster import HANDLE, Roster, now
@@ -85,13 +79,7 @@ class Gallery:
 
     def check(self, digest: str, name: str) -> None:
         """Raises: ModelMismatch: the vectors here are of another model."""
-        stored = self.model()
-        if stored is not None and stored.digest != digest:
-            raise ModelMismatch(
-                f"{self} was enrolled with {stored.name!r} ({stored.digest[:12]}), but {name!r} "
-                f"({digest[:12]}) is loaded. Pass --model with the name or file of the first, or enroll "
-                "into a new gallery."
-            )
+        check_model(self, self.model(), digest, name)
 
     # ---------------------------------------------------------------- people
 
@@ -108,7 +96,7 @@ class Gallery:
         """Add templates to several people at once; all or none of them. Otherwise as `add`."""
         named = {clean_name(name): templates for name, templates in people.items() if templates}
         for template in itertools.chain.from_iterable(named.values()):
-            _check(template.embedding, model.embedding_size)
+            check_vector(template.embedding, model.embedding_size)
         if not named:
             return 0
         with self._store.writing():
@@ -246,6 +234,11 @@ class Gallery:
 
     # ---------------------------------------------------------------- keeping house
 
+    @property
+    def file_bytes(self) -> int | None:
+        """Size of the gallery file; None in memory."""
+        return None if self.path is None else self.path.stat().st_size
+
     def log(self) -> list[Entry]:
         """What happened to this gallery, oldest first; see `recog.gallery.log`."""
         return self._log.entries()
@@ -309,13 +302,3 @@ class Gallery:
 def _as_stored(digest: str) -> bytes:
     stored = packed(digest)
     return stored if isinstance(stored, bytes) else stored.encode()
-
-
-def _check(embedding: NDArray[np.float32], size: int) -> None:
-    vector = np.asarray(embedding, np.float32)
-    if vector.shape != (size,) or not np.isfinite(vector).all():
-        raise DataError(
-            f"A template must be {size} finite numbers, but has shape {vector.shape} or holds NaN."
-        )
-    if abs(float(np.linalg.norm(vector)) - 1) > 1e-3:
-        raise DataError(f"A template must have unit length, not {np.linalg.norm(vector):.4f}. Normalise it.")
