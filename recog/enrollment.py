@@ -10,7 +10,7 @@ import numpy as np
 from recog import images
 from recog.errors import FaceError, ImageError, PoorQuality
 from recog.faces import FaceReader, reason
-from recog.gallery import Gallery
+from recog.gallery import GalleryLike
 from recog.images import Source
 from recog.quality import POOR
 from recog.records import Model, Template, spelled
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 class Enroller:
     """Enrolls people in one gallery with one model."""
 
-    def __init__(self, gallery: Gallery, model: Model, faces: FaceReader, thresholds: Thresholds) -> None:
+    def __init__(self, gallery: GalleryLike, model: Model, faces: FaceReader, thresholds: Thresholds) -> None:
         self._gallery, self._model, self._faces, self._thresholds = gallery, model, faces, thresholds
 
     def enroll(self, name: str, photos: Iterable[Source], largest: bool, min_quality: float) -> Enrollment:

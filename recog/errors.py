@@ -15,9 +15,10 @@
     │   │   └── FetchFailed    they could not be downloaded, or are not what they should be
     │   ├── ModelMismatch      two models whose embeddings cannot be compared
     │   └── CheckpointError    a weights file is damaged or of another kind
-    ├── GalleryError           the gallery file cannot be used
+    ├── GalleryError           the gallery cannot be used
+    │   ├── NoGallery          there is none
     │   ├── UnknownIdentity    nobody of this name is enrolled
-    │   └── ErasureIncomplete  the person is gone, but old bytes stay in the file for now
+    │   └── ErasureIncomplete  the person is gone, but old bytes stay for now
     ├── TrainingDiverged       a loss is no longer a finite number
     └── WriteFailed            the result could not be written
 
@@ -98,7 +99,11 @@ class CheckpointError(ModelError):
 
 
 class GalleryError(RecogError):
-    """The gallery file cannot be used; the message names the remedy."""
+    """The gallery cannot be used; the message names the remedy."""
+
+
+class NoGallery(GalleryError):
+    """There is no gallery at this place yet."""
 
 
 class UnknownIdentity(GalleryError):
@@ -106,7 +111,7 @@ class UnknownIdentity(GalleryError):
 
 
 class ErasureIncomplete(GalleryError):
-    """The change is made, but another program keeps the old bytes in the gallery's file for now."""
+    """The change is made, but old bytes stay where the gallery is kept for now."""
 
 
 class TrainingDiverged(RecogError):

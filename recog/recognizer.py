@@ -13,7 +13,7 @@ import numpy as np
 from recog.enrollment import Enroller
 from recog.errors import FaceError, ImageError
 from recog.faces import Crops, DetectorLike, EmbedderLike, Embeddings, FaceReader, reason, several
-from recog.gallery import Gallery
+from recog.gallery import GalleryLike, open_gallery
 from recog.images import Source
 from recog.quality import Quality
 from recog.records import Calibration, Model, Person
@@ -47,7 +47,7 @@ class Recognizer:
 
     def __init__(
         self,
-        gallery: Gallery,
+        gallery: GalleryLike,
         embedder: EmbedderLike,
         detector: DetectorLike,
         *,
@@ -80,17 +80,19 @@ class Recognizer:
         repair: Callable[[Crops], Crops] | None = None,
         create: bool = True,
     ) -> Recognizer:
-        """Open a gallery file together with the models it needs.
+        """Open a gallery together with the models it needs.
 
         Args:
-            gallery: the file; None keeps people in memory only.
+            gallery: a file, or the URI of a Milvus gallery (see `recog.gallery.open_gallery`); None keeps
+                people in memory only.
             model: name or path of an embedder; default the gallery's own, "bundled" for a new gallery.
             device: "auto", "cpu", "cuda" or "mps".
             embedder, detector: used instead of loading those.
-            create: make the gallery when the file is missing.
-        Raises: GalleryError; ModelNotFound; ModelMismatch; DeviceUnavailable.
+            create: make the gallery when it is missing.
+        Raises: GalleryError (NoGallery where there is none to open); ModelNotFound; ModelMismatch;
+            DeviceUnavailable.
         """
-        opened = Gallery(gallery, create=create)
+        opened = open_gallery(gallery, create=create)
         try:
             label = None
             if embedder is None:
@@ -111,7 +113,7 @@ class Recognizer:
         self.close()
 
     def close(self) -> None:
-        """Release the gallery file."""
+        """Release the gallery."""
         self.gallery.close()
 
     # ---------------------------------------------------------------- people

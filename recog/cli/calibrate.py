@@ -32,7 +32,7 @@ def calibrate(
     fmr: float,
     fpir: float,
     seed: int,
-    gallery: Path,
+    gallery: str,
     model: str | None,
     device: str,
     as_json: bool,

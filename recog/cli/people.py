@@ -53,7 +53,7 @@ def enroll(
     folder: Path | None,
     largest: bool,
     min_quality: float,
-    gallery: Path,
+    gallery: str,
     model: str | None,
     device: str,
     as_json: bool,
@@ -105,16 +105,16 @@ def _summary(result: Enrollment) -> str:
 @click.command("list")
 @gallery_option
 @json_option
-def list_people(gallery: Path, as_json: bool) -> None:
+def list_people(gallery: str, as_json: bool) -> None:
     """List the people who are enrolled.
 
     \b
     Example:
       recog list --json
     """
-    from recog.gallery import Gallery
+    from recog.gallery import open_gallery
 
-    with Gallery(gallery, create=False) as opened:
+    with open_gallery(gallery, create=False) as opened:
         for person in opened.people():
             emit(person.to_json(), as_json, f"{person.identity}  {person.templates}  {person.enrolled_at}")
 
@@ -123,16 +123,16 @@ def list_people(gallery: Path, as_json: bool) -> None:
 @click.argument("name", callback=cleaned)
 @gallery_option
 @json_option
-def show(name: str, gallery: Path, as_json: bool) -> None:
+def show(name: str, gallery: str, as_json: bool) -> None:
     """Show what is stored of a person.
 
     \b
     Example:
       recog show ada
     """
-    from recog.gallery import Gallery
+    from recog.gallery import open_gallery
 
-    with Gallery(gallery, create=False) as opened:
+    with open_gallery(gallery, create=False) as opened:
         templates = opened.templates(name)
     shown = [
         {"photo_digest": t.photo_digest, "quality": t.quality, "how": t.how, "enrolled_at": t.enrolled_at}
@@ -148,16 +148,16 @@ def show(name: str, gallery: Path, as_json: bool) -> None:
 @click.argument("new", callback=cleaned)
 @gallery_option
 @json_option
-def rename(old: str, new: str, gallery: Path, as_json: bool) -> None:
+def rename(old: str, new: str, gallery: str, as_json: bool) -> None:
     """Give a person another name.
 
     \b
     Example:
       recog rename ada "Ada Lovelace"
     """
-    from recog.gallery import Gallery
+    from recog.gallery import open_gallery
 
-    with Gallery(gallery, create=False) as opened:
+    with open_gallery(gallery, create=False) as opened:
         opened.rename(old, new)
     emit({"renamed": old, "identity": new}, as_json, f"{old} is now {new}")
 
@@ -166,21 +166,22 @@ def rename(old: str, new: str, gallery: Path, as_json: bool) -> None:
 @click.argument("names", nargs=-1, required=True, metavar="NAME...", callback=all_cleaned)
 @gallery_option
 @json_option
-def remove(names: tuple[str, ...], gallery: Path, as_json: bool) -> None:
+def remove(names: tuple[str, ...], gallery: str, as_json: bool) -> None:
     """Erase people: names, vectors and all.
 
     When this returns, their bytes are overwritten in all files of the gallery; where another program prevents
-    that, it says so and ends with 3, and the next change of the gallery finishes it. Backups and photos are
-    yours to delete. Several names at once take hardly longer than one.
+    that, it says so and ends with 3, and the next change of the gallery finishes it. Milvus is only asked to
+    compact its files, and keeps old bytes until it has. Backups and photos are yours to delete. Several names
+    at once take hardly longer than one.
 
     \b
     Example:
       recog remove ada
     """
-    from recog.gallery import Gallery
+    from recog.gallery import open_gallery
 
     outcome = Outcome()
-    with Gallery(gallery, create=False) as opened:
+    with open_gallery(gallery, create=False) as opened:
         enrolled = [name for name in names if opened.is_enrolled(name)]
         if not enrolled:
             opened.remove_all(names)  # which says what is wrong

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from recog.errors import ErasureIncomplete, GalleryError
+from recog.errors import ErasureIncomplete, GalleryError, NoGallery
 from recog.gallery.migrations import MIGRATIONS
 
 APPLICATION_ID = 0x5265636F  # "Reco", in the file's header: tells a gallery from any other SQLite file
@@ -58,7 +58,7 @@ class Store:
         self._lock = threading.RLock()
         if path is not None and not path.exists():
             if not create:
-                raise GalleryError(f"{path}: no gallery here. First: recog enroll NAME PHOTO...")
+                raise NoGallery(f"{path}: no gallery here. First: recog enroll NAME PHOTO...")
             with self.reporting():
                 path.parent.mkdir(parents=True, exist_ok=True)
         with self.reporting():
