@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.gallery import Gallery
+from recog.gallery import Gallery, GalleryLike
 from recog.records import Model, Template
 
 SIZE = 32
@@ -32,7 +32,7 @@ def templates(name: str, count: int) -> list[Template]:
     return [Template(vector(f"{name} {i}"), f"digest of {name} {i}") for i in range(count)]
 
 
-def content(gallery: Gallery) -> dict[str, list[str]]:
+def content(gallery: GalleryLike) -> dict[str, list[str]]:
     """Who is enrolled, with which photos; all vectors must be theirs."""
     found = {}
     for person in gallery.people():
