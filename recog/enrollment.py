@@ -11,7 +11,7 @@ import numpy as np
 from recog import images
 from recog.errors import FaceError, ImageError, PoorQuality
 from recog.faces import FaceReader, Portrait, reason
-from recog.gallery import Gallery
+from recog.gallery import GalleryLike
 from recog.images import Source
 from recog.quality import POOR
 from recog.records import Model, Template, spelled
@@ -34,7 +34,7 @@ class Terms:
 class Enroller:
     """Enrolls people in one gallery with one model."""
 
-    def __init__(self, gallery: Gallery, model: Model, faces: FaceReader, thresholds: Thresholds) -> None:
+    def __init__(self, gallery: GalleryLike, model: Model, faces: FaceReader, thresholds: Thresholds) -> None:
         self.gallery, self.model, self.faces, self._thresholds = gallery, model, faces, thresholds
 
     def enroll(self, name: str, photos: Iterable[Source], terms: Terms) -> Enrollment:

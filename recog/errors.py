@@ -15,12 +15,13 @@
     │   │   └── FetchFailed    they could not be downloaded, or are not what they should be
     │   ├── ModelMismatch      two models whose embeddings cannot be compared
     │   └── CheckpointError    a weights file is damaged or of another kind
-    ├── GalleryError           the gallery file cannot be used
+    ├── GalleryError           the gallery cannot be used
+    │   ├── NoGallery          there is none
     │   ├── UnknownIdentity    nobody of this name is enrolled
     │   ├── KeyUnavailable     an encrypted gallery was opened without a key, or the key is not there
     │   ├── WrongKey           this key does not open the gallery
     │   ├── MissingKeys        the keystore lacks keys of people of an encrypted gallery
-    │   └── ErasureIncomplete  the person is gone, but old bytes stay in the file for now
+    │   └── ErasureIncomplete  the person is gone, but old bytes stay for now
     ├── TrainingDiverged       a loss is no longer a finite number
     └── WriteFailed            the result could not be written
 
@@ -101,7 +102,11 @@ class CheckpointError(ModelError):
 
 
 class GalleryError(RecogError):
-    """The gallery file cannot be used; the message names the remedy."""
+    """The gallery cannot be used; the message names the remedy."""
+
+
+class NoGallery(GalleryError):
+    """There is no gallery at this place yet."""
 
 
 class UnknownIdentity(GalleryError):
@@ -121,7 +126,7 @@ class MissingKeys(GalleryError):
 
 
 class ErasureIncomplete(GalleryError):
-    """The change is made, but another program keeps the old bytes in the gallery's file for now."""
+    """The change is made, but old bytes stay where the gallery is kept for now."""
 
 
 class TrainingDiverged(RecogError):

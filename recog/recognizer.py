@@ -14,7 +14,7 @@ from recog.bulk import Bulk
 from recog.enrollment import Enroller, Terms
 from recog.errors import FaceError, ImageError
 from recog.faces import Crops, DetectorLike, EmbedderLike, Embeddings, FaceReader, reason, several
-from recog.gallery import Gallery
+from recog.gallery import GalleryLike, open_gallery
 from recog.images import Source
 from recog.quality import Quality
 from recog.records import Calibration, Model, Person
@@ -27,6 +27,7 @@ from recog.types import (
     Enrollment,
     Face,
     Failure,
+    GalleryPlace,
     Purpose,
     TrackAnswer,
     Verification,
@@ -49,7 +50,7 @@ class Recognizer:
 
     def __init__(
         self,
-        gallery: Gallery,
+        gallery: GalleryLike,
         embedder: EmbedderLike,
         detector: DetectorLike,
         *,
@@ -73,7 +74,7 @@ class Recognizer:
     @classmethod
     def open(
         cls,
-        gallery: Path | str | None = None,
+        gallery: Path | str | GalleryPlace | None = None,
         model: str | Path | None = None,
         device: str = "auto",
         *,
@@ -81,18 +82,24 @@ class Recognizer:
         detector: DetectorLike | None = None,
         repair: Callable[[Crops], Crops] | None = None,
         create: bool = True,
+        key: str | Path | None = None,
+        keystore: str | Path | None = None,
+        precision: str | None = None,
     ) -> Recognizer:
-        """Open a gallery file together with the models it needs.
+        """Open a gallery together with the models it needs.
 
         Args:
-            gallery: the file; None keeps people in memory only.
+            gallery: a file, or the URI of a Milvus gallery (see `recog.gallery.open_gallery`); None keeps
+                people in memory only.
             model: name or path of an embedder; default the gallery's own, "bundled" for a new gallery.
             device: "auto", "cpu", "cuda" or "mps".
             embedder, detector: used instead of loading those.
-            create: make the gallery when the file is missing.
-        Raises: GalleryError; ModelNotFound; ModelMismatch; DeviceUnavailable.
+            create: make the gallery when it is missing.
+            key, keystore, precision: of gallery files; see `recog.gallery.Gallery`.
+        Raises: GalleryError (NoGallery where there is none to open); ModelNotFound; ModelMismatch;
+            DeviceUnavailable.
         """
-        opened = Gallery(gallery, create=create)
+        opened = open_gallery(gallery, create=create, key=key, keystore=keystore, precision=precision)
         try:
             label = None
             if embedder is None:
@@ -115,7 +122,7 @@ class Recognizer:
         self.close()
 
     def close(self) -> None:
-        """Release the gallery file."""
+        """Release the gallery."""
         self.gallery.close()
 
     # ---------------------------------------------------------------- people

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from recog import calibration, images, photos
 from recog.errors import ConfigError, DataError, FaceError, GalleryError, ImageError
 from recog.faces import EmbedderLike, FaceReader, reason
-from recog.gallery import Gallery
+from recog.gallery import GalleryLike
 from recog.progress import progress
 from recog.records import Calibration, probability, spelled
 from recog.types import PURPOSES, Purpose
@@ -24,7 +24,7 @@ OnFailure = Callable[[str, str], None]  # told of each photo that cannot be used
 class Thresholds:
     """Reads, measures and stores the thresholds of one gallery under one model."""
 
-    def __init__(self, gallery: Gallery, embedder: EmbedderLike, faces: FaceReader) -> None:
+    def __init__(self, gallery: GalleryLike, embedder: EmbedderLike, faces: FaceReader) -> None:
         self._gallery, self._embedder, self._faces = gallery, embedder, faces
         self._warned_of_growth = False
 

@@ -55,7 +55,7 @@ class GalleryPlace:
     @property
     def file(self) -> str:
         """The path. Raises: ConfigError: it is elsewhere."""
-        if "://" in self.where:
+        if "://" in self.where or self.where.startswith("milvus+"):
             raise ConfigError(
                 f"{self.where}: only gallery files can do this. Milvus has settings of its own."
             )

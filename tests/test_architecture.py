@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +28,8 @@ OWNERS = {
     "huggingface_hub": ("recog.fetching",),
     "requests": ("recog.fetching",),
     "onnxruntime": ("recog.onnx_embedder", "benchmarks.timing"),
-    "pymilvus": ("benchmarks.contestants",),
+    "pymilvus": ("benchmarks.contestants", "recog.gallery.milvus.connection"),
+    "milvus_lite": ("recog.gallery.milvus.lite",),
     "click": ("recog.cli.", "generative.cli.", "benchmarks.cli."),
     "cryptography": ("recog.gallery.keystore",),
     "keyring": ("recog.keys",),
@@ -102,3 +105,8 @@ def test_nothing_is_pickled_and_nothing_is_printed() -> None:
         for call in calls:
             if ast.unparse(call.func) == "torch.load":
                 assert "weights_only=True" in ast.unparse(call), dotted(path)
+
+
+def test_galleries_in_files_pay_nothing_for_milvus() -> None:
+    code = "import sys, recog.recognizer; sys.exit('pymilvus' in sys.modules or 'grpc' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

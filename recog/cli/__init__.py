@@ -26,6 +26,8 @@ COMMANDS = {
         "export": Command("recog.cli.exchange:export", "Write the people of a gallery to a file."),
         "import": Command("recog.cli.exchange:import_", "Add the people of an exported file."),
         "log": Command("recog.cli.log:log", "Show what happened to a gallery, and whether the log is whole."),
+        "keys": Command("recog.cli.keys:keys", "Encrypt a gallery, and keep its keys."),
+        "migrate": Command("recog.cli.migrate:migrate", "Give a gallery another model, by kept faces."),
         "doctor": Command("recog.cli.system:doctor", "Check the installation and a gallery."),
         "models": Command("recog.cli.models:models", "List, describe and fetch the models."),
     },

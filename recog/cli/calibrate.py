@@ -12,6 +12,7 @@ from recog.types import FMR, FPIR, Purpose
 
 if TYPE_CHECKING:
     from recog.records import Calibration
+    from recog.types import GalleryPlace
 
 RATE = click.FloatRange(0, 1, min_open=True, max_open=True)
 
@@ -32,7 +33,7 @@ def calibrate(
     fmr: float,
     fpir: float,
     seed: int,
-    gallery: Path,
+    gallery: GalleryPlace,
     model: str | None,
     device: str,
     as_json: bool,

@@ -9,6 +9,7 @@ import click
 
 from recog.cli.options import (
     Outcome,
+    any_recognizer,
     device_option,
     emit,
     expanded,
@@ -22,6 +23,7 @@ from recog.cli.options import (
 
 if TYPE_CHECKING:
     from recog.faces import Embeddings
+    from recog.types import GalleryPlace
 
 
 @click.command()
@@ -42,7 +44,7 @@ def embed(
     flip: bool,
     model: str | None,
     device: str,
-    gallery: Path,
+    gallery: GalleryPlace,
     as_json: bool,
 ) -> None:
     """Write the vectors of faces to a file.
@@ -59,11 +61,9 @@ def embed(
 
     from recog.alignment import AlignedCrops
     from recog.progress import progress
-    from recog.recognizer import Recognizer
 
     detector = AlignedCrops() if aligned else None
-    known = gallery if model is None and gallery.exists() else None  # it decides the model
-    with Recognizer.open(known, model, device, detector=detector) as recognizer:
+    with any_recognizer(None if model else gallery, model, device, detector) as recognizer:
         found = recognizer.embed(progress(paths, total=len(paths), desc="embed"), largest=largest, flip=flip)
         digest = recognizer.embedder.digest
     _write(out, found)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from recog.cli.options import emit, gallery_option, json_option
+
+if TYPE_CHECKING:
+    from recog.types import GalleryPlace
 
 
 @click.command("export")
@@ -21,7 +25,7 @@ from recog.cli.options import emit, gallery_option, json_option
 )
 @gallery_option
 @json_option
-def export(out: Path, kind: str, gallery: Path, as_json: bool) -> None:
+def export(out: Path, kind: str, gallery: GalleryPlace, as_json: bool) -> None:
     """Write the people of a gallery to a file.
 
     Other tools can read it, too. It holds names and vectors: keep it as safe as the gallery, and delete it
@@ -31,10 +35,10 @@ def export(out: Path, kind: str, gallery: Path, as_json: bool) -> None:
     Example:
       recog export people.npz
     """
-    from recog.gallery import Gallery
+    from recog.gallery import open_gallery
     from recog.gallery.portable import Portable
 
-    with Gallery(gallery, create=False) as opened:
+    with open_gallery(gallery, create=False) as opened:
         found = Portable.of(opened)
     files = [out]
     if kind == "npz":
@@ -50,7 +54,7 @@ def export(out: Path, kind: str, gallery: Path, as_json: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @gallery_option
 @json_option
-def import_(file: Path, gallery: Path, as_json: bool) -> None:
+def import_(file: Path, gallery: GalleryPlace, as_json: bool) -> None:
     """Add the people of an exported file.
 
     What is enrolled already is skipped. An empty gallery takes the thresholds too. Vectors of another model
@@ -60,11 +64,11 @@ def import_(file: Path, gallery: Path, as_json: bool) -> None:
     Example:
       recog import people.npz --gallery copy.gallery
     """
-    from recog.gallery import Gallery
+    from recog.gallery import open_gallery
     from recog.gallery.portable import Portable
 
     found = Portable.read(file)
-    with Gallery(gallery) as opened:
+    with open_gallery(gallery) as opened:
         added = found.into(opened)
     templates = sum(map(len, found.people.values()))
     record = {"people": len(found.people), "added": added, "skipped": templates - added}

@@ -20,6 +20,11 @@ def keys() -> None:
     keys are wrapped by a master key and kept in a keystore, apart from the gallery: `recog remove` destroys
     the person's, so that no backup of the gallery can be read of them any more. Whoever has gallery, keystore
     and master key can read everything; whoever loses one of them, nothing.
+
+    \b
+    Example:
+      recog keys new people.key
+      recog enroll ada ada1.jpg --key people.key
     """
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from recog.cli.options import emit, gallery_option, json_option
+
+if TYPE_CHECKING:
+    from recog.types import GalleryPlace
 
 
 @click.command()
@@ -18,7 +21,7 @@ from recog.cli.options import emit, gallery_option, json_option
 )
 @gallery_option
 @json_option
-def log(verify: bool, digest: str | None, gallery: Path, as_json: bool) -> None:
+def log(verify: bool, digest: str | None, gallery: GalleryPlace, as_json: bool) -> None:
     """Show what happened to a gallery, and whether the log is whole.
 
     Who was enrolled, renamed and removed when, and other changes. People appear under pseudonyms, with their
@@ -33,15 +36,15 @@ def log(verify: bool, digest: str | None, gallery: Path, as_json: bool) -> None:
     if digest and not verify:
         raise click.UsageError("--digest goes with --verify.")
     from recog.errors import GalleryError
-    from recog.gallery import Gallery
+    from recog.gallery import open_gallery
     from recog.gallery.log import broken
 
-    with Gallery(gallery, create=False) as opened:
+    with open_gallery(gallery, create=False) as opened:
         entries, names = opened.log(), opened.pseudonyms()
     if verify:
         wrong = broken(entries, digest)
         if wrong:
-            raise GalleryError(f"{gallery}: the log is not whole: {wrong}. Compare it with a backup.")
+            raise GalleryError(f"{opened}: the log is not whole: {wrong}. Compare it with a backup.")
         last = entries[-1].digest if entries else None
         text = f"The log is whole: {len(entries)} entries, the last digest is {last}"
         emit({"entries": len(entries), "digest": last}, as_json, text)

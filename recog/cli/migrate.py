@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @device_option
 @json_option
 def migrate(model: str, drop: bool, gallery: GalleryPlace, device: str, as_json: bool) -> None:
-    """Give a gallery another model, by the faces that it kept.
+    """Give a gallery another model, by kept faces.
 
     Faces are kept when people are enrolled with --keep-crops, in the size that the model of then takes; one
     that takes larger ones gets them enlarged. All of it is done, or nothing. Thresholds were of the other

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+
+from recog.types import GalleryPlace
+
+if TYPE_CHECKING:
+    from recog.faces import DetectorLike
+    from recog.recognizer import Recognizer
 
 DONE, NO, USAGE, PARTLY, FAILED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 
-def default_gallery() -> Path:
-    """The gallery in the user's data folder."""
+def default_gallery() -> str:
+    """The gallery file in the user's data folder."""
     import platformdirs
 
-    return Path(platformdirs.user_data_dir("recog", appauthor=False)) / "people.gallery"
+    return str(Path(platformdirs.user_data_dir("recog", appauthor=False)) / "people.gallery")
 
 
 def a_number(_context: click.Context, _parameter: click.Parameter, value: float | None) -> float | None:
@@ -30,14 +37,36 @@ def a_number(_context: click.Context, _parameter: click.Parameter, value: float 
     return value
 
 
-gallery_option = click.option(
-    "--gallery",
-    type=click.Path(path_type=Path),
-    default=default_gallery,
-    envvar="RECOG_GALLERY",
-    show_default="in the user's data folder, or RECOG_GALLERY",
-    help="The gallery file.",
-)
+def gallery_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Where the gallery is and what opens it, as one argument `gallery`."""
+
+    @click.option(
+        "--gallery",
+        metavar="PATH|URI",
+        default=default_gallery,
+        envvar="RECOG_GALLERY",
+        show_default="in the user's data folder, or RECOG_GALLERY",
+        help="The gallery: a file, or milvus+http://HOST:PORT.",
+    )
+    @click.option(
+        "--key",
+        metavar="SOURCE",
+        envvar="RECOG_KEY",
+        help="Of an encrypted gallery: a file, env:VARIABLE or keyring:NAME. Or RECOG_KEY.",
+    )
+    @click.option(
+        "--keystore",
+        metavar="PATH",
+        envvar="RECOG_KEYSTORE",
+        help="Of an encrypted gallery, where it is not in the user's data folder. Or RECOG_KEYSTORE.",
+    )
+    @functools.wraps(command)
+    def placed(*args: Any, gallery: str, key: str | None, keystore: str | None, **rest: Any) -> Any:
+        return command(*args, gallery=GalleryPlace(gallery, key, keystore), **rest)
+
+    return placed
+
+
 device_option = click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda", "mps"]),
@@ -75,6 +104,19 @@ roles_option = click.option(
 )
 role_option = click.option("--role", help="Use the identities of this role only.")
 photos_argument = click.argument("photos", nargs=-1, required=True, metavar="PHOTO...")
+
+
+def any_recognizer(
+    gallery: GalleryPlace | None, model: str | None, device: str, detector: DetectorLike | None = None
+) -> Recognizer:
+    """The gallery's recogniser; where there is none, or --model names another model, one without it."""
+    from recog.errors import ModelMismatch, NoGallery
+    from recog.recognizer import Recognizer
+
+    try:
+        return Recognizer.open(gallery, model, device, detector=detector, create=False)
+    except (ModelMismatch, NoGallery):
+        return Recognizer.open(None, model, device, detector=detector)
 
 
 def emit(record: Any, as_json: bool, text: str) -> None:

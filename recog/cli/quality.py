@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from recog.cli.options import (
     Outcome,
+    any_recognizer,
     device_option,
     emit,
     expanded,
@@ -17,6 +18,9 @@ from recog.cli.options import (
     photos_argument,
 )
 
+if TYPE_CHECKING:
+    from recog.types import GalleryPlace
+
 
 @click.command()
 @photos_argument
@@ -24,7 +28,9 @@ from recog.cli.options import (
 @model_option
 @device_option
 @json_option
-def quality(photos: tuple[str, ...], gallery: Path, model: str | None, device: str, as_json: bool) -> None:
+def quality(
+    photos: tuple[str, ...], gallery: GalleryPlace, model: str | None, device: str, as_json: bool
+) -> None:
     """Say how well faces can be recognised.
 
     PHOTO is a file, a folder, or - for paths on standard input. Each face has a score from 0 to 1, made of
@@ -40,11 +46,9 @@ def quality(photos: tuple[str, ...], gallery: Path, model: str | None, device: s
     from recog.errors import FaceError, ImageError
     from recog.faces import reason
     from recog.progress import progress
-    from recog.recognizer import Recognizer
 
     outcome = Outcome()
-    known = gallery if model is None and gallery.exists() else None  # it decides the model
-    with Recognizer.open(known, model, device) as recognizer:
+    with any_recognizer(None if model else gallery, model, device) as recognizer:
         for photo in progress(paths, total=len(paths), desc="quality"):
             try:
                 seen = recognizer.faces.see(photo)

@@ -11,6 +11,7 @@ import click
 from recog.cli.options import (
     NO,
     Outcome,
+    any_recognizer,
     device_option,
     emit,
     expanded,
@@ -23,7 +24,7 @@ from recog.cli.options import (
 
 if TYPE_CHECKING:
     from recog.recognizer import Recognizer
-    from recog.types import Answer
+    from recog.types import Answer, GalleryPlace
 
 
 @click.command()
@@ -52,7 +53,7 @@ def query(
     fps: float,
     k: int,
     threshold: float | None,
-    gallery: Path,
+    gallery: GalleryPlace,
     model: str | None,
     device: str,
     as_json: bool,
@@ -141,7 +142,7 @@ def verify(
     photo_b: str,
     threshold: float | None,
     largest: bool,
-    gallery: Path,
+    gallery: GalleryPlace,
     model: str | None,
     device: str,
     as_json: bool,
@@ -155,8 +156,7 @@ def verify(
     Example:
       recog verify passport.jpg selfie.jpg
     """
-
-    with _opened(gallery if gallery.exists() else None, model, device) as recognizer:
+    with any_recognizer(gallery, model, device) as recognizer:
         result = recognizer.verify(photo_a, photo_b, threshold=threshold, largest=largest)
     text = "same person" if result.same else "not the same person"
     text += f" (similarity {result.similarity:.3f}, threshold {result.threshold:.3f}"
@@ -164,14 +164,3 @@ def verify(
     emit(result.to_json(), as_json, text)
     if not result.same:
         click.get_current_context().exit(NO)
-
-
-def _opened(gallery: Path | None, model: str | None, device: str) -> Recognizer:
-    """The gallery's recogniser; where --model names another model, one without the gallery."""
-    from recog.errors import ModelMismatch
-    from recog.recognizer import Recognizer
-
-    try:
-        return Recognizer.open(gallery, model, device)
-    except ModelMismatch:
-        return Recognizer.open(None, model, device)

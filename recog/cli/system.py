@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,44 +11,46 @@ from recog.cli.options import Outcome, device_option, emit, gallery_option, json
 from recog.types import PURPOSES
 
 if TYPE_CHECKING:
-    from recog.gallery import Gallery
+    from recog.gallery import GalleryLike
+    from recog.types import GalleryPlace
 
 
 @click.command()
 @gallery_option
 @json_option
-def info(gallery: Path, as_json: bool) -> None:
+def info(gallery: GalleryPlace, as_json: bool) -> None:
     """Describe a gallery.
 
     \b
     Example:
       recog info --gallery people.gallery
     """
-    from recog.gallery import Gallery
+    from recog.gallery import open_gallery
 
-    with Gallery(gallery, create=False) as opened:
-        record = _record(opened, gallery)
+    with open_gallery(gallery, create=False) as opened:
+        record = _record(opened)
     record["thresholds"] = _thresholds(gallery, record["model"]) or record["thresholds"]
     emit(record, as_json, "\n".join(f"{key}: {value}" for key, value in record.items()))
 
 
-def _record(gallery: Gallery, path: Path) -> dict[str, Any]:
+def _record(gallery: GalleryLike) -> dict[str, Any]:
     people, model = gallery.people(), gallery.model()
     stored = {p: gallery.calibration(p, model.digest) if model else None for p in PURPOSES}
     return {
-        "gallery": str(path),
+        "gallery": str(gallery),
         "people": len(people),
         "templates": sum(person.templates for person in people),
         "model": model.name if model else None,
         "digest": model.digest if model else None,
         "embedding_size": model.embedding_size if model else None,
         "revision": gallery.revision,
-        "bytes": path.stat().st_size,
+        "bytes": gallery.file_bytes,
+        **gallery.particulars(),
         "thresholds": {purpose: found.to_json() if found else None for purpose, found in stored.items()},
     }
 
 
-def _thresholds(gallery: Path, model: str | None) -> dict[str, Any] | None:
+def _thresholds(gallery: GalleryPlace, model: str | None) -> dict[str, Any] | None:
     """Those in force, the model card's included; None where its model is not at hand."""
     from recog.alignment import AlignedCrops
     from recog.embedders import load_embedder
@@ -68,7 +69,7 @@ def _thresholds(gallery: Path, model: str | None) -> dict[str, Any] | None:
 @gallery_option
 @device_option
 @json_option
-def doctor(gallery: Path, device: str, as_json: bool) -> None:
+def doctor(gallery: GalleryPlace, device: str, as_json: bool) -> None:
     """Check the installation and a gallery.
 
     Also empties what erased people may have left in a gallery's write-ahead log.
@@ -93,7 +94,7 @@ def doctor(gallery: Path, device: str, as_json: bool) -> None:
     outcome.leave()
 
 
-def _checks(gallery: Path, device: str) -> Iterator[tuple[str, Callable[[], str]]]:
+def _checks(gallery: GalleryPlace, device: str) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "packages", _packages
     yield "device", lambda: _device(device)
     yield "detector", lambda: _detector(device)
@@ -135,15 +136,17 @@ def _embedder(device: str) -> str:
     return f"{embedder.name} {embedder.digest[:12]}, {vector.shape[1]} numbers a face"
 
 
-def _gallery(path: Path) -> str:
-    from recog.errors import GalleryError
-    from recog.gallery import Gallery
+def _gallery(place: GalleryPlace) -> str:
+    from recog.errors import GalleryError, NoGallery
+    from recog.gallery import open_gallery
 
-    if not path.exists():
-        return f"{path}: none yet"
-    with Gallery(path, create=False) as opened:
+    try:
+        opened = open_gallery(place, create=False)
+    except NoGallery as none_yet:
+        return str(none_yet)
+    with opened:
         wrong = opened.integrity()
         if wrong:
-            raise GalleryError(f"{path}: {wrong[0]}. Restore a backup, or enroll again.")
+            raise GalleryError(f"{opened}: {wrong[0]}. Restore a backup, or enroll again.")
         opened.purge()
-        return f"{path}: sound, {len(opened.people())} people"
+        return f"{opened}: sound, {opened.size()[0]} people"

@@ -1,5 +1,8 @@
 """Galleries: who is enrolled, and who a face looks like.
 
+interface.py     what a gallery is to those who use it
+opening.py       a gallery from a path or a URI
+
 file.py          Gallery: people, templates, thresholds, in one SQLite file
 store.py         that file: transactions, versions, bytes that are gone
 migrations.py    how it evolves
@@ -14,10 +17,16 @@ unlocking.py     opening the one with the other
 erasing.py       what a removal leaves to do
 searching.py     its templates in memory, following the file; the index beside it
 matching.py      from templates to people
-portable.py      export and import
+
+milvus/          MilvusGallery: the same past one machine
+ranking.py       what both compute alike
+checks.py        what both refuse
+portable.py      what one gallery can give to another
 """
 
 from recog.gallery.file import Gallery
+from recog.gallery.interface import GalleryLike
+from recog.gallery.opening import open_gallery
 from recog.gallery.store import APPLICATION_ID
 
-__all__ = ["APPLICATION_ID", "Gallery"]
+__all__ = ["APPLICATION_ID", "Gallery", "GalleryLike", "open_gallery"]

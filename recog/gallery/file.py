@@ -16,13 +16,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from recog.errors import (
-    ConfigError,
-    DataError,
-    GalleryError,
-    ModelMismatch,
-)
+from recog.errors import ConfigError, GalleryError
 from recog.gallery.calibrations import Calibrations
+from recog.gallery.checks import check_model, check_vector
 from recog.gallery.chunks import PRECISIONS
 from recog.gallery.erasing import Erasing
 from recog.gallery.log import Entry, Log
@@ -47,7 +43,7 @@ class Gallery:
         path: Path | str | None,
         *,
         create: bool = True,
-        precision: str = "float32",
+        precision: str | None = None,
         key: KeySource | None = None,
         keystore: Path | str | None = None,
     ) -> None:
@@ -55,21 +51,21 @@ class Gallery:
         Args:
             path: the file; None keeps everything in memory.
             create: make the file when it is missing.
-            precision: of stored vectors, in a gallery without any: "float32" or "float16".
+            precision: of stored vectors, "float32" (in a new gallery, when nothing is said) or "float16".
             key: where the master key is (`recog.keys`), of an encrypted gallery; a new one is encrypted.
             keystore: the file of its people's keys; default in the user's data folder, apart from galleries.
         Raises: GalleryError: missing, not a gallery, made by a newer version, or not accessible;
             KeyUnavailable: encrypted, and there is no key; WrongKey; ConfigError.
         """
-        if precision not in PRECISIONS:
+        if precision not in (None, *PRECISIONS):
             raise ConfigError(f"{precision!r} is no precision; give one of {', '.join(PRECISIONS)}.")
         self.path = None if path is None else Path(path)
-        self._precision = precision
         self._store = Store(self.path, create=create)
         self._log, self._calibrations = Log(self._store), Calibrations(self._store)
         try:
             self._use(unlock(self._store, key, Path(keystore) if keystore else None))
             self._forget_destroyed()
+            self._precision = self._settled(precision)
         except BaseException:
             self._store.close()
             raise
@@ -90,6 +86,21 @@ class Gallery:
 
     # ---------------------------------------------------------------- the model
 
+    @property
+    def precision(self) -> str:
+        """That of stored vectors."""
+        return str(self._store.row("SELECT precision FROM gallery")[0])
+
+    def _settled(self, precision: str | None) -> str:
+        """What new vectors are stored as. Raises: ConfigError: there are vectors of another precision."""
+        if self.model() is None:
+            return precision or "float32"
+        if precision not in (None, self.precision):
+            raise ConfigError(
+                f"{self}: its vectors are {self.precision}, not {precision}. Enroll into a new gallery."
+            )
+        return self.precision
+
     def model(self) -> Model | None:
         """The model of the vectors; None while there are none. Raises: GalleryError."""
         query = (
@@ -107,13 +118,7 @@ class Gallery:
 
     def check(self, digest: str, name: str) -> None:
         """Raises: ModelMismatch: the vectors here are of another model."""
-        stored = self.model()
-        if stored is not None and stored.digest != digest:
-            raise ModelMismatch(
-                f"{self} was enrolled with {stored.name!r} ({stored.digest[:12]}), but {name!r} "
-                f"({digest[:12]}) is loaded. Pass --model with the name or file of the first, or enroll "
-                "into a new gallery."
-            )
+        check_model(self, self.model(), digest, name)
 
     # ---------------------------------------------------------------- people
 
@@ -130,7 +135,7 @@ class Gallery:
         """Add templates to several people at once; all or none of them. Otherwise as `add`."""
         named = {clean_name(name): templates for name, templates in people.items() if templates}
         for template in itertools.chain.from_iterable(named.values()):
-            _check(template.embedding, model.embedding_size)
+            check_vector(template.embedding, model.embedding_size)
         if not named:
             return 0
         with self._writing():
@@ -247,6 +252,21 @@ class Gallery:
 
     # ---------------------------------------------------------------- keeping house
 
+    @property
+    def file_bytes(self) -> int | None:
+        """Size of the gallery file; None in memory."""
+        return None if self.path is None else self.path.stat().st_size
+
+    def particulars(self) -> dict[str, object]:
+        """What else is to be said of a gallery file."""
+        place = str(self.keystore) if self.keystore else None
+        return {
+            "precision": self.precision,
+            "crops": self.kept_crops(),
+            "encrypted": self.is_encrypted,
+            "keystore": place,
+        }
+
     def log(self) -> list[Entry]:
         """What happened to this gallery, oldest first; see `recog.gallery.log`."""
         return self._log.entries()
@@ -296,12 +316,11 @@ class Gallery:
         Raises: GalleryError: the gallery has changed since; DataError: see `add`; ErasureIncomplete.
         """
         for vector in vectors.values():
-            _check(vector, model.embedding_size)
+            check_vector(vector, model.embedding_size)
         with self._writing():
             if self.revision != revision:
                 raise GalleryError(f"{self}: was changed while faces were embedded. Run it again.")
-            (precision,) = self._store.row("SELECT precision FROM gallery")
-            self._set_model(model, precision)
+            self._set_model(model, self.precision)
             self._roster.replace_vectors(vectors, model.name)
             self._raise_revision(erases=True)
         self._erasing.finish(None)
@@ -398,13 +417,3 @@ class Gallery:
         self._store.rows("UPDATE gallery SET revision = revision + 1")
         if erases:
             self._store.rows("UPDATE gallery SET erasing = revision")
-
-
-def _check(embedding: NDArray[np.float32], size: int) -> None:
-    vector = np.asarray(embedding, np.float32)
-    if vector.shape != (size,) or not np.isfinite(vector).all():
-        raise DataError(
-            f"A template must be {size} finite numbers, but has shape {vector.shape} or holds NaN."
-        )
-    if abs(float(np.linalg.norm(vector)) - 1) > 1e-3:
-        raise DataError(f"A template must have unit length, not {np.linalg.norm(vector):.4f}. Normalise it.")

@@ -1,9 +1,4 @@
-"""Which people a probe looks like: all templates of a gallery in memory, searched with FAISS.
-
-A person's similarity is the mean of two cosines: to the most alike of their templates, and to the centre of
-all of them; with one template that is the plain cosine. Against the best template alone it misses fewer
-people (`benchmarks/results/README.md`).
-"""
+"""Which people a probe looks like: all templates of a gallery in memory, searched with FAISS."""
 
 from __future__ import annotations
 
@@ -12,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recog.gallery.ranking import Scored, best_people, centres, similarities
 from recog.index import FLAT_LIMIT, FlatIndex, InvertedIndex
-from recog.vectors import unit
 
-Scored = list[tuple[int, float]]  # identity number and similarity, best first
 SHORTLIST = 128  # rows of an inexact index whose similarities are computed again, at least
 LATE = 10_000  # templates that may come before all are sorted by owner again
 OUTGROWN = 4  # times as many rows as an inverted index learned from: it learns anew
@@ -125,8 +119,8 @@ class Matcher:
     def _add_centres(self, people: NDArray[np.int64]) -> None:
         several = np.diff(self._slots(people)[1]) > 1
         if several.any():
-            centres = self._centres(*self._slots(people[several]))
-            self._index.add(2 * people[several] + 1, centres)
+            slots, starts = self._slots(people[several])
+            self._index.add(2 * people[several] + 1, centres(self._vectors[slots].astype(np.float32), starts))
 
     def is_sound(self) -> bool:
         """Whether the index holds the rows that a new one would hold."""
@@ -155,10 +149,6 @@ class Matcher:
         starts = np.append(0, np.cumsum(np.bincount(which, minlength=len(people))))
         return slots[order], starts
 
-    def _centres(self, slots: NDArray[np.int64], starts: NDArray[np.int64]) -> NDArray[np.float32]:
-        sums = np.add.reduceat(self._vectors[slots].astype(np.float32), starts[:-1])
-        return unit(sums)
-
     # ---------------------------------------------------------------- searching
 
     def search(self, queries: NDArray[np.float32], k: int) -> list[Scored]:
@@ -183,26 +173,17 @@ class Matcher:
         self, query: NDArray[np.float32], found: NDArray[np.float32], rows: NDArray[np.int64], k: int
     ) -> tuple[Scored, bool]:
         """The best people among rows that come best first, and whether none outside can be better."""
-        people, first = np.unique(self._people(rows), return_index=True)  # `first` gives an upper bound
-        order = np.argsort(first)
-        people, bounds = people[order], np.append(found[first[order]], found[-1:])
-        scored: Scored = []
-        for start in range(0, len(people), 2 * k):
-            block = people[start : start + 2 * k]
-            scored += zip(block.tolist(), self._similarities(query, block).tolist(), strict=True)
-            scored.sort(key=lambda one: -one[1])
-            sure = len(scored) >= k and scored[k - 1][1] >= bounds[min(start + 2 * k, len(people))]
-            if sure:
-                return scored[:k], True
-        return scored[:k], False
+        scored, sure = best_people(
+            self._people(rows), found, k, lambda people: self._similarities(query, people)
+        )
+        return scored, sure
 
     def _rescore(self, query: NDArray[np.float32], rows: NDArray[np.int64], k: int) -> tuple[Scored, bool]:
         """The best people among rows that codes found, and whether those are enough."""
         people = np.unique(self._people(rows[rows >= 0]))
-        similarities = self._similarities(query, people)
-        order = np.argsort(-similarities, kind="stable")[:k]
-        best = zip(people[order].tolist(), similarities[order].tolist(), strict=True)
-        return list(best), len(people) >= k
+        found = self._similarities(query, people)
+        order = np.argsort(-found, kind="stable")[:k]
+        return list(zip(people[order].tolist(), found[order].tolist(), strict=True)), len(people) >= k
 
     def _people(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Whose rows these are."""
@@ -211,10 +192,4 @@ class Matcher:
 
     def _similarities(self, query: NDArray[np.float32], people: NDArray[np.int64]) -> NDArray[np.float32]:
         slots, starts = self._slots(people)
-        cosines = self._vectors[slots].astype(np.float32) @ query
-        if len(slots) == len(people):
-            return cosines
-        best = np.maximum.reduceat(cosines, starts[:-1])
-        centre = self._centres(slots, starts) @ query
-        mean: NDArray[np.float32] = np.where(np.diff(starts) == 1, best, (best + centre) / 2)
-        return mean
+        return similarities(self._vectors[slots].astype(np.float32), starts, query)

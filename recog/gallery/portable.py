@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from recog.checkpoints import write_atomically
 from recog.errors import DataError, GalleryError
-from recog.gallery.file import Gallery
+from recog.gallery.interface import GalleryLike
 from recog.index import flat_bytes
 from recog.records import Calibration, Model, Template
 from recog.types import PURPOSES, Purpose
@@ -47,7 +47,7 @@ class Portable:
     people: dict[str, list[Template]]
 
     @classmethod
-    def of(cls, gallery: Gallery) -> Portable:
+    def of(cls, gallery: GalleryLike) -> Portable:
         """What a gallery holds. Raises: GalleryError: nobody is enrolled."""
         model, people = gallery.model(), gallery.everyone()
         if model is None:
@@ -55,7 +55,7 @@ class Portable:
         found = {purpose: gallery.calibration(purpose, model.digest) for purpose in PURPOSES}
         return cls(model, {key: value for key, value in found.items() if value}, people)
 
-    def into(self, gallery: Gallery) -> int:
+    def into(self, gallery: GalleryLike) -> int:
         """Add everybody; gives how many templates were new.
 
         An empty gallery takes the thresholds too; elsewhere they were measured on other people.

@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from recog.errors import ConfigError, DataError, GalleryError, MissingKeys
+from recog.errors import GalleryError, MissingKeys
+from recog.gallery.checks import check_size, checked_probes
 from recog.gallery.chunks import Chunks
 from recog.gallery.matching import Changes, Cursor, Matcher
 from recog.gallery.store import Store
@@ -42,17 +43,12 @@ class Searching:
 
     def search(self, probes: ArrayLike, k: int) -> list[list[Candidate]]:
         """See `recog.gallery.Gallery.search`."""
-        if k < 1:
-            raise ConfigError(f"k is {k}; give the number of candidates wanted, at least 1.")
-        queries = np.ascontiguousarray(probes, dtype=np.float32)
-        if queries.ndim != 2 or not np.isfinite(queries).all():
-            raise DataError(f"Probes must be finite vectors (B, D); these are {queries.shape} or hold NaN.")
+        queries = checked_probes(probes, k)
         with self._lock:
             while True:
                 self._follow()
-                size = self._matcher.size
-                if size and queries.shape[1] != size:
-                    raise DataError(f"Probes have {queries.shape[1]} numbers, the gallery's {size}.")
+                if self._matcher.size:
+                    check_size(queries, self._matcher.size)
                 found = self._matcher.search(queries, k)
                 try:
                     names = self._names({person for answer in found for person, _ in answer})

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recog.errors import ErasureIncomplete, GalleryError
+from recog.errors import ErasureIncomplete, GalleryError, NoGallery
 from recog.gallery.migrations import MIGRATIONS, Step
 
 BUSY_TIMEOUT_MS = 60_000
@@ -72,7 +72,7 @@ class Store:
         self._lock = threading.RLock()
         if path is not None and not path.exists():
             if not create:
-                raise GalleryError(f"{path}: no {kind.noun} here. {kind.remedy}")
+                raise NoGallery(f"{path}: no {kind.noun} here. {kind.remedy}")
             with self.reporting():
                 path.parent.mkdir(parents=True, exist_ok=True)
         with self.reporting():

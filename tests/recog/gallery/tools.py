@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.gallery import Gallery
+from recog.gallery import Gallery, GalleryLike
 from recog.keys import new_key
 from recog.records import Model, Template
 
@@ -45,7 +45,7 @@ def opened(path: Path) -> Gallery:
     return Gallery(path, key=key, keystore=path.with_suffix(".keys")) if key.exists() else Gallery(path)
 
 
-def content(gallery: Gallery) -> dict[str, list[str]]:
+def content(gallery: GalleryLike) -> dict[str, list[str]]:
     """Who is enrolled, with which photos; all vectors must be theirs."""
     found = {}
     for person in gallery.people():
