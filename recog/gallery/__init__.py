@@ -15,8 +15,9 @@ vault.py         how what is personal stands in it: as it is, or sealed
 keystore.py      the keys of an encrypted one, in a file of their own
 unlocking.py     opening the one with the other
 erasing.py       what a removal leaves to do
-searching.py     its templates in memory, following the file; the index beside it
+searching.py     following the file; the index beside it
 matching.py      from templates to people
+slots.py         its templates in memory
 
 milvus/          MilvusGallery: the same past one machine
 ranking.py       what both compute alike

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recog.gallery import Gallery, matching
+from recog.gallery import Gallery, matching, slots
 from recog.records import Model, Template
 from recog.vectors import unit
 
@@ -89,7 +89,7 @@ def test_half_precision_halves_the_vectors_and_hardly_moves_similarities(tmp_pat
 
 
 def test_many_late_templates_are_sorted_again(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(matching, "LATE", 10)
+    monkeypatch.setattr(slots, "LATE", 10)
     rng = np.random.default_rng(1)
     vectors = people(rng, 5)
     gallery.add_all({name: enrolled(rows) for name, rows in vectors.items()}, MODEL)
