@@ -1,9 +1,10 @@
 """`recog bench search`: how quickly stores of templates answer, and how often rightly, at any size.
 
 Every store is built from the same templates in a process of its own, and opened in another, so that its time
-to open and its memory are its own. Then all are asked the same probes, one at a time, in random order, on one
-thread each. A store that can search more thoroughly is asked at every setting up to the first that reaches
-the wanted recall. Recall@1 is the share of probes whose answer is the template that an exact search finds.
+to open and its memory are its own. Then all are asked the same probes, one at a time on one thread, in turns
+of 25 whose order is random. A store that can search more thoroughly is asked at every setting up to the first
+that reaches the wanted recall. Recall@1 is the share of probes whose answer is the template that an exact
+search finds.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from recog.progress import progress
 logger = logging.getLogger(__name__)
 PACKAGES = {"hnswlib": "hnswlib", "usearch": "usearch", "milvus-lite": "milvus_lite"}
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+BLOCK = 25  # probes that a store answers in a row: its memory is warm, as that of one in use
 CHANGES = 20  # templates added, and removed, to see how long that takes
 KINDS = ("enrolled", "strangers")
 
@@ -109,7 +111,8 @@ def search(
         measured = [*built[name], *opened[name], *_speed(times[name]), *_recall(answers[name], given)]
         plan = {"templates": templates, "probes": probes, "recall": recall, "seed": seed}
         protocol = (
-            f"{templates:,} synthetic templates, one a person; probes one at a time on one thread, in turn; "
+            f"{templates:,} synthetic templates, one a person; probes one at a time on one thread, stores "
+            f"taking turns of {BLOCK}; "
             f"searched as thoroughly as recall {recall:g} takes"
         )
         where = origin("search", protocol, source, plan, "cpu")
@@ -248,9 +251,14 @@ def _in_turn(
     rng = np.random.default_rng(seed)
     times: dict[str, list[float]] = {name: [] for name in stores}
     answers: dict[str, dict[str, list[int]]] = {name: {kind: [] for kind in KINDS} for name in stores}
-    for kind in KINDS:
-        for probe in given.probes[kind]:
-            for name in rng.permutation(list(stores)).tolist():
+    blocks = [
+        (kind, given.probes[kind][first : first + BLOCK])
+        for kind in KINDS
+        for first in range(0, len(given.probes[kind]), BLOCK)
+    ]
+    for kind, probes in blocks:
+        for name in rng.permutation(list(stores)).tolist():
+            for probe in probes:
                 found, seconds = stores[name].ask("nearest", probe, efforts[name])
                 times[name].append(seconds)
                 answers[name][kind].append(found)
