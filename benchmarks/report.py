@@ -39,6 +39,7 @@ TITLES = {
     "backbones": "Backbones after learning from the same crops",
     "augment": "What synthetic faces do to recognition",
     "speed": "Speed",
+    "search": "Large galleries",
 }
 
 

@@ -60,7 +60,7 @@ def number(row: Row) -> str:
 
 def is_share(metric: str) -> bool:
     """Whether a metric is a fraction that is read as a percentage."""
-    return metric in PERCENT or metric.startswith(("TAR", "F", "failure", "rank-"))
+    return metric in PERCENT or metric.startswith(("TAR", "F", "failure", "rank-", "recall"))
 
 
 def quantity(value: float, ci95: tuple[float, float] | None, *, share: bool) -> str:

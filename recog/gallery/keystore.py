@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import secrets
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -66,6 +67,17 @@ def usual_place(gallery: bytes) -> Path:
     return Path(platformdirs.user_data_dir("recog-keys", appauthor=False)) / f"{gallery.hex()}.keystore"
 
 
+def _make_private(path: Path) -> None:
+    """An empty file that only the user may read; SQLite's other files take after it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT, 0o600))
+    except OSError as error:
+        raise GalleryError(
+            f"{path}: cannot be written ({error.strerror}). Pass another --keystore."
+        ) from error
+
+
 class Sealer:
     """AES-256-GCM under one key: random nonce, content, tag."""
 
@@ -101,6 +113,8 @@ class Keystore:
                 f"{path}: the keys of this gallery are not here. {KEYSTORE.remedy} It is kept where the "
                 "gallery was made, and nothing can be read without it."
             )
+        if create and path is not None:
+            _make_private(path)
         self._store = Store(path, KEYSTORE)
         try:
             self._master = Sealer(master)
@@ -165,7 +179,7 @@ class Keystore:
             self._store.many("DELETE FROM key WHERE id = ?", rows)
             self._store.many("DELETE FROM mark WHERE key = ?", rows)
             self._store.many("INSERT OR IGNORE INTO destroyed (id) VALUES (?)", rows)
-        self._store.purge(wrapped)
+        self._store.purge(wrapped if len(wrapped) == len(rows) else None)  # None: tried before
 
     def destroyed(self, after: int) -> tuple[int, set[bytes]]:
         """How many keys were ever destroyed, and the numbers of those after the first `after`."""

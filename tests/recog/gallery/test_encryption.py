@@ -84,6 +84,17 @@ def test_nothing_of_people_is_readable(sealed: Path) -> None:
     assert all(trace in files for name in NAMES for trace in traces(name))
 
 
+def test_only_the_user_may_read_the_keystore(sealed: Path, tmp_path: Path) -> None:
+    with opened(sealed) as gallery:
+        gallery.add("Caroline Herschel", templates("Caroline Herschel", 1), MODEL)
+        files = list(sealed.parent.glob(sealed.with_suffix(".keys").name + "*"))
+        assert len(files) > 1
+        assert [file for file in files if file.stat().st_mode & 0o077] == []
+    (tmp_path / "a file").touch()
+    with pytest.raises(GalleryError, match="Pass another --keystore"):
+        Gallery(tmp_path / "b", key=sealed.with_suffix(".key"), keystore=tmp_path / "a file" / "keys")
+
+
 def test_no_index_is_kept(sealed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matching, "FLAT_LIMIT", 20)
     with opened(sealed) as gallery:
