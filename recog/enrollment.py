@@ -93,6 +93,7 @@ class Enroller:
         stored = self._thresholds.known("query") if templates else None
         if stored is None:
             return [()] * len(added)
+        self.gallery.check(self.model.digest, self.model.name)
         answers = iter(self.gallery.search(np.stack([t.embedding for t in templates]), NEAREST))
         found = [(name, [candidate for _ in new for candidate in next(answers)]) for name, new in added]
         return [

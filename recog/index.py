@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +21,15 @@ FLAT_LIMIT = 10_000  # rows up to which exact search is used: at 10,000 it takes
 KEPT = 0.75  # share of the components that codes stand for
 ROWS_A_LIST = 8_000  # on average
 FEWEST_LISTS = 64  # under that there is one: all codes are looked at
+OUTGROWN = 4  # times as many lists as there are: time to learn anew
 TAUGHT_BY = 20_000  # rows, or 50 a list
 LOOKED_AT = 0.72  # share of the lists that a search visits
 
 
-class _Rows:
-    """What both kinds share: rows under numbers, added, removed and searched."""
+class RowsIndex(Protocol):
+    """Rows under numbers, added, removed and searched: what another kind of index would have to be."""
 
+    exact: bool  # whether the similarities found are those of the rows
     _index: Any  # of a class of FAISS
 
     def __len__(self) -> int:
@@ -42,13 +44,19 @@ class _Rows:
         if len(numbers):
             self._index.remove_ids(faiss.IDSelectorBatch(numbers))
 
+    def numbers(self) -> NDArray[np.int64]:
+        """Those of all rows."""
+
+    def is_outgrown(self, rows: int) -> bool:
+        """Whether an index for so many rows should be made anew."""
+
     def search(self, queries: NDArray[np.float32], depth: int) -> Found:
         """The rows with the highest inner products with queries (B, D), as far as this kind finds them."""
         found: Found = self._index.search(queries, min(depth, len(self)))
         return found
 
 
-class FlatIndex(_Rows):
+class FlatIndex(RowsIndex):
     """All rows are compared: exact."""
 
     exact = True
@@ -64,8 +72,12 @@ class FlatIndex(_Rows):
         """Those of all rows."""
         return np.array(faiss.vector_to_array(self._index.id_map), np.int64)
 
+    def is_outgrown(self, rows: int) -> bool:
+        """Whatever their number, all are compared."""
+        return True
 
-class InvertedIndex(_Rows):
+
+class InvertedIndex(RowsIndex):
     """Rows as short codes; very many in lists by their nearest centre, most of which are looked at.
 
     Only the person is near a face, so lists save little: what is quick is to compare codes of four bits in
@@ -95,6 +107,10 @@ class InvertedIndex(_Rows):
         ]
         return np.concatenate([np.zeros(0, np.int64), *found])
 
+    def is_outgrown(self, rows: int) -> bool:
+        """Whether so many rows are to be in far more lists."""
+        return _lists_for(rows) > OUTGROWN * int(self._lists.nlist)
+
     def to_bytes(self) -> bytes:
         """What `from_bytes` reads."""
         return bytes(faiss.serialize_index(self._index))
@@ -107,8 +123,7 @@ class InvertedIndex(_Rows):
 
 
 def _taught(rows: NDArray[np.float32]) -> Any:
-    lists = len(rows) // ROWS_A_LIST
-    lists = lists if lists >= FEWEST_LISTS else 1
+    lists = _lists_for(len(rows))
     chosen = np.random.default_rng(0).permutation(len(rows))[: max(TAUGHT_BY, 50 * lists)]
     sample = np.ascontiguousarray(rows[chosen], np.float32)
     components = _components(sample)
@@ -120,6 +135,11 @@ def _taught(rows: NDArray[np.float32]) -> Any:
     index = faiss.IndexPreTransform(rotation, codes)
     index.train(sample)
     return index
+
+
+def _lists_for(rows: int) -> int:
+    lists = rows // ROWS_A_LIST
+    return lists if lists >= FEWEST_LISTS else 1
 
 
 def _components(sample: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -54,10 +54,10 @@ def migrate(
             "others into a new gallery with --keep-crops, or leave them out with --drop."
         )
     numbers: list[int] = []
-    found = []
+    vectors: dict[int, NDArray[np.float32]] = {}
     for crops in watch(_batches(gallery, embedder.crop_size, numbers)):
-        found.append(both_ways(embedder, crops)[0])
-    vectors = dict(zip(numbers, np.concatenate(found), strict=True))
+        found = both_ways(embedder, crops)[0]
+        vectors.update(zip(numbers[-len(found) :], found, strict=True))
     gallery.replace_vectors(vectors, model, revision)
     return len(vectors), templates - len(vectors)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from recog.bulk import Bulk
 from recog.enrollment import Enroller, Terms
@@ -43,6 +44,7 @@ logger = logging.getLogger(__name__)
 # named here because Recognizer.list hides the built-in inside the class
 People = list[Person]
 Answers = list[Answer]
+Found = list[list[Candidate]]
 
 
 class Recognizer:
@@ -211,7 +213,7 @@ class Recognizer:
             return [Answer(name, "error", threshold=threshold, error=reason(error, photo))]
         if not seen.faces:
             return [Answer(name, "no_face", threshold=threshold)]
-        found = self.gallery.search(seen.embeddings, depth_for(k))
+        found = self._search(seen.embeddings, depth_for(k))
         parts = zip(seen.faces, seen.qualities, found, strict=True)
         return [_answer(name, face, mark, candidates, threshold, k) for face, mark, candidates in parts]
 
@@ -232,7 +234,7 @@ class Recognizer:
         from recog import watch  # with scipy: what photos do not need
 
         threshold = self._in_force("query", threshold)
-        return watch.answers(source, self.faces, self.gallery.search, k, threshold, fps)
+        return watch.answers(source, self.faces, self._search, k, threshold, fps)
 
     def verify(
         self, first: Source, second: Source, *, threshold: float | None = None, largest: bool = False
@@ -296,6 +298,12 @@ class Recognizer:
         return self._thresholds.set(place, fmr, fpir, seed, on_failure or _log_failure)
 
     # ---------------------------------------------------------------- inside
+
+    def _search(self, probes: ArrayLike, k: int) -> Found:
+        """As the gallery's. Raises: ModelMismatch: it has been given another model since it was opened."""
+        found = self.gallery.search(probes, k)
+        self.gallery.check(self.embedder.digest, self.embedder.name)
+        return found
 
     def _in_force(self, purpose: Purpose, given: float | None) -> float:
         return self.threshold(purpose).threshold if given is None else given

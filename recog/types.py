@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
@@ -44,7 +45,7 @@ class GalleryPlace:
     keystore: str | None = None  # a path
 
     def __str__(self) -> str:
-        return self.where
+        return re.sub(r"//[^/@]*@", "//", self.where)  # without the user and password of a URI
 
     @property
     def options(self) -> dict[str, str]:
@@ -56,9 +57,7 @@ class GalleryPlace:
     def file(self) -> str:
         """The path. Raises: ConfigError: it is elsewhere."""
         if "://" in self.where or self.where.startswith("milvus+"):
-            raise ConfigError(
-                f"{self.where}: only gallery files can do this. Milvus has settings of its own."
-            )
+            raise ConfigError(f"{self}: only gallery files do this. Milvus has settings of its own.")
         return self.where
 
 

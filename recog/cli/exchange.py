@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     type=click.Choice(["npz", "faiss"]),
     default="npz",
     show_default=True,
-    help="npz: everything, for import elsewhere. faiss: a FAISS index, with the names of its rows beside it.",
+    help="npz: everything but kept faces, for import elsewhere. faiss: a FAISS index, and the names of its "
+    "rows beside it.",
 )
 @gallery_option
 @json_option

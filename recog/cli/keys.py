@@ -58,11 +58,17 @@ def encrypt(gallery: GalleryPlace, as_json: bool) -> None:
     Example:
       recog keys encrypt --key people.key
     """
+    from recog.errors import GalleryError, KeyUnavailable
     from recog.gallery import Gallery
 
     if gallery.key is None:
         raise click.UsageError("Give the key: --key FILE, env:VARIABLE or keyring:NAME.")
-    with Gallery(gallery.file, create=False) as opened:
+    try:
+        plain = Gallery(gallery.file, create=False)
+    except KeyUnavailable as error:
+        with Gallery(gallery.file, create=False, **gallery.options):  # which finishes what was interrupted
+            raise GalleryError(f"{gallery}: is encrypted already. Its key: recog keys rotate") from error
+    with plain as opened:
         opened.encrypt(gallery.key, gallery.keystore)
         record = {"gallery": str(opened), "keystore": str(opened.keystore)}
     emit(record, as_json, f"{gallery} is encrypted; its people's keys are in {record['keystore']}")

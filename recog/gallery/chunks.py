@@ -7,7 +7,8 @@ space. A chunk is long enough to live in pages of its own, in which a zeroed slo
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,13 +19,21 @@ if TYPE_CHECKING:
     from recog.gallery.vault import Vault
 
 SLOTS = 128  # vectors in a chunk
-MANY = 500  # values in a statement
 PRECISIONS = ("float32", "float16")
 
 
 def digest_of(owners: bytes, vectors: bytes) -> bytes:
     """16 bytes that change when anything in a chunk does."""
     return hashlib.sha256(owners + vectors).digest()[:16]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fetched:
+    """Slots as they stand in the file."""
+
+    owners: NDArray[np.int64]  # (N,)
+    stored: NDArray[np.uint8]  # (N, W) bytes
+    handles: dict[int, bytes]  # of the owners, where the bytes are sealed
 
 
 class Chunks:
@@ -49,22 +58,18 @@ class Chunks:
             numbers: (N,) template numbers, ascending. owners: (N,) whose they are, above 0.
             vectors: (N, D).
         """
-        stored = self._sealed(owners, vectors.astype(self._dtype, order="C"))
-        places = np.asarray(numbers, np.int64) - 1
-        for chunk in np.unique(places // SLOTS):
-            here = np.flatnonzero(places // SLOTS == chunk)
-            self._make(int(chunk))
-            self._fill(int(chunk), places[here] % SLOTS, np.asarray(owners, "<i8")[here], stored[here])
-            self._seal(int(chunk))
+        stored, whose = self._sealed(owners, vectors.astype(self._dtype, order="C")), np.array(owners, "<i8")
+        for chunk, slots, here in _by_chunk(numbers):
+            self._make(chunk)
+            self._fill(chunk, slots, whose[here], stored[here])
+            self._seal(chunk)
 
     def erase(self, numbers: Sequence[int]) -> None:
-        """Zero the slots of these templates."""
-        places = np.asarray(numbers, np.int64) - 1
-        for chunk in np.unique(places // SLOTS):
-            slots = places[places // SLOTS == chunk] % SLOTS
+        """Zero the slots of these templates, whose numbers ascend."""
+        for chunk, slots, _ in _by_chunk(numbers):
             nobody = np.zeros(len(slots), "<i8")
-            self._fill(int(chunk), slots, nobody, np.zeros((len(slots), self._width), np.uint8))
-            self._seal(int(chunk))
+            self._fill(chunk, slots, nobody, np.zeros((len(slots), self._width), np.uint8))
+            self._seal(chunk)
 
     def read(self, first: int, last: int) -> tuple[NDArray[np.int64], NDArray[np.floating]]:
         """The slots of templates first..last, empty ones included.
@@ -72,6 +77,11 @@ class Chunks:
         Returns: (N,) owners and (N, D) vectors, N = last - first + 1.
         Raises: GalleryError: the chunks are not what the gallery says.
         """
+        read = self.fetch(first, last)
+        return read.owners, self.open(read)
+
+    def fetch(self, first: int, last: int) -> Fetched:
+        """The same as it stands in the file; `open` may wait until the transaction is over."""
         held = self._db.execute("SELECT MAX(id) FROM chunk").fetchone()[0]
         if last > ((held if isinstance(held, int) else -1) + 1) * SLOTS:
             raise self._store.damaged("vectors are missing")
@@ -96,7 +106,19 @@ class Chunks:
             raise self._store.damaged(f"chunk {start + seen}")
         skipped = (first - 1) % SLOTS
         owners, stored = owners[skipped : skipped + count], stored[skipped : skipped + count]
-        return owners, self._opened(owners, stored)
+        handles = self._handles(owners[owners > 0].tolist()) if self._vault.overhead else {}
+        return Fetched(owners, stored, handles)
+
+    def open(self, read: Fetched) -> NDArray[np.floating]:
+        """(N, D) vectors of fetched slots; zeros in empty ones. Raises: MissingKeys; GalleryError."""
+        if not self._vault.overhead:
+            return read.stored.view(self._dtype)
+        vectors = np.zeros((len(read.stored), self._size), self._dtype)
+        keys = self._vault.opened(set(read.handles.values()))
+        for place in np.flatnonzero(read.owners).tolist():
+            content = keys.content(read.handles[int(read.owners[place])], read.stored[place].tobytes())
+            vectors[place] = np.frombuffer(content, self._dtype)
+        return vectors
 
     def vector(self, number: int) -> NDArray[np.float32]:
         """(D,) of one template. Raises: GalleryError."""
@@ -115,27 +137,10 @@ class Chunks:
         content = b"".join(keys.seal(handles[owner], vector.tobytes()) for owner, vector in pairs)
         return np.frombuffer(content, np.uint8).reshape(len(vectors), self._width)
 
-    def _opened(self, owners: NDArray[np.int64], stored: NDArray[np.uint8]) -> NDArray[np.floating]:
-        """(N, D) vectors of slots; zeros in empty ones."""
-        if not self._vault.overhead:
-            return stored.view(self._dtype)
-        vectors = np.zeros((len(stored), self._size), self._dtype)
-        filled = np.flatnonzero(owners)
-        handles = self._handles(owners[filled].tolist())
-        keys = self._vault.opened(set(handles.values()))
-        for place in filled.tolist():
-            content = keys.content(handles[int(owners[place])], stored[place].tobytes())
-            vectors[place] = np.frombuffer(content, self._dtype)
-        return vectors
-
     def _handles(self, owners: Sequence[int]) -> dict[int, bytes]:
         """Handles of people by number. Raises: GalleryError: one is not there."""
-        wanted = sorted(set(owners))
-        found: dict[int, bytes] = {}
-        for start in range(0, len(wanted), MANY):
-            part = wanted[start : start + MANY]
-            query = f"SELECT id, handle FROM identity WHERE id IN ({', '.join('?' * len(part))})"
-            found.update(self._db.execute(query, part))
+        wanted = set(owners)
+        found = dict(self._store.rows_among("SELECT id, handle FROM identity WHERE id IN {}", wanted))
         if len(found) != len(wanted):
             raise self._store.damaged("a person is missing")
         return found
@@ -158,3 +163,11 @@ class Chunks:
                 for slot, row in zip(slots.tolist(), rows, strict=True):
                     blob.seek(slot * width)
                     blob.write(row.tobytes())
+
+
+def _by_chunk(numbers: Sequence[int]) -> Iterator[tuple[int, NDArray[np.int64], slice]]:
+    """For ascending template numbers: each chunk, the slots in it, and where its numbers are among them."""
+    places = np.asarray(numbers, np.int64) - 1
+    chunks, firsts = np.unique(places // SLOTS, return_index=True)
+    for chunk, first, last in zip(chunks.tolist(), firsts, [*firsts[1:], len(places)], strict=True):
+        yield chunk, places[first:last] % SLOTS, slice(first, last)

@@ -25,7 +25,7 @@ from recog.gallery.log import Entry, Log
 from recog.gallery.roster import Roster, now
 from recog.gallery.searching import Searching
 from recog.gallery.store import Store
-from recog.gallery.unlocking import KeySource, new_vault, revision_of, steadily, unlock
+from recog.gallery.unlocking import KeySource, new_vault, reserve, revision_of, steadily, unlock
 from recog.gallery.vault import Sealed, Vault
 from recog.keys import load_key
 from recog.records import Calibration, Model, Person, Template, clean_name
@@ -64,10 +64,15 @@ class Gallery:
         self._log, self._calibrations = Log(self._store), Calibrations(self._store)
         try:
             self._use(unlock(self._store, key, Path(keystore) if keystore else None))
-            self._forget_destroyed()
-            self._precision = self._settled(precision)
         except BaseException:
             self._store.close()
+            raise
+        try:
+            self._forget_destroyed()
+            self._erasing.finish_pending()
+            self._precision = self._settled(precision)
+        except BaseException:
+            self.close()
             raise
 
     def __enter__(self) -> Gallery:
@@ -148,7 +153,7 @@ class Gallery:
 
     def is_enrolled(self, name: str) -> bool:
         """Whether somebody has this name."""
-        return self._roster.find(name) is not None
+        return self._read(lambda: self._roster.find(name) is not None)
 
     def has(self, name: str, photo_digest: str) -> bool:
         """Whether this person has a template of this photo."""
@@ -202,8 +207,8 @@ class Gallery:
             counts = {self._roster.name(person): self._roster.drop(person) for person in people}
             if self._roster.is_sparse():
                 self._roster.renumber()
-            self._raise_revision(erases=True)
-        self._erasing.finish(traces)
+            unfinished = self._raise_revision(erases=True)
+        self._erasing.finish(None if unfinished else traces)
         return counts
 
     def rename(self, old: str, new: str) -> None:
@@ -216,10 +221,9 @@ class Gallery:
             person = self._roster.one(old)
             if (self._roster.find(new) or person) != person:
                 raise GalleryError(f"{new!r} is already enrolled in {self}. Choose another name.")
-            traces = self._roster.traces(person)
-            self._roster.rename(person, new)
-            self._raise_revision(erases=True)
-        self._erasing.finish(traces)
+            traces = self._roster.rename(person, new)
+            unfinished = self._raise_revision(erases=True)
+        self._erasing.finish(None if unfinished else traces)
 
     # ---------------------------------------------------------------- searching
 
@@ -320,6 +324,7 @@ class Gallery:
         with self._writing():
             if self.revision != revision:
                 raise GalleryError(f"{self}: was changed while faces were embedded. Run it again.")
+            self._roster.drop_others(vectors)  # first: it erases slots of the size that they have
             self._set_model(model, self.precision)
             self._roster.replace_vectors(vectors, model.name)
             self._raise_revision(erases=True)
@@ -346,10 +351,14 @@ class Gallery:
         """
         if self.is_encrypted:
             raise GalleryError(f"{self}: is encrypted already. To change its key: recog keys rotate")
-        with self._writing():
-            vault = new_vault(self._store, key, Path(keystore) if keystore else None)
-            self._roster.move(vault)
-            self._raise_revision(erases=True)
+        reserve(self._store)
+        with contextlib.ExitStack() as stack:
+            with self._writing():
+                vault = new_vault(self._store, key, Path(keystore) if keystore else None)
+                stack.callback(vault.close)
+                Roster(self._store, self._vault).move(vault)
+                self._raise_revision(erases=True)
+            stack.pop_all()
         self._use(vault)
         self._erasing.finish(None)
 
@@ -382,7 +391,6 @@ class Gallery:
             if self._roster.drop_all(handles):
                 self._raise_revision(erases=True)
             self._store.rows("UPDATE gallery SET destroyed = ?", last)
-        self._erasing.finish_pending()
 
     # ---------------------------------------------------------------- inside
 
@@ -412,8 +420,13 @@ class Gallery:
         query = "UPDATE gallery SET seal = seal_of(model, digest, embedding_size, precision, salt)"
         self._store.rows(query)
 
-    def _raise_revision(self, *, erases: bool = False) -> None:
-        """End a change of people or templates: tell those who search."""
+    def _raise_revision(self, *, erases: bool = False) -> bool:
+        """End a change of people or templates: tell those who search.
+
+        Returns: whether an earlier erasure is unfinished, whose traces nobody knows any more.
+        """
+        unfinished = bool(self._store.row("SELECT erasing > erased FROM gallery")[0])
         self._store.rows("UPDATE gallery SET revision = revision + 1")
         if erases:
             self._store.rows("UPDATE gallery SET erasing = revision")
+        return unfinished

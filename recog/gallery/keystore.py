@@ -31,7 +31,6 @@ except ImportError as error:
 
 NONCE_BYTES, TAG_BYTES = 12, 16
 OVERHEAD = NONCE_BYTES + TAG_BYTES  # bytes that sealing adds
-MANY = 500  # values in a statement
 
 KEYSTORE = Kind(
     "keystore",
@@ -117,10 +116,10 @@ class Keystore:
             _make_private(path)
         self._store = Store(path, KEYSTORE)
         try:
-            self._master = Sealer(master)
+            self._master, self._gallery = Sealer(master), gallery
             if create:
-                self._begin(gallery)
-            self._secret = self._opened(gallery)
+                self._begin()
+            self._secret = self._opened()
         except BaseException:
             self._store.close()
             raise
@@ -143,26 +142,29 @@ class Keystore:
         """A new key for each of these names; gives their numbers (16 bytes)."""
         numbers = [secrets.token_bytes(16) for _ in names]
         with self._store.writing():
-            self._opened(self._gallery())  # the master key may have been rotated since
+            self._opened()  # the master key may have been rotated since
             rows = [(number, self._master.seal(secrets.token_bytes(KEY_BYTES), number)) for number in numbers]
             self._store.many("INSERT INTO key VALUES (?, ?)", rows)
             marks = [(self._marked(name), number) for number, name in zip(numbers, names, strict=True)]
             self._store.many("INSERT INTO mark VALUES (?, ?)", marks)
+        self._store.settle()
         return numbers
 
     def mark(self, number: bytes, name: str) -> None:
         """Let another name lead to a key, too."""
         with self._store.writing():
+            self._opened()
             self._store.rows("INSERT OR IGNORE INTO mark VALUES (?, ?)", self._marked(name), number)
+        self._store.settle()
 
     def numbers(self, name: str) -> list[bytes]:
         """Those of keys of people who have, or had, this name."""
         rows = self._store.rows("SELECT key FROM mark WHERE name = ?", self._marked(name))
         return [number for (number,) in rows]
 
-    def sealers(self, numbers: Collection[bytes] | None) -> dict[bytes, Sealer]:
-        """Those of several people (None: all). Raises: WrongKey; GalleryError: a key is not here."""
-        found = {number: self._unwrapped(number, wrapped) for number, wrapped in self._wrapped(numbers)}
+    def wrapped(self, numbers: Collection[bytes] | None) -> dict[bytes, bytes]:
+        """The wrapped keys of several people (None: all). Raises: MissingKeys."""
+        found = dict(self._wrapped(numbers))
         missing = 0 if numbers is None else len(set(numbers) - set(found))
         if missing:
             raise MissingKeys(
@@ -170,6 +172,10 @@ class Keystore:
                 f"{KEYSTORE.remedy}"
             )
         return found
+
+    def sealer(self, number: bytes, wrapped: bytes) -> Sealer:
+        """What a wrapped key opens. Raises: WrongKey; GalleryError: it is damaged."""
+        return Sealer(self._key(number, wrapped))
 
     def destroy(self, numbers: Collection[bytes]) -> None:
         """Erase keys. Raises: ErasureIncomplete: they are gone, but not from the file's bytes."""
@@ -196,35 +202,35 @@ class Keystore:
         """
         other = Sealer(master)
         with self._store.writing():
-            secret = self._opened(self._gallery())
+            secret = self._opened()
             keys = [(number, self._key(number, wrapped)) for number, wrapped in self._wrapped(None)]
             self._store.many(
                 "UPDATE key SET wrapped = ? WHERE id = ?",
                 [(other.seal(key, number), number) for number, key in keys],
             )
             self._store.rows("UPDATE keystore SET secret = ?", other.seal(secret, b"secret"))
-        self._master = other
+            self._master = other
         self._store.purge()
 
     # ---------------------------------------------------------------- inside
 
-    def _begin(self, gallery: bytes) -> None:
+    def _begin(self) -> None:
+        """Make it this gallery's, unless it is already: by an encryption that was interrupted."""
         with self._store.writing():
+            held = self._store.rows("SELECT gallery FROM keystore")
+            if held and held[0][0] == self._gallery:
+                return
             (used,) = self._store.row("SELECT EXISTS (SELECT 1 FROM key) OR EXISTS (SELECT 1 FROM destroyed)")
             if used:
                 raise GalleryError(f"{self}: holds the keys of another gallery. Choose another path.")
             secret = self._master.seal(secrets.token_bytes(KEY_BYTES), b"secret")
-            self._store.rows("INSERT OR REPLACE INTO keystore VALUES (1, ?, ?)", gallery, secret)
+            self._store.rows("INSERT OR REPLACE INTO keystore VALUES (1, ?, ?)", self._gallery, secret)
 
-    def _gallery(self) -> bytes:
-        found: bytes = self._store.row("SELECT gallery FROM keystore")[0]
-        return found
-
-    def _opened(self, gallery: bytes) -> bytes:
+    def _opened(self) -> bytes:
         """The secret. Raises: WrongKey; GalleryError: keys of another gallery."""
-        if self._gallery() != gallery:
+        gallery, wrapped = self._store.row("SELECT gallery, secret FROM keystore")
+        if gallery != self._gallery:
             raise GalleryError(f"{self}: holds the keys of another gallery. {KEYSTORE.remedy}")
-        (wrapped,) = self._store.row("SELECT secret FROM keystore")
         try:
             return self._master.open(wrapped, b"secret")
         except ValueError as error:
@@ -240,18 +246,11 @@ class Keystore:
         if numbers is None:
             yield from self._store.rows("SELECT id, wrapped FROM key")
             return
-        wanted = sorted(set(numbers))
-        for start in range(0, len(wanted), MANY):
-            part = wanted[start : start + MANY]
-            query = f"SELECT id, wrapped FROM key WHERE id IN ({', '.join('?' * len(part))})"
-            yield from self._store.rows(query, *part)
-
-    def _unwrapped(self, number: bytes, wrapped: Any) -> Sealer:
-        return Sealer(self._key(number, wrapped))
+        yield from self._store.rows_among("SELECT id, wrapped FROM key WHERE id IN {}", set(numbers))
 
     def _key(self, number: bytes, wrapped: Any) -> bytes:
         try:
             return self._master.open(wrapped, number)
         except ValueError as error:
-            self._opened(self._gallery())  # says so where the master key is another
+            self._opened()  # says so where the master key is another
             raise self._store.damaged("a wrapped key") from error

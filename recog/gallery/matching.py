@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from recog.gallery.ranking import Scored, best_people
 from recog.gallery.slots import Slots
-from recog.index import FLAT_LIMIT, FlatIndex, InvertedIndex
+from recog.index import FLAT_LIMIT, FlatIndex, InvertedIndex, RowsIndex
 
 SHORTLIST = 128  # rows of an inexact index whose similarities are computed again, at least
-OUTGROWN = 4  # times as many rows as an inverted index learned from: it learns anew
+AT_ONCE = 65_536  # rows or people, while an index is built
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,7 @@ class Matcher:
     def __init__(self) -> None:
         self.revision, self.cursor = -1, Cursor()
         self._slots = Slots()
-        self._index: FlatIndex | InvertedIndex = FlatIndex(0)
-        self._learned_from = 0  # rows, of an inverted index
+        self._index: RowsIndex = FlatIndex(0)
 
     @property
     def size(self) -> int:
@@ -63,12 +62,12 @@ class Matcher:
 
     def adopt(self, index: InvertedIndex, cursor: Cursor) -> None:
         """Begin with an index that was kept, made at a cursor; `apply` brings the templates."""
-        self._index, self._learned_from, self.cursor = index, len(index), cursor
+        self._index, self.cursor = index, cursor
 
     def apply(self, changes: Changes) -> None:
         """Take in what happened since `cursor`."""
         if changes.until.epoch != self.cursor.epoch:
-            self._index, self._learned_from = FlatIndex(changes.vectors.shape[1]), 0
+            self._index = FlatIndex(changes.vectors.shape[1])
             self.cursor = Cursor(changes.until.epoch)
         gone = changes.removed[changes.removed[:, 0] <= self.cursor.templates]
         if changes.first:
@@ -82,7 +81,7 @@ class Matcher:
     def _reindex(self, gone: NDArray[np.int64], late: NDArray[np.int64]) -> None:
         new = late[self._slots.owners[late] > 0]
         rows = len(self._index) + len(new)
-        if rows > FLAT_LIMIT and rows > OUTGROWN * self._learned_from:
+        if rows > FLAT_LIMIT and self._index.is_outgrown(rows):
             self._build()
             return
         touched = np.union1d(gone[:, 1], self._slots.owners[new])
@@ -93,9 +92,10 @@ class Matcher:
     def _build(self) -> None:
         filled = np.flatnonzero(self._slots.owners)
         self._index = InvertedIndex(self._slots.vectors[filled])
-        self._index.add(2 * filled, self._slots.vectors[filled].astype(np.float32))
-        self._add_centres(np.unique(self._slots.owners[filled]))
-        self._learned_from = len(self._index)
+        for part in _parts(filled):
+            self._index.add(2 * part, self._slots.vectors[part].astype(np.float32))
+        for part in _parts(np.unique(self._slots.owners[filled])):
+            self._add_centres(part)
 
     def _add_centres(self, people: NDArray[np.int64]) -> None:
         several = np.diff(self._slots.of(people)[1]) > 1
@@ -149,3 +149,7 @@ class Matcher:
         """Whose rows these are."""
         template = rows % 2 == 0
         return np.where(template, self._slots.owners[np.where(template, rows // 2, 0)], rows // 2)
+
+
+def _parts(numbers: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    return np.split(numbers, range(AT_ONCE, len(numbers), AT_ONCE))

@@ -146,6 +146,7 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
         # numbers of keys, and names, photo digests, slots of chunks and crops are sealed under them
         "ALTER TABLE gallery ADD COLUMN vault BLOB",
         "ALTER TABLE gallery ADD COLUMN destroyed INTEGER NOT NULL DEFAULT 0",  # keys, as far as is known
+        "ALTER TABLE gallery ADD COLUMN reserved BLOB",  # what vault will be, once it is encrypted
         # Handles whose keys are to be destroyed, until they are
         "CREATE TABLE doomed (handle BLOB PRIMARY KEY) WITHOUT ROWID",
         # Aligned faces that were kept to embed them anew with another model

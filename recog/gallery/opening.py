@@ -35,7 +35,8 @@ def open_gallery(
         return Gallery(place, create=create, **options)
     if options:
         raise ConfigError(
-            f"{text}: {', '.join(options)} is for gallery files only. Milvus has settings of its own."
+            f"{GalleryPlace(text)}: {', '.join(options)} is for gallery files only. "
+            "Milvus has settings of its own."
         )
     from recog.gallery.milvus import MilvusGallery  # its client takes a second to import
 

@@ -97,13 +97,14 @@ class Roster:
             self._log.append(now(), "enroll", person.pseudonym, templates=len(added))
         return len(new)
 
-    def rename(self, person: Identity, name: str) -> None:
-        """Give a person a name that is free."""
+    def rename(self, person: Identity, name: str) -> list[bytes]:
+        """Give a person a name that is free; gives what must not stay in the file."""
         handle = self._vault.renamed(person.handle, name)
         stored = self._vault.opened([handle]).seal_name(handle, name)
         query = "UPDATE identity SET name = ?, handle = ? WHERE id = ?"
         self._store.rows(query, stored, handle, person.number)
         self._log.append(now(), "rename", person.pseudonym)
+        return [trace for trace in person.traces() if trace != handle]
 
     def drop(self, person: Identity) -> int:
         """Delete a person; gives the number of templates that they had."""
@@ -121,8 +122,8 @@ class Roster:
 
     def drop_all(self, handles: Collection[bytes]) -> int:
         """Delete the people of these handles who are here; gives how many."""
-        people = [Identity(*row) for row in self._store.rows(f"SELECT {IDENTITY} FROM identity")]
-        gone = [person for person in people if person.handle in handles]
+        query = f"SELECT {IDENTITY} FROM identity WHERE handle IN {{}}"
+        gone = [Identity(*row) for row in self._store.rows_among(query, handles)]
         for person in gone:
             self.drop(person)
         return len(gone)
@@ -225,17 +226,21 @@ class Roster:
         self._lay_out(*laid_out)
         self._log.append(now(), "encrypt", None)
 
-    def replace_vectors(self, vectors: Mapping[int, NDArray[np.float32]], model: str) -> None:
-        """Give templates other vectors, by number; drop templates without, and people left without any."""
-        every: Rows = self._store.rows("SELECT id, identity_id FROM template ORDER BY id")
-        rows = [row for row in every if row[0] in vectors]
-        kept = {person for _, person in rows}
+    def drop_others(self, templates: Collection[int]) -> None:
+        """Delete all templates but these, and people left without any."""
+        rows: Rows = self._store.rows("SELECT id, identity_id FROM template")
+        kept = {person for number, person in rows if number in templates}
         for person in (Identity(*row) for row in self._store.rows(f"SELECT {IDENTITY} FROM identity")):
             if person.number not in kept:
                 self.drop(person)
-        gone = [(number,) for number, _ in every if number not in vectors]
+        gone = [(number,) for number, _ in rows if number not in templates]
         self._store.many("DELETE FROM template WHERE id = ?", gone)
+
+    def replace_vectors(self, vectors: Mapping[int, NDArray[np.float32]], model: str) -> None:
+        """Give all templates other vectors, by number; they are of the photos as taken."""
+        rows: Rows = self._store.rows("SELECT id, identity_id FROM template ORDER BY id")
         self._lay_out(rows, np.stack([vectors[number] for number, _ in rows]))
+        self._store.rows("UPDATE template SET how = 'photo' WHERE how = 'repaired'")
         self._log.append(now(), "migrate", None, model=model, templates=len(rows))
 
     def _laid_out(self) -> tuple[Rows, NDArray[np.floating]]:

@@ -13,6 +13,7 @@ import logging
 import os
 import re
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from recog.gallery.checks import check_size, checked_probes
 from recog.gallery.chunks import Chunks
 from recog.gallery.matching import Changes, Cursor, Matcher
 from recog.gallery.store import Store
-from recog.gallery.unlocking import steadily
+from recog.gallery.unlocking import steadily, steadily_opened
 from recog.gallery.vault import Vault
 from recog.index import InvertedIndex
 from recog.types import Candidate
@@ -53,21 +54,19 @@ class Searching:
                 try:
                     names = self._names({person for answer in found for person, _ in answer})
                     return [[Candidate(names[person], s) for person, s in answer] for answer in found]
-                except (KeyError, MissingKeys):
+                except MissingKeys:
+                    if self._revision() == self._matcher.revision:
+                        raise
+                except KeyError:
                     if self._revision() == self._matcher.revision:  # nobody was removed in the meantime
                         raise self._store.damaged("a person without a name") from None
 
     def _names(self, people: set[int]) -> dict[int, str]:
         """Names by number; somebody may be missing who has just been removed."""
-        names: dict[int, str] = {}
-        wanted = sorted(people)
-        for start in range(0, len(wanted), 500):
-            part = wanted[start : start + 500]
-            query = f"SELECT id, handle, name FROM identity WHERE id IN ({', '.join('?' * len(part))})"
-            rows = self._store.rows(query, *part)
-            opened = self._vault.opened([handle for _, handle, _ in rows])
-            names.update({number: opened.name(handle, stored) for number, handle, stored in rows})
-        return names
+        query = "SELECT id, handle, name FROM identity WHERE id IN {}"
+        rows = list(self._store.rows_among(query, people))
+        opened = self._vault.opened([handle for _, handle, _ in rows])
+        return {number: opened.name(handle, stored) for number, handle, stored in rows}
 
     # ---------------------------------------------------------------- following the file
 
@@ -76,14 +75,17 @@ class Searching:
             return
         if self._matcher.revision < 0:
             self._load()
-        self._matcher.apply(steadily(self._store, self._vault, self._changes))
+        self._matcher.apply(steadily_opened(self._store, self._vault, self._news))
         self._keep()
 
     def _revision(self) -> int:
         return int(self._store.row("SELECT revision FROM gallery")[0])
 
-    def _changes(self) -> Changes:
-        """What the matcher does not know yet. Raises: GalleryError: what is stored is damaged."""
+    def _news(self) -> Callable[[], Changes]:
+        """What the matcher does not know yet, once its vectors are opened.
+
+        Raises: GalleryError: what is stored is damaged.
+        """
         revision, epoch, size = self._store.row("SELECT revision, epoch, embedding_size FROM gallery")
         last, removals = (self._last(table) for table in ("template", "removed"))
         if not all(isinstance(one, int) and one >= 0 for one in (revision, epoch, last, removals)):
@@ -92,15 +94,18 @@ class Searching:
         first = known.templates if self._matcher.revision >= 0 else 0
         query = "SELECT template_id, identity_id FROM removed WHERE id > ?"
         removed = np.array(self._store.rows(query, known.removals), np.int64).reshape(-1, 2)
-        owners, vectors = (
-            np.zeros(0, np.int64),
-            np.zeros((0, size if isinstance(size, int) and 0 < size < 2**20 else 0), np.float32),
-        )
-        if last > first:
-            owners, vectors = Chunks(self._store, self._vault).read(first + 1, last)
+        chunks = Chunks(self._store, self._vault) if last > first else None
+        found = chunks.fetch(first + 1, last) if chunks else None
+        owners = found.owners if found else np.zeros(0, np.int64)
         if not first and self._store.row("SELECT COUNT(*) FROM template")[0] != np.count_nonzero(owners):
             raise self._store.damaged("the number of templates")
-        return Changes(revision, Cursor(epoch, last, removals), first, owners, vectors, removed)
+        none = np.zeros((0, size if isinstance(size, int) and 0 < size < 2**20 else 0), np.float32)
+
+        def opened() -> Changes:
+            vectors = chunks.open(found) if chunks and found else none
+            return Changes(revision, Cursor(epoch, last, removals), first, owners, vectors, removed)
+
+        return opened
 
     def _last(self, table: str) -> int:
         """The highest number that a table has given."""
@@ -169,17 +174,17 @@ class Searching:
         """Write the index file where that is worth it, and allowed."""
         here, kept = self._matcher.cursor, self._kept
         new = here.templates - (kept.templates if kept.epoch == here.epoch else 0)
-        if self._worth_keeping() and new > STALE * here.templates:
+        if self._to_keep() and new > STALE * here.templates:
             with contextlib.suppress(GalleryError, OSError):
                 self._write()
 
-    def _worth_keeping(self) -> InvertedIndex | None:
+    def _to_keep(self) -> InvertedIndex | None:
         """The index, if there is to be a file of it: codes of vectors, so not beside encrypted ones."""
         return self._matcher.inverted if self._vault.id is None else None
 
     def _write(self) -> None:
         """Replace the index file by what is in memory. Raises: GalleryError; OSError."""
-        index, cursor = self._worth_keeping(), self._matcher.cursor
+        index, cursor = self._to_keep(), self._matcher.cursor
         if self._store.path is None:
             return
         content = index.to_bytes() if index else b""

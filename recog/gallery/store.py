@@ -8,7 +8,7 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from recog.errors import ErasureIncomplete, GalleryError, NoGallery
 from recog.gallery.migrations import MIGRATIONS, Step
 
+MANY = 500  # values in a statement
 BUSY_TIMEOUT_MS = 60_000
 ERASURE_TIMEOUT_MS = 10_000  # how long a removal waits for readers before it says that erasure is pending
 REWRITTEN = (
@@ -108,6 +109,18 @@ class Store:
         if not found:
             raise self.damaged("a row is missing")
         return found[0]
+
+    def rows_among(self, query: str, values: Collection[object]) -> Iterator[Any]:
+        """All rows of a query that has `{}` in the place of a list of values; any number of them."""
+        wanted = list(values)
+        for start in range(0, len(wanted), MANY):
+            part = wanted[start : start + MANY]
+            yield from self.rows(query.format(f"({', '.join('?' * len(part))})"), *part)
+
+    def settle(self) -> None:
+        """Bring what is in the write-ahead log into the file, so that a copy of the file has it."""
+        with contextlib.suppress(sqlite3.Error), self._lock:
+            self.db.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def many(self, query: str, values: Sequence[Sequence[object]]) -> None:
         """A statement for each of the values."""

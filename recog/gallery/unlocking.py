@@ -35,15 +35,22 @@ def unlock(store: Store, key: KeySource | None, keystore: Path | None) -> Vault:
         raise GalleryError(
             f"{store}: is not encrypted, but a key was given. Leave it away, or first: recog keys encrypt"
         )
+    reserve(store)
     with store.writing():
         if store.row("SELECT vault IS NULL AND revision = 0 FROM gallery")[0]:
             return new_vault(store, key, keystore)
     return unlock(store, key, keystore)  # another process was quicker
 
 
+def reserve(store: Store) -> None:
+    """Settle the number of a gallery's vault: a second try after a crash finds the keystore of the first."""
+    with store.writing():
+        store.rows("UPDATE gallery SET reserved = ? WHERE reserved IS NULL", secrets.token_bytes(16))
+
+
 def new_vault(store: Store, key: KeySource, keystore: Path | None) -> Vault:
-    """A new keystore, which the gallery now points to; inside the caller's transaction."""
-    number = secrets.token_bytes(16)
+    """That of the reserved number, which the gallery has from now on; inside the caller's transaction."""
+    (number,) = store.row("SELECT reserved FROM gallery")
     vault = _sealed(store, number, key, keystore, create=True)
     store.rows("UPDATE gallery SET vault = ?", number)
     return vault
@@ -73,11 +80,24 @@ def steadily(store: Store, vault: Vault, read: Callable[[], T]) -> T:
 
     Their keys are destroyed outside the gallery's transactions.
     """
+    return steadily_opened(store, vault, lambda: _ready(read()))
+
+
+def steadily_opened(store: Store, vault: Vault, fetch: Callable[[], Callable[[], T]]) -> T:
+    """The same in two steps: what is fetched at one moment of the file is opened after it.
+
+    As much as can be belongs into the second step: who reads delays erasure.
+    """
     while True:
         revision = revision_of(store, vault)
         try:
             with store.reading():
-                return read()
+                opened = fetch()
+            return opened()
         except MissingKeys:
             if revision_of(store, vault) == revision:
                 raise
+
+
+def _ready(found: T) -> Callable[[], T]:
+    return lambda: found

@@ -295,6 +295,9 @@ class MilvusGallery:
                 held.discard()
         vectors.make()
         self._records.put("model", [Record("current", asdict(model))])
+        settled = self._stored()
+        if settled is not None:  # another program may have begun at the same moment, with another model
+            check_model(self, settled, model.digest, model.name)
         return vectors
 
     def _tell(self, event: str, counts: Mapping[Identity, int]) -> None:

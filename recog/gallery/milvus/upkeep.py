@@ -27,8 +27,9 @@ def wrong(people: People, chain: Chain, vectors: Vectors | None) -> list[str]:
 
 def mend(people: People, vectors: Vectors) -> None:
     """Delete the templates of nobody, and make the centres that are missing."""
+    held = vectors.counts()  # first: others enroll meanwhile, and write the person before the templates
     enrolled = {person.handle for person in people.all()}
-    vectors.drop([handle for handle in vectors.counts() if handle not in enrolled])
+    vectors.drop([handle for handle in held if handle not in enrolled])
     vectors.centre(vectors.uncentred())
 
 

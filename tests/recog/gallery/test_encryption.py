@@ -240,11 +240,11 @@ def test_a_key_that_could_not_be_destroyed_is_destroyed_next(
             patched.setattr(type(gallery._vault), "destroy", full)
             with pytest.raises(ErasureIncomplete):
                 gallery.remove("Ada Lovelace")
-        assert gallery._vault._keystore.sealers([handle])
+        assert gallery._vault._keystore.wrapped([handle])
     with opened(sealed) as gallery:
         gallery.add("Caroline Herschel", templates("Caroline Herschel", 1), MODEL)
         with pytest.raises(MissingKeys):
-            gallery._vault._keystore.sealers([handle])
+            gallery._vault._keystore.wrapped([handle])
 
 
 def test_an_interrupted_enrollment_leaves_a_key_to_nothing(
