@@ -21,7 +21,9 @@ from recog.errors import (
     TooFewPairs,
     UnknownIdentity,
 )
+from recog.gallery import Gallery
 from recog.recognizer import Recognizer
+from recog.records import Model
 from tests.conftest import ColourEmbedder, PatchDetector, paint
 
 Photo = Callable[..., Path]
@@ -294,3 +296,16 @@ def test_where_the_gallery_does_not_know_the_card_tells_the_probability(
     recognizer.calibrate(tmp_path / "strangers", fmr=0.1)  # one photo each: no pair of one person
     assert recognizer.threshold("verify").slope is None
     assert recognizer.probability(0.6) == pytest.approx(1 / (1 + math.exp(-1)))
+
+
+def test_a_gallery_that_was_given_another_model_meanwhile(
+    recognizer: Recognizer, photo: Photo, gallery_path: Path
+) -> None:
+    recognizer.enroll("ada", [photo("ada.png", 10)])
+    recognizer.query(photo("probe.png", 15))
+    with Gallery(gallery_path) as other:
+        (template,) = other.templates("ada")
+        other.remove("ada")
+        other.add("ada", [template], Model("another", "ee" * 32, len(template.embedding)))
+    with pytest.raises(ModelMismatch, match="was enrolled with 'another'"):
+        recognizer.query(photo("probe.png", 15))

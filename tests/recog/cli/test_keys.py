@@ -49,6 +49,7 @@ def test_encrypting_and_rotating(call: Call, key: Path, gallery_path: Path, tmp_
     (done,) = objects(call("keys", "encrypt", "--key", key, "--json"))
     assert done == {"gallery": str(gallery_path), "keystore": str(tmp_path / "people.keystore")}
     assert b"bob" not in gallery_path.read_bytes()
+    assert "is encrypted already" in call("keys", "encrypt", "--key", key, code=4).stderr
     call("keys", "new", tmp_path / "next.key")
     call("keys", "rotate", tmp_path / "next.key", "--key", key)
     assert "does not open it" in call("list", "--key", key, code=4).stderr

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from recog import index
 from recog.gallery import Gallery, matching, slots
 from recog.records import Model, Template
 from recog.vectors import unit
@@ -99,3 +100,24 @@ def test_many_late_templates_are_sorted_again(gallery: Gallery, monkeypatch: pyt
         gallery.add("p2", enrolled(more, first=100 * (1 + round_)), MODEL)
         vectors["p2"] = np.concatenate([vectors["p2"], more])
     assert_answers(gallery, vectors, rng, 3)
+
+
+def test_an_index_that_was_kept_learns_anew_when_it_is_outgrown(
+    gallery_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(matching, "FLAT_LIMIT", 50)
+    monkeypatch.setattr(index, "ROWS_A_LIST", 20)
+    monkeypatch.setattr(index, "FEWEST_LISTS", 3)
+    vectors = people(np.random.default_rng(0), 120)
+    lists = []
+    for first in range(0, 120, 10):
+        with Gallery(gallery_path) as gallery:  # each time it begins with the index of the last
+            some = list(vectors)[first : first + 10]
+            gallery.add_all({name: enrolled(vectors[name]) for name in some}, MODEL)
+            gallery.search(vectors["p0"][:1], 1)
+            inverted = gallery._searching._matcher.inverted
+            lists.append(inverted._lists.nlist if inverted else 0)
+    none, first, *later = dict.fromkeys(lists)
+    assert none == 0
+    assert len(later) == 1
+    assert later[0] > 2 * first

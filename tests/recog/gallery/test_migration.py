@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from recog.gallery import Gallery
 from recog.images import to_png
 from recog.migration import from_png, migrate
 from recog.records import Model, Template
-from tests.recog.gallery.tools import MODEL, bytes_of, encrypted, opened, templates, vector
+from tests.recog.gallery.tools import MODEL, SIZE, bytes_of, encrypted, opened, templates, vector
 
 NEW = Model("new", "ab" * 32, 12)
 
@@ -106,6 +107,28 @@ def test_templates_without_a_crop(kept: Path) -> None:
         assert [person.identity for person in gallery.people()] == ["ada", "cleo"]
         assert gallery.integrity() == []
     assert b"dora" not in bytes_of(kept)
+
+
+def test_dropping_people_whose_slots_would_not_fit(kept: Path) -> None:
+    class Wide(Mean):
+        embedding_size = 4 * SIZE
+
+        def embed(self, crops: np.ndarray, flip: bool = True) -> np.ndarray:
+            return np.pad(super().embed(crops), ((0, 0), (0, self.embedding_size - 12)))
+
+    with opened(kept) as gallery:
+        gallery.add("dora", templates("dora", 100), MODEL)
+        assert migrate(gallery, Wide(), Model("wide", "cd" * 32, 4 * SIZE), drop=True) == (4, 100)
+        assert gallery.integrity() == []
+        assert [person.identity for person in gallery.people()] == ["ada", "cleo"]
+
+
+def test_repaired_faces_are_embedded_as_taken(kept: Path) -> None:
+    with opened(kept) as gallery:
+        one = with_crop("eve", 0, 7)
+        gallery.add("eve", [replace(one, how="repaired")], MODEL)
+        migrate(gallery, Mean(), NEW)
+        assert [template.how for template in gallery.templates("eve")] == ["photo"]
 
 
 def test_a_gallery_without_crops(gallery_path: Path) -> None:

@@ -14,12 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recog.errors import ConfigError, ErasureIncomplete, GalleryError
+from recog.errors import ConfigError, ErasureIncomplete, GalleryError, ModelMismatch
 from recog.gallery import Gallery, open_gallery
 from recog.gallery.log import broken
 from recog.gallery.milvus import MilvusGallery
 from recog.gallery.milvus.place import place_of
+from recog.gallery.milvus.records import Record
+from recog.gallery.milvus.upkeep import mend
 from recog.records import Template
+from recog.types import GalleryPlace
 from tests.recog.gallery.tools import MODEL, content, templates, vector
 
 pytest.importorskip("milvus_lite", reason="milvus-lite is not installed")
@@ -310,3 +313,46 @@ def test_vectors_come_back_as_they_went(milvus: MilvusGallery) -> None:
     for before, after in zip(sent, milvus.templates("ada"), strict=True):
         np.testing.assert_array_equal(before.embedding, after.embedding)
         assert (before.quality, before.how) == (after.quality, after.how)
+
+
+def test_mending_spares_who_is_enrolled_meanwhile(milvus: MilvusGallery, place: str) -> None:
+    milvus.add("ada", templates("ada", 1), MODEL)
+    vectors = milvus._vectors()
+    assert vectors is not None
+    everyone = milvus._people.all
+
+    class People:
+        def all(self) -> list[Any]:
+            found = everyone()
+            if not any(milvus.is_enrolled(name) for name in ("eve",)):
+                milvus.add("eve", templates("eve", 1), MODEL)  # after they were read
+            return found
+
+    mend(People(), vectors)  # type: ignore[arg-type]
+    assert len(milvus.templates("eve")) == 1
+
+
+def test_another_model_at_the_same_moment_is_refused(
+    milvus: MilvusGallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = milvus._records.put
+
+    def overtaken(kind: str, records: Any) -> None:
+        put(kind, records)
+        if kind == "model":
+            put(kind, [Record("current", {**records[0].content, "digest": "cc" * 32})])
+
+    monkeypatch.setattr(milvus._records, "put", overtaken)
+    with pytest.raises(ModelMismatch):
+        milvus.add("ada", templates("ada", 1), MODEL)
+
+
+def test_no_message_tells_the_password() -> None:
+    place = GalleryPlace("milvus+http://root:secret@localhost:1", key="people.key")
+    assert str(place) == "milvus+http://localhost:1"
+    with pytest.raises(ConfigError) as caught:
+        open_gallery(place)
+    assert "secret" not in str(caught.value)
+    with pytest.raises(ConfigError) as caught:
+        place.file.upper()
+    assert "secret" not in str(caught.value)
