@@ -20,9 +20,16 @@ class Calibrations:
     def get(self, purpose: Purpose, digest: str) -> Calibration | None:
         """That for "verify" or "query", if it belongs to this model. Raises: GalleryError: one is damaged."""
         found = None
-        for seal, *values in self._store.rows(f"SELECT seal, purpose, digest, {COLUMNS} FROM calibration"):
-            if seal_of(*values) != seal:  # of any of them: this may be what it was
-                raise self._store.damaged("a threshold; recog calibrate sets them again")
+        query = (
+            f"SELECT thresholds, seal, purpose, digest, {COLUMNS} "
+            "FROM (SELECT thresholds FROM gallery) LEFT JOIN calibration"
+        )
+        rows = self._store.rows(query)
+        if sum(purpose is not None for _, _, purpose, *_ in rows) != rows[0][0]:
+            raise self._store.damaged("its thresholds")
+        for _, seal, *values in rows:
+            if values[0] is not None and seal_of(*values) != seal:  # any of them: this may be what it was
+                raise self._store.damaged("a threshold")
             if values[:2] == [purpose, digest]:
                 found = Calibration(*values[2:])
         return found
@@ -35,3 +42,4 @@ class Calibrations:
             f"VALUES ({', '.join('?' * (len(values) + 1))})"
         )
         self._store.rows(query, *values, seal_of(*values))
+        self._store.rows("UPDATE gallery SET thresholds = (SELECT COUNT(*) FROM calibration)")

@@ -147,6 +147,9 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
         "ALTER TABLE gallery ADD COLUMN vault BLOB",
         "ALTER TABLE gallery ADD COLUMN destroyed INTEGER NOT NULL DEFAULT 0",  # keys, as far as is known
         "ALTER TABLE gallery ADD COLUMN reserved BLOB",  # what vault will be, once it is encrypted
+        # How many thresholds there are: a damaged page may look like an empty one
+        "ALTER TABLE gallery ADD COLUMN thresholds INTEGER NOT NULL DEFAULT 0",
+        "UPDATE gallery SET thresholds = (SELECT COUNT(*) FROM calibration)",
         # Handles whose keys are to be destroyed, until they are
         "CREATE TABLE doomed (handle BLOB PRIMARY KEY) WITHOUT ROWID",
         # Aligned faces that were kept to embed them anew with another model

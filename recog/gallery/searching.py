@@ -94,6 +94,8 @@ class Searching:
         first = known.templates if self._matcher.revision >= 0 else 0
         query = "SELECT template_id, identity_id FROM removed WHERE id > ?"
         removed = np.array(self._store.rows(query, known.removals), np.int64).reshape(-1, 2)
+        if len(removed) != removals - known.removals:
+            raise self._store.damaged("who was removed")
         chunks = Chunks(self._store, self._vault) if last > first else None
         found = chunks.fetch(first + 1, last) if chunks else None
         owners = found.owners if found else np.zeros(0, np.int64)
