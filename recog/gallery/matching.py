@@ -11,7 +11,7 @@ from recog.gallery.ranking import Scored, best_people
 from recog.gallery.slots import Slots
 from recog.index import FLAT_LIMIT, FlatIndex, InvertedIndex, RowsIndex
 
-SHORTLIST = 128  # rows of an inexact index whose similarities are computed again, at least
+SHORTLIST = 256  # rows of an inexact index whose similarities are computed again, at least
 AT_ONCE = 65_536  # rows or people, while an index is built
 
 
