@@ -41,6 +41,7 @@ class Searching:
         self._matcher = Matcher()
         self._lock = threading.Lock()
         self._kept = Cursor()  # of the index file
+        self._known: dict[int, str] = {}  # names that were asked for at this revision
 
     def search(self, probes: ArrayLike, k: int) -> list[list[Candidate]]:
         """See `recog.gallery.Gallery.search`."""
@@ -64,15 +65,18 @@ class Searching:
     def _names(self, people: set[int]) -> dict[int, str]:
         """Names by number; somebody may be missing who has just been removed."""
         query = "SELECT id, handle, name FROM identity WHERE id IN {}"
-        rows = list(self._store.rows_among(query, people))
-        opened = self._vault.opened([handle for _, handle, _ in rows])
-        return {number: opened.name(handle, stored) for number, handle, stored in rows}
+        rows = list(self._store.rows_among(query, people - self._known.keys()))
+        if rows:
+            opened = self._vault.opened([handle for _, handle, _ in rows])
+            self._known.update({number: opened.name(handle, stored) for number, handle, stored in rows})
+        return self._known
 
     # ---------------------------------------------------------------- following the file
 
     def _follow(self) -> None:
         if self._revision() == self._matcher.revision:
             return
+        self._known = {}
         if self._matcher.revision < 0:
             self._load()
         self._matcher.apply(steadily_opened(self._store, self._vault, self._news))
