@@ -47,6 +47,11 @@ bench: $(STAMP)
 	! $(BIN)/python -c 'import face_recognition' 2>/dev/null \
 		|| $(BIN)/recog bench verify --peer face_recognition $(LFW) --out $(RESULTS)
 	$(BIN)/recog bench openset --images $(DATA)/lfw/images --out $(RESULTS)
+	for compare in best centre both; do \
+		$(BIN)/recog bench openset --photos 3 --compare $$compare --enroll $(CELEBA)/train --enroll-role user \
+			--calibrate $(CELEBA)/train --calibrate-role tune --roles $(CELEBA)/roles.csv \
+			--strangers $(CELEBA)/val --out $(RESULTS) || exit 1; done
+	$(BIN)/recog bench search --data $(CELEBA)/train --roles $(CELEBA)/roles.csv --role user --out $(RESULTS)
 	$(BIN)/recog bench quality $(LFW) --out $(RESULTS)
 	test ! -f $(YARDSTICK) || $(BIN)/recog bench speed bundled $(YARDSTICK) \
 		--yardstick-name "yardstick: external MobileFaceNet" --out $(RESULTS)
