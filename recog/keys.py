@@ -8,7 +8,6 @@ keyring:NAME         the text that the system's keyring keeps for the service "r
 from __future__ import annotations
 
 import base64
-import binascii
 import contextlib
 import logging
 import os
@@ -37,7 +36,7 @@ def load_key(source: str | os.PathLike[str]) -> bytes:
     content = {"file": _from_file, "env": _from_environment, "keyring": _from_keyring}[kind](place)
     if len(content) == KEY_BYTES:
         return content
-    with contextlib.suppress(UnicodeDecodeError, binascii.Error, ValueError):
+    with contextlib.suppress(ValueError):
         text = content.decode("ascii").strip()
         key = bytes.fromhex(text) if len(text) == 2 * KEY_BYTES else base64.b64decode(text, validate=True)
         if len(key) == KEY_BYTES:

@@ -165,7 +165,7 @@ class Gallery:
 
     def photo_digests(self) -> set[str]:
         """Those of all photos that templates were made of."""
-        return {digest for _, digest in self._read(self._roster.photos)}
+        return self._read(self._roster.photos)
 
     def size(self) -> tuple[int, int]:
         """(people, templates)."""

@@ -26,15 +26,15 @@ class PhotoOwners:
         self._follow()
         return self._known.get(digest, set())
 
-    def after(self, template: int) -> list[tuple[int, str]]:
-        """(person's number, photo digest) of templates with higher numbers."""
+    def where(self, condition: str, *values: object) -> list[tuple[int, int, str]]:
+        """(template number, person's number, photo digest) of the templates for which a condition holds."""
         query = (
-            "SELECT identity_id, handle, photo_digest FROM template JOIN identity "
-            "ON identity.id = identity_id WHERE template.id > ?"
+            "SELECT template.id, identity_id, handle, photo_digest FROM template JOIN identity "
+            f"ON identity.id = identity_id WHERE {condition}"
         )
-        rows = self._store.rows(query, template)
-        opened = self._vault.opened({handle for _, handle, _ in rows})
-        return [(person, opened.photo(handle, stored)) for person, handle, stored in rows]
+        rows = self._store.rows(query, *values)
+        opened = self._vault.opened({handle for _, _, handle, _ in rows})
+        return [(number, person, opened.photo(handle, stored)) for number, person, handle, stored in rows]
 
     def _follow(self) -> None:
         query = (
@@ -44,6 +44,6 @@ class PhotoOwners:
         epoch, removals, last = self._store.row(query)
         if (epoch, removals) != self._seen:
             self._known, self._last = {}, 0
-        for person, digest in self.after(self._last):
+        for _, person, digest in self.where("template.id > ?", self._last):
             self._known.setdefault(digest, set()).add(person)
         self._seen, self._last = (epoch, removals), last

@@ -87,7 +87,7 @@ class Roster:
         return sum(self._add(self.one(name), templates) for name, templates in people.items())
 
     def _add(self, person: Identity, templates: Sequence[Template]) -> int:
-        known = {digest for _, digest in self._numbered_photos(person.number)}
+        known = self._photos(person)
         new = {t.photo_digest: t for t in reversed(templates) if t.photo_digest not in known}
         if new:
             added = list(reversed(new.values()))
@@ -157,15 +157,13 @@ class Roster:
     def photos_of(self, name: str) -> set[str]:
         """The digests of the photos of the person of this name, if there is one."""
         person = self.find(name)
-        return {digest for _, digest in self._numbered_photos(person.number)} if person else set()
+        return self._photos(person) if person else set()
 
     def names_with(self, photo_digest: str) -> set[str]:
         """Whose templates were made of this photo."""
-        rows = (
-            self._store.rows(f"SELECT {IDENTITY} FROM identity WHERE id = ?", number)
-            for number in self._owners.of(photo_digest)
-        )
-        return {self.name(Identity(*found[0])) for found in rows if found}
+        query = f"SELECT {IDENTITY} FROM identity WHERE id IN {{}}"
+        rows = self._store.rows_among(query, self._owners.of(photo_digest))
+        return {self.name(Identity(*row)) for row in rows}
 
     def templates(self, person: Identity) -> list[Template]:
         """A person's templates, oldest first."""
@@ -195,9 +193,9 @@ class Roster:
             found[names[person]].append(template)
         return {name: templates for name, templates in found.items() if templates}
 
-    def photos(self) -> list[tuple[int, str]]:
-        """(person's number, photo digest) of all templates."""
-        return self._owners.after(0)
+    def photos(self) -> set[str]:
+        """The digests of all photos."""
+        return {digest for _, _, digest in self._owners.where("TRUE")}
 
     def crops(self, after: int, count: int) -> list[tuple[int, bytes]]:
         """(template number, PNG) of the next `count` templates with a kept crop."""
@@ -296,10 +294,8 @@ class Roster:
         return numbers
 
     def _readdress(self, names: Mapping[int, str], vault: Vault) -> None:
-        """Give people handles of a vault, and seal names, photo digests and crops for these."""
-        photos = [
-            (number, person, digest) for person in names for number, digest in self._numbered_photos(person)
-        ]
+        """Give everybody handles of a vault, and seal names, photo digests and crops for these."""
+        photos = self._owners.where("TRUE")
         handles = dict(zip(names, vault.admit(list(names.values())), strict=True))
         opened = vault.opened(handles.values())
         for (number,) in self._store.rows("SELECT template_id FROM crop"):
@@ -330,15 +326,9 @@ class Roster:
         for number, person, handle, content in rows:
             yield number, person, opened.content(handle, content)
 
-    def _numbered_photos(self, person: int) -> list[tuple[int, str]]:
-        """(template number, photo digest) of a person."""
-        query = (
-            "SELECT template.id, handle, photo_digest FROM template JOIN identity "
-            "ON identity.id = identity_id WHERE identity_id = ?"
-        )
-        rows = self._store.rows(query, person)
-        opened = self._vault.opened({handle for _, handle, _ in rows})
-        return [(number, opened.photo(handle, stored)) for number, handle, stored in rows]
+    def _photos(self, person: Identity) -> set[str]:
+        """The digests of a person's photos."""
+        return {digest for _, _, digest in self._owners.where("identity_id = ?", person.number)}
 
 
 def _bytes(stored: Stored) -> bytes:
