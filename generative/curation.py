@@ -1,11 +1,102 @@
-"""Which synthetic faces are worth keeping: like the person they stand for, unlike each other."""
+"""Which synthetic faces are worth keeping: like the person they stand for, but clear and no copies."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recog import quality
+from recog.alignment import AlignedCrops
+from recog.embedding import Embedder
+from recog.faces import both_ways
+
 DUPLICATE = 0.98  # cosine from which two photos of a person say the same
+COPY = 0.9  # cosine from which a made-up face repeats a training photo
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which cosines to the person's centre are wanted: neither another person nor the easiest photo.
+
+    As real photos have them (semi-hard samples: CemiFace, arXiv:2409.18876). The default asks for the most
+    alike there are.
+    """
+
+    low: float = 1.0
+    high: float = 1.0
+
+    def distance(self, similarities: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N,) how far outside cosines are; 0 inside."""
+        beyond: NDArray[np.float32] = np.maximum(self.low - similarities, similarities - self.high)
+        return np.maximum(beyond, np.float32(0))
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """What recogniser A says of N made-up photos of one person."""
+
+    vectors: NDArray[np.float32]  # (N, D) unit
+    similarities: NDArray[np.float32]  # (N,) cosine to the person's centre
+    qualities: NDArray[np.float32]  # (N,) 0..1, as of enrolled photos
+    copied: NDArray[np.float32]  # (N,) cosine to the most similar training photo; NaN: not compared
+
+    def take(self, kept: NDArray[np.int64]) -> Scores:
+        """These photos' scores."""
+        return Scores(self.vectors[kept], self.similarities[kept], self.qualities[kept], self.copied[kept])
+
+    def described(self, index: int, window: Window) -> dict[str, float | bool]:
+        """One photo's scores, for a manifest."""
+        others = np.delete(self.vectors @ self.vectors[index], index)
+        found: dict[str, float | bool] = {
+            "identity_cosine": round(float(self.similarities[index]), 4),
+            "quality": round(float(self.qualities[index]), 4),
+            "in_window": bool(window.distance(self.similarities[index : index + 1])[0] == 0),
+        }
+        if len(others):
+            found["nearest_photo"] = round(float(others.max()), 4)
+        if not np.isnan(self.copied[index]):
+            found["nearest_training_photo"] = round(float(self.copied[index]), 4)
+        return found
+
+
+def scored(
+    images: NDArray[np.uint8],
+    centre: NDArray[np.float32],
+    embedder: Embedder,
+    training: NDArray[np.float32] | None = None,
+) -> Scores:
+    """Score made-up photos (N, S, S, 3) of the person with this centre (D,).
+
+    Args:
+        training: (T, D) unit vectors of the photos that the generator learned from.
+    """
+    vectors, mirrored = both_ways(embedder, images)
+    usual, aligned = embedder.card.mirror, AlignedCrops()
+    qualities = [
+        quality.of_face(aligned.detect(image)[0], image, float(cosine), usual).score
+        for image, cosine in zip(images, mirrored, strict=True)
+    ]
+    copied = np.full(len(images), np.nan) if training is None else (vectors @ training.T).max(axis=1)
+    return Scores(
+        vectors,
+        (vectors @ centre).astype(np.float32),
+        np.array(qualities, np.float32),
+        copied.astype(np.float32),
+    )
+
+
+def chosen(scores: Scores, count: int, window: Window) -> NDArray[np.int64]:
+    """Indices of the `count` photos worth most, ascending.
+
+    Photos inside the window come first, the clearest before others; then those nearest to it. Duplicates of
+    better ones, and copies of training photos, are taken if nothing else is left.
+    """
+    order = np.lexsort((-scores.qualities, window.distance(scores.similarities), scores.copied >= COPY))
+    distinct = order[without_duplicates(scores.vectors[order])]
+    repeats = order[~np.isin(order, distinct)]
+    return np.sort(np.concatenate([distinct, repeats])[:count])
 
 
 def without_duplicates(vectors: NDArray[np.float32], limit: float = DUPLICATE) -> NDArray[np.int64]:
@@ -15,11 +106,3 @@ def without_duplicates(vectors: NDArray[np.float32], limit: float = DUPLICATE) -
         if not kept or float((vectors[kept] @ vector).max()) < limit:
             kept.append(index)
     return np.array(kept, np.int64)
-
-
-def most_fitting(vectors: NDArray[np.float32], centre: NDArray[np.float32], count: int) -> NDArray[np.int64]:
-    """Indices of the `count` photos most like `centre`, ascending; duplicates if nothing else is left."""
-    order = np.argsort(-(vectors @ centre), kind="stable")
-    distinct = order[without_duplicates(vectors[order])]
-    repeats = order[~np.isin(order, distinct)]
-    return np.sort(np.concatenate([distinct, repeats])[:count])

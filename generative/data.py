@@ -6,6 +6,7 @@ import csv
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from generative.conditions import AGE, ATTRIBUTES, Encoded, Vocabulary
 from recog.alignment import TEMPLATE_SIZE
 from recog.embedding import Embedder
 from recog.errors import DataError
@@ -21,10 +23,7 @@ from recog.training.data import CropSet, open_crops
 from recog.training.embeddings import embeddings
 from recog.vectors import unit
 
-# CelebA's names. The first group belongs to a person, the second to a photo.
-LASTING = ("Male", "Young", "Blond_Hair", "Black_Hair")
-PASSING = ("Smiling", "Eyeglasses", "Wearing_Hat", "Mouth_Slightly_Open")
-ATTRIBUTES = (*LASTING, *PASSING)
+NOTHING = Vocabulary()
 
 
 @dataclass(frozen=True)
@@ -33,11 +32,15 @@ class Batch:
 
     images: Tensor  # (B, 3, S, S) RGB in [-1, 1], channels_last
     centres: Tensor  # (B, D) unit vectors of the identities; D = 0 when nothing conditions
-    attributes: Tensor  # (B, A) -1, 0 (not known) or 1
+    attributes: Tensor  # (B, V) as the data's vocabulary encodes them; zeros: not known
+
+    def take(self, order: Tensor) -> Batch:
+        """These faces, in this order."""
+        return Batch(self.images[order], self.centres[order], self.attributes[order])
 
 
 def condition(centres: Tensor, attributes: Tensor) -> Tensor:
-    """(B, D) unit vectors and (B, A) attributes -> (B, D + A), all entries of about unit size."""
+    """(B, D) unit vectors and (B, V) attributes -> (B, D + V), all entries of about unit size."""
     return torch.cat([centres * math.sqrt(max(1, centres.shape[1])), attributes], dim=1)
 
 
@@ -48,8 +51,8 @@ class FaceData:
     crops: CropSet
     centres: NDArray[np.float32]  # (N, D) unit: the identity's other photos, averaged (leave one out)
     similarities: NDArray[np.float32]  # (N,) cosine of each crop to its own centre; NaN: no other photo
-    attributes: NDArray[np.float32]  # (N, A) -1, 0 (not known) or 1
-    attribute_names: tuple[str, ...] = ()
+    attributes: Encoded  # (N, V); zeros: not known
+    vocabulary: Vocabulary = NOTHING
     model_digest: str | None = None
 
     def __len__(self) -> int:
@@ -66,9 +69,51 @@ class FaceData:
         """Length of identity vector and attributes together."""
         return int(self.centres.shape[1] + self.attributes.shape[1])
 
-    def batch(self, size: int, rng: torch.Generator, device: torch.device) -> Batch:
-        """Draw `size` faces with replacement, each mirrored or not."""
+    @staticmethod
+    def concat(sets: Sequence[FaceData]) -> FaceData:
+        """One set of several that have the same vocabulary and model.
+
+        Raises: DataError: they have not.
+        """
+        first = sets[0]
+        if any((one.vocabulary, one.model_digest) != (first.vocabulary, first.model_digest) for one in sets):
+            raise DataError("These faces have different attributes or embedders. Open them with the same.")
+        return FaceData(
+            CropSet.concat([one.crops for one in sets]),
+            np.concatenate([one.centres for one in sets]),
+            np.concatenate([one.similarities for one in sets]),
+            np.concatenate([one.attributes for one in sets]),
+            first.vocabulary,
+            first.model_digest,
+        )
+
+    @cached_property
+    def _alike(self) -> list[NDArray[np.int64]]:
+        """Rows by what is known of them: who has an attribute, who has it not, who is near a knot of age."""
+        names = len(self.vocabulary.attributes)
+        flags, ages = self.attributes[:, :names].T, self.attributes[:, names:].T
+        groups = [np.flatnonzero(flag == side) for flag in flags for side in (-1, 1)]
+        groups += [np.flatnonzero(age >= 0.5) for age in ages]
+        return [group for group in groups if len(group)]
+
+    def rows(self, size: int, rng: torch.Generator, balanced: float = 0.0) -> NDArray[np.int64]:
+        """Draw `size` rows with replacement.
+
+        Args:
+            balanced: share of them that is drawn from a group first (an attribute had, not had, an age) and
+                from its rows then, so that what is rare is learned too.
+        """
         rows = torch.randint(len(self), (size,), generator=rng).numpy()
+        count = round(balanced * size) if self._alike else 0
+        places = torch.rand(2, count, generator=rng, dtype=torch.float64).numpy()
+        for index, (which, where) in enumerate(places.T):
+            group = self._alike[int(which * len(self._alike))]
+            rows[index] = group[int(where * len(group))]
+        return rows
+
+    def batch(self, size: int, rng: torch.Generator, device: torch.device, balanced: float = 0.0) -> Batch:
+        """Draw `size` faces as `rows` does, each mirrored or not."""
+        rows = self.rows(size, rng, balanced)
         mirror = torch.rand(size, generator=rng) < 0.5
         images = torch.from_numpy(self.crops.images[rows]).permute(0, 3, 1, 2)  # a view: channels_last
         images = torch.where(mirror[:, None, None, None], images.flip(3), images).to(device)
@@ -93,19 +138,52 @@ def open_faces(
 
     Args:
         size: px the faces are trained at.
-        embedder: recogniser A, whose vectors condition the generator; None for the repairer.
+        embedder: recogniser A, whose vectors condition the generator; None: nothing does.
         roles: CSV of identity, role; only the identities of `role` are used. Default all.
-        attributes: CSV with a `file` column and CelebA's attributes as 0/1; crops it lacks get zeros.
+        attributes: CSV with a `file` column and some of CelebA's attributes as 0/1, `sex`, `age` in years;
+            of crops that it lacks nothing is known.
     Raises: ConfigError: one of roles and role without the other; DataError: nothing to train on; WriteFailed:
     the cache of embeddings cannot be written.
     """
     crops = open_crops(folder, size=size, roles=roles, role=role)
     if embedder is None:
-        return FaceData.plain(crops)
-    native = open_crops(folder, size=TEMPLATE_SIZE, roles=roles, role=role)
-    centres, similarities = leave_one_out(embeddings(native, embedder), crops.labels)
-    values, known = _attributes(crops.files, attributes)
-    return FaceData(crops, centres, similarities, values, known, embedder.digest)
+        centres, similarities = np.zeros((len(crops), 0), np.float32), np.zeros(len(crops), np.float32)
+    else:
+        native = open_crops(folder, size=TEMPLATE_SIZE, roles=roles, role=role)
+        centres, similarities = leave_one_out(embeddings(native, embedder), crops.labels)
+    digest = embedder.digest if embedder else None
+    labels = _labels(crops.files, attributes) if attributes else {}
+    vocabulary = Vocabulary(tuple(n for n in ATTRIBUTES if n in labels), AGE in labels)
+    encoded = vocabulary.encoded(labels, len(crops))
+    return FaceData(crops, centres, similarities, encoded, vocabulary, digest)
+
+
+def open_read_faces(sources: Sequence[tuple[Path, Path]], *, size: int) -> FaceData:
+    """Open folders of crops, each with a CSV, for training a reader of attributes and ages.
+
+    Only crops of which the CSV says something are taken; who they are does not matter.
+
+    Args:
+        sources: folder and CSV, as of `open_faces`.
+    Raises: DataError: a CSV says nothing of any crop; as `open_faces`.
+    """
+    opened = [open_crops(folder, size=size, labelled=False) for folder, _ in sources]
+    labels = [_labels(crops.files, csv) for crops, (_, csv) in zip(opened, sources, strict=True)]
+    names = {name for found in labels for name in found}
+    vocabulary = Vocabulary(tuple(n for n in ATTRIBUTES if n in names), AGE in names)
+    sets = []
+    for crops, found, (folder, table) in zip(opened, labels, sources, strict=True):
+        encoded = vocabulary.encoded(found, len(crops))
+        known = np.flatnonzero(encoded.any(axis=1))
+        if not len(known):
+            raise DataError(f"{table}: says nothing of the crops in {folder}. Check its column 'file'.")
+        nothing = np.zeros((len(known), 0), np.float32)
+        sets.append(
+            FaceData(
+                crops.subset(known), nothing, np.zeros(len(known), np.float32), encoded[known], vocabulary
+            )
+        )
+    return FaceData.concat(sets)
 
 
 def leave_one_out(
@@ -129,23 +207,38 @@ def leave_one_out(
     return centres, similarities.astype(np.float32)
 
 
-def _attributes(files: Sequence[str], manifest: Path | None) -> tuple[NDArray[np.float32], tuple[str, ...]]:
-    """(N, A) of -1, 0 or 1 and the A names; A = 0 without a manifest."""
-    if manifest is None:
-        return np.zeros((len(files), 0), np.float32), ()
+def _labels(files: Sequence[str], manifest: Path) -> dict[str, NDArray[np.float64]]:
+    """By name, (N,) of what a CSV says of the files: attributes -1 or 1, 0 not known; ages, NaN not known."""
     try:
-        with manifest.open(newline="") as file:
+        with manifest.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
-    except OSError as error:
-        raise DataError(f"{manifest}: cannot be read ({error.strerror}).") from error
-    lacking = [name for name in ("file", *ATTRIBUTES) if not rows or name not in rows[0]]
-    if lacking:
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{manifest}: cannot be read ({error}).") from error
+    columns = set(rows[0]) if rows else set()
+    known = [name for name in ATTRIBUTES if name in columns or (name == "Male" and "sex" in columns)]
+    if "file" not in columns or not (known or AGE in columns):
         raise DataError(
-            f"{manifest}: no column {lacking[0]!r}. Give a CSV with file and {', '.join(ATTRIBUTES)}."
+            f"{manifest}: has no column 'file', or nothing beside it that is known here. Give a CSV of file "
+            f"and some of {', '.join(ATTRIBUTES)}, sex, age."
         )
-    known = {
-        "/".join(Path(row["file"]).parts[-2:]): [2.0 * float(row[name] == "1") - 1 for name in ATTRIBUTES]
-        for row in rows
-    }
-    unknown = [0.0] * len(ATTRIBUTES)
-    return np.array([known.get(file, unknown) for file in files], np.float32), ATTRIBUTES
+    place = {"/".join(Path(name).parts[-2:]): index for index, name in enumerate(files)}
+    labels = {name: np.zeros(len(files)) for name in known}
+    if AGE in columns:
+        labels[AGE] = np.full(len(files), np.nan)
+    for line, row in enumerate(rows, start=2):
+        at = place.get("/".join(Path(row["file"]).parts[-2:]))
+        if at is not None:
+            for name in labels:
+                labels[name][at] = _label(name, row, f"{manifest}, line {line}")
+    return labels
+
+
+def _label(name: str, row: dict[str, str], where: str) -> float:
+    """What a row says of one attribute or age."""
+    sexed = name == "Male" and "Male" not in row
+    text = (row["sex"] if sexed else row[name] or "").strip().lower()
+    meanings = {"male": 1.0, "female": -1.0, "1": 1.0, "0": -1.0, "-1": -1.0, "": 0.0}
+    try:
+        return float(text or "nan") if name == AGE else meanings[text]
+    except (KeyError, ValueError) as error:
+        raise DataError(f"{where}: {name} is {text!r}. Give 1, 0, nothing, or of an age years.") from error

@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from generative.conditions import Vocabulary
+
 SSIM_FACES = 16  # faces a step whose SSIM is measured
 SSIM_WINDOW = 48  # px, side of the window it is measured in
 
@@ -45,22 +47,23 @@ def kl_divergence(mean: Tensor, log_variance: Tensor, free_nats: float = 0.0) ->
     return nats.mean(dim=0).clamp(min=free_nats).sum()
 
 
-def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """softplus(-D(real)) + softplus(D(fake)) (Goodfellow et al. 2014, eq. 1, as logits)."""
-    return F.softplus(-real.float()).mean() + F.softplus(fake.float()).mean()
-
-
-def generator_loss(fake: Tensor) -> Tensor:
-    """softplus(-D(fake)), the non-saturating form (Goodfellow et al. 2014, section 3)."""
-    return F.softplus(-fake.float()).mean()
-
-
-def r1_penalty(logits: Tensor, images: Tensor) -> Tensor:
-    """Mean of |grad D(x)|^2 / 2 over real images (Mescheder et al. 2018, arXiv:1801.04406, eq. 9)."""
-    (gradient,) = torch.autograd.grad(logits.float().sum(), images, create_graph=True)
-    return gradient.float().square().sum(dim=(1, 2, 3)).mean() / 2
-
-
 def identity_window(similarity: Tensor, low: float, high: float = 1.0) -> Tensor:
     """Hinge to the cosines that real photos of one person show: zero between `low` and `high`."""
     return (F.relu(low - similarity) + F.relu(similarity - high)).mean()
+
+
+def attribute_error(logits: Tensor, wanted: Tensor, vocabulary: Vocabulary) -> Tensor:
+    """Cross-entropy of what faces show, averaged over what is known of them.
+
+    Args:
+        logits: (B, V). wanted: (B, V) as the vocabulary encodes attributes and ages; zeros: not known.
+    """
+    names = len(vocabulary.attributes)
+    logits, known = logits.float(), wanted[:, :names].abs()
+    flags = F.softplus(-logits[:, :names] * wanted[:, :names]) * known  # (B, A)
+    error = flags.sum() / known.sum().clamp(min=1)
+    if vocabulary.ages:
+        ages = wanted[:, names:]  # (B, K), sums are 1 or 0
+        nats = -(ages * logits[:, names:].log_softmax(dim=1)).sum(dim=1)
+        error = error + nats.sum() / ages.sum().clamp(min=1)
+    return error

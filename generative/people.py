@@ -6,25 +6,33 @@ real person's vector is stored.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from generative.data import LASTING, FaceData
+from generative.conditions import AGE, LASTING, Encoded, Vocabulary, consistent
+from generative.data import FaceData
 
 RANK = 48  # directions kept; the rest of the variance is spread evenly
+TRIES = 32  # people drawn for each of whom something is asked
+DECADE = 10.0  # years of age that count as much as an attribute that does not fit
 
 
 class PeopleModel:
     """Draws identity centres (P, D) and attributes that go with them."""
 
-    def __init__(self, tensors: dict[str, Tensor], attribute_names: tuple[str, ...]) -> None:
+    def __init__(self, tensors: dict[str, Tensor], vocabulary: Vocabulary) -> None:
         self.mean = tensors["mean"].float()  # (D,)
         self.basis = tensors["basis"].float()  # (R, D), rows scaled to one standard deviation
         self.rest = tensors["rest"].float()  # () standard deviation per dimension outside the basis
-        self.attribute_weights = tensors["attribute_weights"].float()  # (D + 1, A)
-        self.attribute_names = attribute_names
+        self.attribute_weights = tensors["attribute_weights"].float()  # (D + 1, V)
+        self.age_spread = tensors.get(
+            "age_spread", torch.zeros(())
+        ).float()  # () years around the expected age
+        self.vocabulary = vocabulary
 
     @classmethod
     def fit(cls, data: FaceData) -> PeopleModel:
@@ -37,16 +45,21 @@ class PeopleModel:
         deviations = spread / np.sqrt(max(1, len(centres) - 1))
         kept = min(RANK, len(deviations))
         rest = np.sqrt((deviations[kept:] ** 2).sum() / centres.shape[1])
+        weights = _ridge(data.centres, data.attributes)
+        expected = data.vocabulary.ages_of((_with_one(data.centres) @ weights).astype(np.float32))
+        years = data.vocabulary.ages_of(data.attributes) - expected
+        known = years[~np.isnan(years)]
         tensors = {
             "mean": mean,
             "basis": deviations[:kept, None] * directions[:kept],
             "rest": np.array(rest),
-            "attribute_weights": _ridge(data.centres, data.attributes),
+            "attribute_weights": weights,
+            "age_spread": np.array(known.std() if len(known) else 0.0),
         }
         as_torch = {
             name: torch.from_numpy(np.ascontiguousarray(value)).float() for name, value in tensors.items()
         }
-        return cls(as_torch, data.attribute_names)
+        return cls(as_torch, data.vocabulary)
 
     def tensors(self) -> dict[str, Tensor]:
         """What a checkpoint stores."""
@@ -55,25 +68,66 @@ class PeopleModel:
             "basis": self.basis,
             "rest": self.rest,
             "attribute_weights": self.attribute_weights,
+            "age_spread": self.age_spread,
         }
 
-    def draw(self, count: int, rng: torch.Generator) -> Tensor:
-        """(count, D) unit vectors of people who do not exist."""
-        centres = self.mean + torch.randn(count, len(self.basis), generator=rng) @ self.basis
-        centres = centres + self.rest * torch.randn(count, len(self.mean), generator=rng)
-        return torch.nn.functional.normalize(centres, dim=1)
+    def draw(self, count: int, rng: torch.Generator, asked: Mapping[str, float] | None = None) -> Tensor:
+        """(count, D) unit vectors of people who do not exist.
 
-    def draw_attributes(self, centres: Tensor, photos: int, rng: torch.Generator) -> Tensor:
-        """(P, photos, A) of -1 or 1 that fit centres (P, D): some hold for a person, some for a photo."""
-        people, names = len(centres), self.attribute_names
-        expected = (torch.cat([centres, torch.ones(people, 1)], dim=1) @ self.attribute_weights).clamp(
-            -0.96, 0.96
-        )
+        Args:
+            asked: attributes and age that they should have; of what holds for a person, the vectors say it.
+        """
+        if not asked or not ({*LASTING, AGE} & {*asked}):
+            return self._drawn(count, rng)
+        tried = self._drawn(count * TRIES, rng)
+        fit = torch.from_numpy(self._fit(self._expected(tried), asked)).reshape(count, TRIES)
+        return tried.reshape(count, TRIES, -1)[torch.arange(count), fit.argmax(dim=1)]
+
+    def draw_attributes(
+        self, centres: Tensor, photos: int, rng: torch.Generator, asked: Mapping[str, float] | None = None
+    ) -> Tensor:
+        """(P, photos, V) attributes and ages that fit centres (P, D): of a person, or of a photo.
+
+        Args:
+            asked: what all photos should show, as `conditions.parse` gives it.
+        """
+        people, names = len(centres), self.vocabulary.attributes
+        expected = self._expected(centres)
         chance = torch.rand(people, photos, len(names), generator=rng)
         lasting = torch.tensor([name in LASTING for name in names], dtype=torch.bool)
         # what a person is follows the likelier side; how a photo shows them varies as in the training set
         chance = torch.where(lasting, torch.full_like(chance, 0.5), chance)
-        return torch.where(chance < (expected[:, None] + 1) / 2, 1.0, -1.0)
+        likely = torch.from_numpy(expected[:, None, : len(names)]).clamp(-0.96, 0.96)
+        values = torch.where(chance < (likely + 1) / 2, 1.0, -1.0).flatten(0, 1).numpy()
+        years = self.vocabulary.ages_of(expected) + float(self.age_spread) * torch.randn(
+            people, generator=rng
+        ).numpy().astype(np.float64)
+        chosen = {name: values[:, index] for index, name in enumerate(names)}
+        chosen[AGE] = years.repeat(photos)
+        for name, value in consistent(asked or {}).items():
+            chosen[name] = np.full(people * photos, value)
+        encoded = self.vocabulary.encoded(chosen, people * photos)
+        return torch.from_numpy(encoded).reshape(people, photos, -1)
+
+    def _drawn(self, count: int, rng: torch.Generator) -> Tensor:
+        centres = self.mean + torch.randn(count, len(self.basis), generator=rng) @ self.basis
+        centres = centres + self.rest * torch.randn(count, len(self.mean), generator=rng)
+        return torch.nn.functional.normalize(centres, dim=1)
+
+    def _expected(self, centres: Tensor) -> Encoded:
+        """(P, V) attributes and ages that people of these centres (P, D) have on average."""
+        expected: Encoded = _with_one(centres.float().numpy()) @ self.attribute_weights.numpy()
+        return expected
+
+    def _fit(self, expected: Encoded, asked: Mapping[str, float]) -> NDArray[np.float64]:
+        """(P,) how well people of these expectations fit what is asked; higher is better."""
+        fit = np.zeros(len(expected))
+        for index, name in enumerate(self.vocabulary.attributes):
+            if name in LASTING and name in asked:
+                fit += np.minimum(expected[:, index] * asked[name], 1)
+        if AGE in asked:
+            fit -= np.nan_to_num(np.abs(self.vocabulary.ages_of(expected) - asked[AGE])) / DECADE
+        return fit
 
 
 def _ridge(
@@ -81,12 +135,14 @@ def _ridge(
 ) -> NDArray[np.float64]:
     """(D + 1, A): least squares from a centre (and 1) to the expected attribute, -1..1."""
     known = np.any(attributes != 0, axis=1) if attributes.shape[1] else np.zeros(len(attributes), bool)
-    features = np.concatenate([centres, np.ones((len(centres), 1), np.float32)], axis=1)[known].astype(
-        np.float64
-    )
+    features = _with_one(centres)[known].astype(np.float64)
     penalty = strength * np.eye(features.shape[1])
     penalty[-1, -1] = 1e-6
     weights: NDArray[np.float64] = np.linalg.solve(
         features.T @ features + penalty, features.T @ attributes[known]
     )
     return weights
+
+
+def _with_one(centres: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.concatenate([centres, np.ones((len(centres), 1), np.float32)], axis=1)

@@ -2,43 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 
 import torch
 
 from generative.data import FaceData
 from generative.objectives.gan import GanObjective, GanSettings
+from generative.objectives.reader import ReaderObjective, ReaderSettings
 from generative.objectives.repair import RepairObjective, RepairSettings
 from generative.objectives.vae import VaeObjective, VaeSettings
+from generative.objectives.vae_gan import VaeGanObjective, VaeGanSettings
 from generative.training import GeneratorConfig, Objective
 from recog.embedding import Embedder
 from recog.errors import ConfigError
 
+VAE_PACE = GeneratorConfig(
+    total_kimg=200,
+    learning_rate=1e-3,
+    final_learning_rate=1e-5,
+    beta1=0.9,
+    gradient_clip=1.0,
+    ema_halflife_kimg=5,
+)
 PACE = {
     "gan": GeneratorConfig(),
-    "vae": GeneratorConfig(
-        total_kimg=200,
-        learning_rate=1e-3,
-        final_learning_rate=1e-5,
-        beta1=0.9,
-        gradient_clip=1.0,
-        ema_halflife_kimg=5,
-    ),
-    "repairer": GeneratorConfig(
-        image_size=112,
-        total_kimg=100,
-        learning_rate=1e-3,
-        final_learning_rate=1e-5,
-        beta1=0.9,
-        gradient_clip=1.0,
-        ema_halflife_kimg=5,
-        snapshot_kimg=25,
-    ),
+    "dcgan": GeneratorConfig(beta1=0.5, beta2=0.999, ema_halflife_kimg=0),  # as in its paper
+    "vae": VAE_PACE,
+    "vae-gan": GeneratorConfig(),
+    "repairer": replace(VAE_PACE, image_size=112, total_kimg=100, snapshot_kimg=25),
+    "reader": replace(VAE_PACE, total_kimg=1000, batch_size=128, snapshot_kimg=250),
 }
 KINDS = tuple(PACE)
-Settings = GanSettings | VaeSettings | RepairSettings
-SETTINGS: dict[str, type[Settings]] = {"gan": GanSettings, "vae": VaeSettings, "repairer": RepairSettings}
+Settings = GanSettings | VaeSettings | VaeGanSettings | RepairSettings | ReaderSettings
+SETTINGS: dict[str, Callable[..., Settings]] = {
+    "gan": GanSettings,
+    "dcgan": partial(
+        GanSettings,
+        architecture="dcgan",
+        penalty="none",
+        augment=(),
+        identity_weight=0.0,
+        noise_size=100,
+    ),
+    "vae": VaeSettings,
+    "vae-gan": VaeGanSettings,
+    "repairer": RepairSettings,
+    "reader": ReaderSettings,
+}
 
 
 def pace(kind: str, **changes: Any) -> GeneratorConfig:
@@ -61,7 +74,7 @@ def settings(kind: str, **changes: Any) -> Settings:
     Raises: ConfigError: a setting that the kind does not have, or a value out of range.
     """
     given = {name: value for name, value in changes.items() if value is not None}
-    foreign = set(given) - {field.name for field in fields(SETTINGS[kind])}
+    foreign = set(given) - {field.name for field in fields(SETTINGS[kind]())}
     if foreign:
         raise ConfigError(f"A {kind} has no setting {min(foreign)!r}.")
     return SETTINGS[kind](**given)
@@ -77,8 +90,12 @@ def objective(
     torch.manual_seed(config.seed)
     if isinstance(settings, RepairSettings):
         return RepairObjective(settings, config.image_size, embedder)
+    if isinstance(settings, ReaderSettings):
+        return ReaderObjective(data, settings, config.image_size)
     if embedder is None:
         raise ConfigError("Generators are conditioned on identities: give an embedder (--model).")
     if isinstance(settings, GanSettings):
         return GanObjective(data, embedder, settings, config.image_size)
+    if isinstance(settings, VaeGanSettings):
+        return VaeGanObjective(data, embedder, settings, config.image_size)
     return VaeObjective(data, embedder, settings, config.image_size)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,21 +10,20 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from generative import curation
+from generative.conditions import Encoded, Vocabulary
+from generative.curation import Scores, Window
 from generative.data import condition
 from generative.errors import SynthesisExhausted
-from generative.models.gan import Generator
-from generative.models.vae import VAE
+from generative.models import GENERATORS
 from generative.people import PeopleModel
 from recog import checkpoints
 from recog.device import autocast, resolve
 from recog.embedding import Embedder
 from recog.errors import ConfigError, DataError, ModelMismatch
-from recog.images import png
 from recog.pixels import to_uint8
-from recog.records import clean_name
 from recog.vectors import unit
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -41,8 +39,8 @@ class SyntheticPerson:
     identity: str
     images: NDArray[np.uint8]  # (K, S, S, 3) RGB
     centre: NDArray[np.float32]  # (D,) what they were conditioned on, unit vector
-    attributes: NDArray[np.float32]  # (K, A) -1, 0 or 1
-    similarities: NDArray[np.float32]  # (K,) cosine of each photo to the centre, by recogniser A
+    attributes: Encoded  # (K, V) what they were asked to show, as the generator's vocabulary encodes it
+    scores: Scores  # of the K photos, by recogniser A
     source: str  # "given": a real person's centre; "sampled" or "mixed": nobody's
     seed: int
 
@@ -52,7 +50,7 @@ class Synthesizer:
 
     def __init__(
         self,
-        network: Generator | VAE,
+        network: nn.Module,
         config: dict[str, Any],
         people: PeopleModel,
         digest: str,
@@ -71,7 +69,9 @@ class Synthesizer:
         self.people = people
         self.digest = digest
         self.image_size = int(config["image_size"])
-        self.attribute_names = tuple(config["attributes"])
+        self.noise_size = int(network.noise_size)  # type: ignore[arg-type]
+        self.vocabulary = people.vocabulary
+        self.window = Window(*config.get("similarity_window", ()))
 
     @classmethod
     def load(cls, name: str | Path, embedder: Embedder, device: str = "auto") -> Synthesizer:
@@ -80,22 +80,33 @@ class Synthesizer:
         Raises: ModelNotFound; CheckpointError; ModelMismatch: `embedder` is not the one that conditions it.
         """
         place = resolve(device)
-        checkpoint = checkpoints.load(checkpoints.find(name, BUNDLED, "generator"), kind=("gan", "vae"))
-        options = checkpoint.config["network"]
-        network = Generator(**options) if checkpoint.kind == "gan" else VAE(**options)
+        checkpoint = checkpoints.load(checkpoints.find(name, BUNDLED, "generator"), kind=tuple(GENERATORS))
+        network = GENERATORS[checkpoint.kind](**checkpoint.config["network"])
         network.load_state_dict(_part(checkpoint.tensors, "network."))
-        people = PeopleModel(_part(checkpoint.tensors, "people."), tuple(checkpoint.config["attributes"]))
+        vocabulary = Vocabulary(tuple(checkpoint.config["attributes"]), bool(checkpoint.config.get("ages")))
+        people = PeopleModel(_part(checkpoint.tensors, "people."), vocabulary)
         return cls(network, checkpoint.config, people, checkpoint.digest, embedder, place)
 
-    def photos_of(self, embeddings: NDArray[np.float32], count: int, seed: int = 0) -> NDArray[np.uint8]:
+    def photos_of(
+        self,
+        embeddings: NDArray[np.float32],
+        count: int,
+        seed: int = 0,
+        *,
+        conditions: Mapping[str, float] | None = None,
+    ) -> NDArray[np.uint8]:
         """New photos of one person.
 
         Args:
             embeddings: (M, D) of the person's photos, or (D,); their mean is what the photos resemble.
-        Returns: (count, S, S, 3) uint8 RGB with attributes that vary as in the training set.
-        Raises: DataError: the vectors have another length.
+            conditions: attributes (1 or -1) and age (years) that all photos should show; others vary as
+                in the training set.
+        Returns: (count, S, S, 3) uint8 RGB.
+        Raises: DataError: the vectors have another length; ConfigError: a condition that the generator does
+        not know.
         """
-        return self._drawn(_centre(embeddings, self.embedder.embedding_size), count, seed)[0]
+        centre = _centre(embeddings, self.embedder.embedding_size)
+        return self._drawn(centre, count, seed, conditions or {})[0]
 
     def person(
         self,
@@ -106,19 +117,27 @@ class Synthesizer:
         *,
         source: str = "given",
         candidates: int = 1,
+        conditions: Mapping[str, float] | None = None,
+        training: NDArray[np.float32] | None = None,
     ) -> SyntheticPerson:
-        """New photos of one person with their scores; of `candidates` times as many, the best are kept.
+        """New photos of one person with their scores.
 
-        Raises: ConfigError: fewer than one candidate a photo; DataError: the vectors have another length.
+        Args:
+            candidates: photos made for each one that is kept; see `curation.chosen`.
+            conditions: as of `photos_of`.
+            training: (T, D) vectors of training photos, which no kept photo should repeat.
+        Raises: ConfigError: fewer than one candidate a photo, or a condition that the generator does not
+        know; DataError: the vectors have another length.
         """
         if candidates < 1:
             raise ConfigError(f"candidates is {candidates}; give 1 or more.")
         centre = _centre(embeddings, self.embedder.embedding_size)
-        images, attributes = self._drawn(centre, count * candidates, seed)
-        vectors = self.embedder.embed(images)
-        kept = curation.most_fitting(vectors, centre, count) if candidates > 1 else np.arange(count)
-        similarities = (vectors[kept] @ centre).astype(np.float32)
-        return SyntheticPerson(identity, images[kept], centre, attributes[kept], similarities, source, seed)
+        images, attributes = self._drawn(centre, count * candidates, seed, conditions or {})
+        scores = curation.scored(images, centre, self.embedder, training)
+        kept = curation.chosen(scores, count, self.window) if candidates > 1 else np.arange(count)
+        return SyntheticPerson(
+            identity, images[kept], centre, attributes[kept], scores.take(kept), source, seed
+        )
 
     def new_people(
         self,
@@ -129,6 +148,8 @@ class Synthesizer:
         max_similarity: float = 0.35,
         training_centres: NDArray[np.float32] | None = None,
         candidates: int = 1,
+        conditions: Mapping[str, float] | None = None,
+        training: NDArray[np.float32] | None = None,
     ) -> list[SyntheticPerson]:
         """People who do not exist, `photos` each.
 
@@ -137,11 +158,13 @@ class Synthesizer:
 
         Args:
             max_similarity: cosine that no two new centres, and no new and training centre, exceed.
-        Raises: SynthesisExhausted: not so many people fit under `max_similarity`.
+            candidates, conditions, training: as of `person`.
+        Raises: SynthesisExhausted: not so many people fit under `max_similarity`; as `person`.
         """
+        self.vocabulary.asked(conditions or {})
         rng = torch.Generator().manual_seed(seed)
         chosen: list[NDArray[np.float32]] = []
-        for centre in self._candidates(count * DRAWS, training_centres, rng):
+        for centre in self._candidates(count * DRAWS, training_centres, rng, conditions or {}):
             apart = all(centre @ other <= max_similarity for other in chosen)
             if training_centres is not None:
                 apart = apart and float((training_centres @ centre).max()) <= max_similarity
@@ -163,15 +186,17 @@ class Synthesizer:
                 seed * 1_000_003 + i,
                 source=source,
                 candidates=candidates,
+                conditions=conditions,
+                training=training,
             )
             for i, c in enumerate(chosen)
         ]
 
     @torch.inference_mode()
     def faces(self, centres: Tensor, attributes: Tensor, rng: torch.Generator) -> NDArray[np.uint8]:
-        """One face for each row of centres (B, D) and attributes (B, A): (B, S, S, 3) uint8 RGB."""
+        """One face for each row of centres (B, D) and attributes (B, V): (B, S, S, 3) uint8 RGB."""
         place = self.device
-        noise = torch.randn(len(centres), self.network.noise_size, generator=rng)
+        noise = torch.randn(len(centres), self.noise_size, generator=rng)
         given = condition(centres.float(), attributes)
         pictures = [np.zeros((0, self.image_size, self.image_size, 3), np.uint8)]
         for at in range(0, len(given), BATCH):
@@ -181,18 +206,23 @@ class Synthesizer:
         return np.concatenate(pictures)
 
     def _drawn(
-        self, centre: NDArray[np.float32], count: int, seed: int
-    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        self, centre: NDArray[np.float32], count: int, seed: int, asked: Mapping[str, float]
+    ) -> tuple[NDArray[np.uint8], Encoded]:
+        self.vocabulary.asked(asked)  # refuses what is not known
         rng = torch.Generator().manual_seed(seed)
         rows = torch.from_numpy(centre).expand(count, -1)
-        attributes = self.people.draw_attributes(rows[:1], count, rng)[0]
+        attributes = self.people.draw_attributes(rows[:1], count, rng, asked)[0]
         return self.faces(rows, attributes, rng), attributes.numpy()
 
     def _candidates(
-        self, count: int, centres: NDArray[np.float32] | None, rng: torch.Generator
+        self,
+        count: int,
+        centres: NDArray[np.float32] | None,
+        rng: torch.Generator,
+        asked: Mapping[str, float],
     ) -> Iterator[NDArray[np.float32]]:
         if centres is None:
-            yield from self.people.draw(count, rng).numpy()
+            yield from self.people.draw(count, rng, asked).numpy()
             return
         if len(centres) < 2:
             raise DataError("Mixing needs the centres of two people at least. Give more, or none.")
@@ -201,52 +231,6 @@ class Synthesizer:
             distant = np.argsort(centres @ centres[first])[: max(1, len(centres) // 2)]  # the less alike half
             second = int(distant[int(torch.randint(len(distant), (), generator=rng))])
             yield unit(centres[first] + centres[second])
-
-
-def check_target(out: Path, identities: Iterable[str] = ()) -> None:
-    """Whether `out` can take made-up photos of these people: worth asking before they are made.
-
-    Raises: ConfigError: an identity cannot name a folder; DataError: `out` holds something already, which
-    would mix with these photos.
-    """
-    for identity in identities:  # a name such as ../x would write outside of the folder
-        if clean_name(identity) in (".", "..") or any(character in identity for character in "/\\"):
-            raise ConfigError(f"{identity!r} cannot name a folder. Choose a name without / and \\.")
-    if out.is_dir() and any(out.iterdir()):
-        raise DataError(f"{out} is not empty. Choose another --out: old and new photos must not mix.")
-
-
-def write_identity_folder(
-    out: Path, people: list[SyntheticPerson], *, weights_digest: str, attribute_names: tuple[str, ...]
-) -> int:
-    """Write people as `out`/<identity>/<nnnn>.png plus manifest.jsonl; returns the number of photos.
-
-    A line of the manifest: file, identity, source, conditions, seed, weights (digest), scores.
-    Raises: as `check_target`; WriteFailed.
-    """
-    check_target(out, [person.identity for person in people])
-    lines = []
-    for person in people:
-        for index, image in enumerate(person.images):
-            file = f"{person.identity}/{index:04d}.png"
-            checkpoints.write_atomically(out / file, png(image))
-            lines.append(json.dumps(_manifest_line(person, index, file, weights_digest, attribute_names)))
-    checkpoints.write_atomically(out / "manifest.jsonl", "".join(f"{line}\n" for line in lines).encode())
-    return len(lines)
-
-
-def _manifest_line(
-    person: SyntheticPerson, index: int, file: str, digest: str, names: tuple[str, ...]
-) -> dict[str, Any]:
-    return {
-        "file": file,
-        "identity": person.identity,
-        "source": person.source,
-        "conditions": {n: int(v) for n, v in zip(names, person.attributes[index], strict=True)},
-        "seed": person.seed,
-        "weights": digest,
-        "scores": {"identity_cosine": round(float(person.similarities[index]), 4)},
-    }
 
 
 def _centre(embeddings: NDArray[np.float32], size: int) -> NDArray[np.float32]:

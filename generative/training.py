@@ -14,15 +14,18 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from generative.board import Board
 from generative.data import Batch, FaceData
 from generative.grids import save_grid
 from recog import checkpoints
 from recog.device import autocast, keep_freed_memory, resolve
 from recog.errors import TrainingDiverged
-from recog.settings import Checks, above_zero, at_least, check
+from recog.settings import Checks, above_zero, at_least, check, shares
 from recog.training.runs import RunDirectory, pack
 
 logger = logging.getLogger(__name__)
+EARLY = 0.1  # share of a run in which trouble is usual
+PATIENCE = 3  # lines of statistics that show trouble, before a run is stopped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,10 +43,11 @@ class GeneratorConfig:
     beta1: float = 0.0
     beta2: float = 0.99
     gradient_clip: float | None = None  # norm; None: as they are
-    ema_halflife_kimg: float = 20.0
+    ema_halflife_kimg: float = 20.0  # of the averaged weights that the run ends with; 0: the plain weights
     ema_rampup: float = 0.1  # the half-life is at most this share of the faces seen so far
     snapshot_kimg: float = 50.0  # between saved states and sample grids
     log_kimg: float = 5.0
+    balanced_share: float = 0.0  # of a batch: drawn by attribute or age first, so that rare ones are learned
     seed: int = 0
     bf16: bool = True  # where the device has it natively
 
@@ -56,10 +60,9 @@ class GeneratorConfig:
         return {
             "image_size": (self.image_size >= 8, "8 px or more"),
             **at_least(2, self, "batch_size"),
-            **at_least(0, self, "ema_rampup"),
-            **above_zero(
-                self, "total_kimg", "learning_rate", "ema_halflife_kimg", "snapshot_kimg", "log_kimg"
-            ),
+            **at_least(0, self, "ema_rampup", "ema_halflife_kimg"),
+            **above_zero(self, "total_kimg", "learning_rate", "snapshot_kimg", "log_kimg"),
+            **shares(self, "balanced_share"),
             "final_learning_rate": (
                 0 <= self.final_learning_rate <= self.learning_rate,
                 f"0 to learning_rate ({self.learning_rate})",
@@ -122,15 +125,27 @@ class Objective(Protocol):
     def samples(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> tuple[Tensor, int]:
         """Pictures (N, 3, S, S) in [-1, 1] that show the state of training, and how many make a row."""
 
+    def trouble(self, means: Mapping[str, float]) -> str | None:
+        """Why the run has gone wrong, if it has, by the means of its statistics, and what to try."""
+
 
 def train(
-    config: GeneratorConfig, data: FaceData, objective: Objective, run_dir: Path, device: str = "auto"
+    config: GeneratorConfig,
+    data: FaceData,
+    objective: Objective,
+    run_dir: Path,
+    device: str = "auto",
+    *,
+    tensorboard: bool = False,
 ) -> Path:
     """Train, or go on with the run in `run_dir`, and return the finished weights (the running average).
 
     The folder gets config.json, stats.jsonl, grid-<kimg>.png, state.safetensors and final.safetensors.
 
-    Raises: TrainingDiverged: a loss or gradient is not finite; ConfigError: the folder holds another run.
+    Args:
+        tensorboard: also log losses and previews for TensorBoard, in the folder's `tensorboard`.
+    Raises: TrainingDiverged: a loss or gradient is not finite, or the objective sees that the run has gone
+    wrong; ConfigError: the folder holds another run, or TensorBoard is not installed.
     """
     place = resolve(device)
     keep_freed_memory()
@@ -150,20 +165,31 @@ def train(
     average = AveragedModel(objective.network, multi_avg_fn=_ramped_average(config))
     start = run.resume({**modules, "average": average}, optimizers)
     recorder = Recorder(config, run, start)
+    board = Board(run_dir / "tensorboard") if tensorboard else None
+    bad = 0  # lines of statistics in a row that show trouble
 
     for step in range(start, config.steps):
         moment = Moment(step, step / config.steps, _rng(config, step))
-        batch = data.batch(config.batch_size, moment.rng, place)
+        batch = data.batch(config.batch_size, moment.rng, place, config.balanced_share)
         for phase, optimizer in zip(objective.phases, optimizers.values(), strict=True):
             with autocast(place, config.bf16):
                 loss, stats = phase.loss(batch, moment)
             _update(config, objective.kind, phase, optimizer, loss, moment)
             recorder.add({phase.name: loss, **stats})
         average.update_parameters(objective.network)
-        recorder.tick(step + 1)
+        means = recorder.tick(step + 1)
+        if means is not None and board is not None:
+            board.numbers(means, step + 1)
+        if means is not None and step >= EARLY * config.steps:
+            why = objective.trouble(means)
+            bad = bad + 1 if why else 0
+            if bad >= PATIENCE:
+                raise TrainingDiverged(f"{objective.kind} training stopped at step {step + 1}: {why}.")
         if (step + 1) % config.every(config.snapshot_kimg) == 0 or step + 1 == config.steps:
             run.save_state(pack({**modules, "average": average}, optimizers), {"step": step + 1})
-            _save_samples(config, data, objective, average.module, run_dir, step + 1, place)
+            grid = _save_samples(config, data, objective, average.module, run_dir, step + 1, place)
+            if board is not None:
+                board.picture(grid, step + 1)
 
     weights = {f"network.{name}": value for name, value in average.module.state_dict().items()}
     tensors = {**weights, **objective.extra_tensors()}
@@ -186,10 +212,10 @@ class Recorder:
         for name, value in stats.items():
             self.values.setdefault(name, []).append(value.detach().float())
 
-    def tick(self, step: int) -> None:
-        """Write a line when enough faces were seen."""
+    def tick(self, step: int) -> dict[str, float] | None:
+        """Write a line when enough faces were seen; what it says of the losses, or None."""
         if step % self.config.every(self.config.log_kimg) and step != self.config.steps:
-            return
+            return None
         means = {name: round(float(torch.stack(v).mean()), 5) for name, v in self.values.items()}
         kimg = step * self.config.batch_size / 1000
         now = time.monotonic()
@@ -198,6 +224,7 @@ class Recorder:
         told = ", ".join(f"{name} {value:.3f}" for name, value in means.items())
         logger.info("%.0f/%.0f kimg, %.3f kimg/s: %s", kimg, self.config.total_kimg, pace, told)
         self.since, self.at, self.values = now, step, {}
+        return means
 
 
 def _update(
@@ -240,6 +267,9 @@ def _ramped_average(config: GeneratorConfig) -> Callable[[Any, Any, Any], None]:
 
     @torch.no_grad()
     def update(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
+        if not config.ema_halflife_kimg:
+            torch._foreach_copy_(list(averaged), list(current))
+            return
         seen = float(count) * config.batch_size / 1000
         halflife = max(min(config.ema_halflife_kimg, config.ema_rampup * seen), 1e-8)
         decay = 0.5 ** (config.batch_size / 1000 / halflife)
@@ -256,13 +286,15 @@ def _save_samples(
     run_dir: Path,
     step: int,
     place: torch.device,
-) -> None:
+) -> Path:
     rng = _rng(config, -1)  # the same faces and noise each time, so that grids can be compared
     batch = data.batch(min(config.batch_size, 32), rng, place)
     network.eval()
     with torch.no_grad(), autocast(place, config.bf16):
         images, columns = objective.samples(network, batch, rng)
-    save_grid(run_dir / f"grid-{round(step * config.batch_size / 1000):05d}.png", images, columns)
+    grid = run_dir / f"grid-{round(step * config.batch_size / 1000):05d}.png"
+    save_grid(grid, images, columns)
+    return grid
 
 
 def _rng(config: GeneratorConfig, step: int) -> torch.Generator:

@@ -96,7 +96,7 @@ def faces(
         raise click.UsageError("Give either PHOTO... with --name, or --from FOLDER.")
     if photos and not name:
         raise click.UsageError("--name is missing: who is on the photos?")
-    from generative.synthesis import check_target
+    from generative.folders import check_target
     from recog.photos import of_people
 
     people = of_people(folder) if folder else {str(name): expanded(photos)}
@@ -151,7 +151,7 @@ def people(
       recog generate people --count 10 --photos 5 --out cast
     """
     check_roles(roles, role)
-    from generative.synthesis import check_target
+    from generative.folders import check_target
 
     check_target(out)
     embedder, synthesizer = _load(model, generator, device)
@@ -210,15 +210,13 @@ def _write(
     grid: Path | None,
     as_json: bool,
 ) -> None:
+    from generative.folders import write
     from generative.grids import sheet
-    from generative.synthesis import write_identity_folder
     from recog.checkpoints import write_atomically
 
     if not made:
         return
-    outcome.done = write_identity_folder(
-        out, made, weights_digest=synthesizer.digest, attribute_names=synthesizer.attribute_names
-    )
+    outcome.done = write(out, made, synthesizer)
     if grid is not None:
         write_atomically(grid, sheet([list(person.images) for person in made]))
     for record, text in _summaries(out, made):
@@ -227,7 +225,7 @@ def _write(
 
 def _summaries(out: Path, made: list[SyntheticPerson]) -> Iterator[tuple[dict[str, Any], str]]:
     for person in made:
-        cosine = round(float(person.similarities.mean()), 3)
+        cosine = round(float(person.scores.similarities.mean()), 3)
         folder = str(out / person.identity)
         yield (
             {

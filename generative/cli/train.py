@@ -2,90 +2,171 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from generative.cli.options import path_type, seed_option
 from recog.cli.options import check_roles, device_option, emit, json_option, role_option, roles_option
 
+if TYPE_CHECKING:
+    from generative.data import FaceData
+    from generative.training import GeneratorConfig
+    from recog.embedding import Embedder
+
+KINDS = ("gan", "vae", "vae-gan", "dcgan", "repairer", "reader")
+
+
+def pace_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Length and pace of a run; None leaves what is usual for the kind."""
+    options = (
+        click.option("--total-kimg", type=float, help="Length of the run, thousands of faces seen."),
+        click.option("--batch-size", type=int, help="Faces a step."),
+        click.option("--image-size", type=int, help="Side of the faces, px."),
+        click.option("--learning-rate", type=float),
+        click.option("--ema-halflife-kimg", type=float, help="Of averaged weights; 0: none."),
+        click.option(
+            "--balanced-share", type=float, help="Part of a batch drawn so that rare attributes come."
+        ),
+        click.option("--snapshot-kimg", type=float, help="Between saved states and sample grids."),
+        click.option("--bf16/--no-bf16", default=None, help="Half precision where the device has it."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def objective_options(command: Callable[..., None]) -> Callable[..., None]:
+    """What is minimised; None leaves what is usual for the kind."""
+    options = (
+        click.option(
+            "--loss", help="Adversarial: non-saturating, least-squares, wasserstein, hinge, relativistic."
+        ),
+        click.option("--label-smoothing", type=float, help="One-sided, of adversarial losses with a target."),
+        click.option("--penalty", help="On the discriminator's slope: none, r1, r1+r2, interpolated."),
+        click.option("--penalty-weight", type=float),
+        click.option("--penalty-every", type=int, help="Steps."),
+        click.option("--spectral-norm", is_flag=True, default=None, help="Of the discriminator's weights."),
+        click.option("--augment", help="Parts of DiffAugment, separated by commas, or none."),
+        click.option("--grow", is_flag=True, default=None, help="Begin at 16 px, double again and again."),
+        click.option("--attribute-weight", type=float, help="Of the discriminator's reading of attributes."),
+        click.option("--attribute-dropout", type=float, help="Share of attributes hidden in training."),
+        click.option("--adversarial-weight", type=float, help="vae-gan: of the game."),
+        click.option("--identity-weight", type=float, help="Of the identity term; 0 switches it off."),
+        click.option(
+            "--identity-every", type=int, help="Steps between uses of the identity term, which is slow."
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
 
 @click.command()
-@click.argument("kind", type=click.Choice(["gan", "vae", "repairer"]))
-@click.option("--data", type=path_type, required=True, help="Aligned crops, one sub-folder an identity.")
+@click.argument("kind", type=click.Choice(KINDS))
+@click.option(
+    "--data",
+    type=path_type,
+    required=True,
+    multiple=True,
+    help="Aligned crops, one sub-folder an identity. reader: several times, each with its --attributes.",
+)
 @click.option("--out", type=path_type, required=True, help="Run directory; the same call resumes it.")
 @roles_option
 @role_option
-@click.option("--attributes", type=path_type, help="CSV with CelebA's attributes; without it there are none.")
+@click.option(
+    "--attributes",
+    type=path_type,
+    multiple=True,
+    help="CSV with file and CelebA's attributes, sex or age; without it there are none.",
+)
 @click.option(
     "--model",
-    help="The embedder that conditions (gan, vae) or guides (repairer: optional) [default: bundled].",
+    help="The embedder that conditions, or guides (repairer: optional) [default: bundled].",
 )
-@click.option("--total-kimg", type=float, help="Length of the run, thousands of faces seen.")
-@click.option("--batch-size", type=int, help="Faces a step.")
-@click.option("--image-size", type=int, help="Side of the faces, px.")
-@click.option("--learning-rate", type=float)
-@click.option("--snapshot-kimg", type=float, help="Between saved states and sample grids.")
-@click.option("--r1-gamma", type=float, help="gan: weight of the R1 penalty.")
-@click.option(
-    "--augment",
-    help="gan: parts of DiffAugment, separated by commas, or none [default: colour,translation,cutout].",
-)
-@click.option("--identity-weight", type=float, help="Weight of the identity term; 0 switches it off.")
-@click.option("--identity-every", type=int, help="Steps between uses of the identity term, which is slow.")
+@pace_options
+@objective_options
 @seed_option
+@click.option("--tensorboard", is_flag=True, help="Also log losses and previews for TensorBoard.")
 @device_option
 @json_option
 def train(
     kind: str,
-    data: Path,
+    data: tuple[Path, ...],
     out: Path,
     roles: Path | None,
     role: str | None,
-    attributes: Path | None,
+    attributes: tuple[Path, ...],
     model: str | None,
-    r1_gamma: float | None,
     augment: str | None,
-    identity_weight: float | None,
-    identity_every: int | None,
+    tensorboard: bool,
     device: str,
     as_json: bool,
     **changes: Any,
 ) -> None:
-    """Train a generator (gan, vae) or a repairer on a folder of aligned crops.
+    """Train a generator, a repairer, or a reader of attributes, on aligned crops.
+
+    gan, vae and vae-gan make faces of an identity with attributes; dcgan is the plain reference.
 
     \b
     Example:
       recog generate train gan --data crops/ --out runs/gan --total-kimg 300
+      recog generate train vae-gan --data crops/ --attributes labels.csv --out runs/vae-gan
       recog generate train repairer --data crops/ --out runs/repairer
     """
+    check_roles(roles, role)
+    if kind != "reader" and (len(data) > 1 or len(attributes) > 1):
+        raise click.UsageError(
+            "Only a reader learns from several folders: give --data and --attributes once."
+        )
+    if kind == "reader" and len(data) != len(attributes):
+        raise click.UsageError("A reader needs --attributes for each --data, in the same order.")
     import logging
 
     from generative import presets
-    from generative.data import open_faces
+    from generative.training import GeneratorConfig
     from generative.training import train as run_training
     from recog.embedding import Embedder
 
-    check_roles(roles, role)
-    if kind != "gan" and (r1_gamma is not None or augment is not None):
-        raise click.UsageError("--r1-gamma and --augment belong to gan.")
     logging.getLogger("generative").setLevel(logging.INFO)  # hours of silence help nobody
-    config = presets.pace(kind, **changes)
+    paces = {field.name for field in fields(GeneratorConfig)}
+    config = presets.pace(kind, **{name: value for name, value in changes.items() if name in paces})
     settings = presets.settings(
         kind,
-        r1_gamma=r1_gamma,
         augment=None if augment is None else tuple(p for p in augment.split(",") if p != "none"),
-        identity_weight=identity_weight,
-        identity_every=identity_every,
+        **{name: value for name, value in changes.items() if name not in paces},
     )
-    guided = kind != "repairer" or model is not None
+    guided = kind not in ("repairer", "reader") or model is not None
     embedder = Embedder.load(model or "bundled", device) if guided else None
-    conditions = None if kind == "repairer" else embedder
-    faces = open_faces(
-        data, size=config.image_size, embedder=conditions, roles=roles, role=role, attributes=attributes
-    )
+    faces = _faces(kind, config, data, attributes, roles, role, embedder)
     objective = presets.objective(config, faces, embedder, settings)
-    weights = run_training(config, faces, objective, out, device)
+    weights = run_training(config, faces, objective, out, device, tensorboard=tensorboard)
     record = {"kind": kind, "weights": str(weights), "faces": len(faces), "total_kimg": config.total_kimg}
     emit(record, as_json, f"{weights}  {config.total_kimg:g} kimg of {len(faces)} faces")
+
+
+def _faces(
+    kind: str,
+    config: GeneratorConfig,
+    data: tuple[Path, ...],
+    attributes: tuple[Path, ...],
+    roles: Path | None,
+    role: str | None,
+    embedder: Embedder | None,
+) -> FaceData:
+    """What the run learns from."""
+    from generative.data import open_faces, open_read_faces
+
+    if kind == "reader":
+        return open_read_faces(list(zip(data, attributes, strict=True)), size=config.image_size)
+    return open_faces(
+        data[0],
+        size=config.image_size,
+        embedder=None if kind == "repairer" else embedder,
+        roles=roles,
+        role=role,
+        attributes=attributes[0] if attributes else None,
+    )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from generative.models.initial import SLOPE, keep_variance
 from recog.errors import ConfigError
@@ -89,26 +91,54 @@ class Generator(nn.Module):
         for module in (self.to_style, self.stem):
             keep_variance(module)
 
-    def forward(self, noise: Tensor, condition: Tensor) -> Tensor:
-        """(B, Z) standard normal and (B, C) -> (B, 3, S, S) RGB in [-1, 1]."""
+    def forward(self, noise: Tensor, condition: Tensor, level: float | None = None) -> Tensor:
+        """(B, Z) standard normal and (B, C) -> (B, 3, S, S) RGB in [-1, 1].
+
+        Args:
+            level: doublings of 4 px while the network grows (arXiv:1710.10196); the part beyond the point is
+                how much of the last doubling's detail shows. None: all.
+        """
         given = torch.cat([normalised(noise) if self.normalise_noise else noise, condition], dim=1)
         style = self.to_style(given)
         x = self.stem(given).unflatten(1, (-1, STEM, STEM))  # (B, W0, 4, 4)
         x = x.contiguous(memory_format=torch.channels_last)
         x = self.first(x, style)
         rgb: Tensor | None = None
-        for narrow, refine, to_rgb in zip(self.narrow, self.refine, self.to_rgb, strict=True):
+        level = len(self.refine) if level is None else level
+        blocks = list(zip(self.narrow, self.refine, self.to_rgb, strict=True))
+        for index, (narrow, refine, to_rgb) in enumerate(blocks[: math.ceil(level)]):
             x = refine(enlarged(narrow(x, style)), style)  # (B, Wi, 4 * 2^i, 4 * 2^i)
-            rgb = to_rgb(x) if rgb is None else enlarged(rgb) + to_rgb(x)
+            rgb = to_rgb(x) if rgb is None else enlarged(rgb) + min(1.0, level - index) * to_rgb(x)
         assert rgb is not None
         return rgb.float().tanh()
 
 
+class Verdict(NamedTuple):
+    """What a discriminator says of faces."""
+
+    logits: Tensor  # (B,) how real, and how fitting to the condition
+    attributes: Tensor  # (B, V) logits of what the faces show; V = 0 without a head for it
+    maps: tuple[Tensor, ...]  # of each convolution, (B, Wi, S / 2^i, S / 2^i): what it sees
+
+
 class Discriminator(nn.Module):
-    """Faces and condition -> one logit each: how real, and how fitting (projection: arXiv:1802.05637)."""
+    """Faces and condition -> how real, and how fitting (projection: arXiv:1802.05637), and what they show.
+
+    Args of the constructor:
+        attribute_size: V, of an auxiliary classifier (arXiv:1610.09585); 0: none.
+        spectral: divide each weight by its largest singular value (arXiv:1802.05957).
+        grows: entries for smaller faces, for a network that grows (arXiv:1710.10196).
+    """
 
     def __init__(
-        self, condition_size: int, image_size: int = 64, widths: Sequence[int] = DISCRIMINATOR_WIDTHS
+        self,
+        condition_size: int,
+        image_size: int = 64,
+        widths: Sequence[int] = DISCRIMINATOR_WIDTHS,
+        *,
+        attribute_size: int = 0,
+        spectral: bool = False,
+        grows: bool = False,
     ) -> None:
         super().__init__()
         levels = doublings(image_size)
@@ -117,25 +147,49 @@ class Discriminator(nn.Module):
         widths = widths[:levels]
         pairs = zip((3, *widths), widths, strict=False)
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairs)
+        self.entries = nn.ModuleList(nn.Conv2d(3, w, 1) for w in widths[:-1] if grows)
         self.mix = nn.Conv2d(widths[-1] + 1, widths[-1], 3, padding=1)
         self.summary = nn.Linear(widths[-1] * STEM**2, widths[-1])
         self.realness = nn.Linear(widths[-1], 1)
         self.project = nn.Linear(condition_size, widths[-1], bias=False) if condition_size else None
+        self.read = nn.Linear(widths[-1], attribute_size) if attribute_size else None
         keep_variance(self)
+        if spectral:
+            for module in list(self.modules()):
+                if isinstance(module, nn.Conv2d | nn.Linear):
+                    spectral_norm(module)
 
-    def forward(self, images: Tensor, condition: Tensor, conditioning: float = 1.0) -> Tensor:
-        """(B, 3, S, S) and (B, C) -> (B,) logits; `conditioning` 0..1 weighs the fit to the condition."""
-        x = images
-        for conv in self.convs:
-            x = F.leaky_relu(conv(x), SLOPE)  # (B, Wi, S / 2^i, S / 2^i)
+    def forward(
+        self, images: Tensor, condition: Tensor, conditioning: float = 1.0, level: float | None = None
+    ) -> Verdict:
+        """Judge (B, 3, S, S) and (B, C).
+
+        Args:
+            conditioning: 0..1, weighs the fit to the condition.
+            level: doublings of 4 px that the images have, as of `Generator.forward`.
+        """
+        maps = self._maps(images, len(self.convs) if level is None else level)
+        x = maps[-1]
         x = F.leaky_relu(self.mix(torch.cat([x, batch_deviation(x)], dim=1)), SLOPE)
         features = F.leaky_relu(self.summary(x.flatten(1)), SLOPE).float()  # (B, W)
-        logits: Tensor = self.realness(features).float().squeeze(1)
-        if self.project is None:
-            return logits
-        fit = (self.project(condition).float() * features).sum(dim=1) / math.sqrt(features.shape[1])
-        fitting: Tensor = logits + conditioning * fit
-        return fitting
+        logits = self.realness(features).float().squeeze(1)
+        if self.project is not None:
+            fit = (self.project(condition).float() * features).sum(dim=1) / math.sqrt(features.shape[1])
+            logits = logits + conditioning * fit
+        shown = features.new_zeros(len(images), 0) if self.read is None else self.read(features).float()
+        return Verdict(logits, shown, tuple(maps))
+
+    def _maps(self, images: Tensor, level: float) -> list[Tensor]:
+        first = len(self.convs) - math.ceil(level)
+        x = F.leaky_relu(self.entries[first - 1](images), SLOPE) if first else images
+        maps = []
+        for index, conv in enumerate(self.convs[first:], start=first):
+            x = F.leaky_relu(conv(x), SLOPE)  # (B, Wi, S / 2^i, S / 2^i)
+            if index == first and level < math.ceil(level):  # the new doubling fades in beside the old entry
+                old = F.leaky_relu(self.entries[first](F.avg_pool2d(images, 2)), SLOPE)
+                x = old + (level % 1) * (x - old)
+            maps.append(x)
+        return maps
 
 
 def normalised(noise: Tensor) -> Tensor:

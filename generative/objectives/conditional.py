@@ -1,20 +1,23 @@
-"""What GAN and VAE share: their conditions, and the people that they can make up."""
+"""What all generators share: their conditions, and the people that they can make up."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from generative.data import Batch, FaceData, condition
 from generative.people import PeopleModel
 from recog.embedding import Embedder
-from recog.errors import ModelMismatch
+from recog.errors import DataError, ModelMismatch
 from recog.settings import Checks, at_least, check, shares
 
 GRID_PEOPLE, GRID_PHOTOS = 6, 8
+WINDOW = (0.25, 0.95)  # quantiles
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +30,7 @@ class ConditionalSettings:
     attribute_dropout: float = 0.2  # share of attributes hidden, so that 0 means "any"
     identity_weight: float = 0.0  # of the identity term; 0 switches it off
     identity_every: int = 4  # steps
+    identity_quantile: float = 0.25  # of real same-identity cosines: where the identity window begins
 
     def __post_init__(self) -> None:
         check(self, self._checks)
@@ -36,7 +40,7 @@ class ConditionalSettings:
         return {
             **at_least(1, self, "identity_every"),
             **at_least(0, self, "identity_weight"),
-            **shares(self, "attribute_dropout"),
+            **shares(self, "attribute_dropout", "identity_quantile"),
         }
 
 
@@ -56,8 +60,9 @@ class ConditionalObjective:
             )
         self.embedder, self.settings, self.image_size = embedder, settings, image_size
         self.people = PeopleModel.fit(data)
-        self.attribute_names = data.attribute_names
+        self.vocabulary = data.vocabulary
         self.condition_size = data.condition_size
+        self.window = _window(data)
 
     def network_config(self) -> dict[str, Any]:
         """The arguments that `network` was built with, JSON-able."""
@@ -69,7 +74,12 @@ class ConditionalObjective:
 
     def model_config(self) -> dict[str, Any]:
         """Enough to build the network again and to condition it."""
-        return {"network": self.network_config(), "image_size": self.image_size, **self._conditioning()}
+        return {
+            "network": self.network_config(),
+            "image_size": self.image_size,
+            "similarity_window": self.window,
+            **self._conditioning(),
+        }
 
     def extra_tensors(self) -> dict[str, Tensor]:
         """The spread of identities, for people who do not exist."""
@@ -84,15 +94,37 @@ class ConditionalObjective:
         noise = torch.randn(len(given), int(network.noise_size), generator=rng)  # type: ignore[arg-type]
         return network(noise.to(place), given.to(place)), GRID_PHOTOS
 
-    def conditions(self, batch: Batch, rng: torch.Generator) -> Tensor:
-        """(B, C) conditions of a training batch, some attributes hidden."""
-        kept = torch.rand(batch.attributes.shape, generator=rng) >= self.settings.attribute_dropout
-        return condition(batch.centres, batch.attributes * kept.to(batch.attributes))
+    def conditions(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """(B, V) attributes of a training batch, some hidden, and (B, C) conditions with them."""
+        wanted = self.vocabulary.hidden(batch.attributes, self.settings.attribute_dropout, rng)
+        return wanted, condition(batch.centres, wanted)
+
+    def trouble(self, means: Mapping[str, float]) -> str | None:
+        """Why the run has gone wrong, if it has."""
+        return None
 
     def _conditioning(self) -> dict[str, Any]:
         """Which model the conditions come from, and what they are."""
         return {
             "conditioning_digest": self.embedder.digest,
             "embedding_size": self.embedder.embedding_size,
-            "attributes": list(self.attribute_names),
+            "attributes": list(self.vocabulary.attributes),
+            "ages": self.vocabulary.ages,
         }
+
+
+def _window(data: FaceData) -> list[float]:
+    """Cosines to the other photos of the person that most real photos have: what curation keeps to."""
+    known = data.similarities[~np.isnan(data.similarities)]
+    return [round(float(q), 4) for q in np.quantile(known, WINDOW)] if len(known) else [1.0, 1.0]
+
+
+def usual_similarity(data: FaceData, quantile: float) -> float:
+    """This quantile of the cosines between a real photo and the other photos of its person."""
+    similarities = torch.from_numpy(data.similarities)
+    if bool(similarities.isnan().all()):
+        raise DataError(
+            "No person has two photos, so nothing says how alike photos of a person are. Give more "
+            "photos of some people, or set identity_weight to 0."
+        )
+    return float(torch.nanquantile(similarities, quantile))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -75,6 +76,10 @@ class RepairObjective:
         clean = batch.images[:10]
         damaged, missing = damage.mixed(clean, rng)
         return torch.cat([clean, damaged, network(damaged, missing).float()]), len(clean)
+
+    def trouble(self, means: Mapping[str, float]) -> str | None:
+        """Nothing but a loss that is not finite goes wrong here."""
+        return None
 
     def _loss(self, batch: Batch, moment: Moment) -> tuple[Tensor, dict[str, Tensor]]:
         clean = self._sized(batch.images, moment.rng)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -40,12 +41,22 @@ class VaeSettings(ConditionalSettings):
         }
 
 
+class Reconstruction(NamedTuple):
+    """Faces through the code and back."""
+
+    faces: Tensor  # (B, 3, S, S)
+    code: Tensor  # (B, Z) as drawn
+    mean: Tensor  # (B, Z)
+    log_variance: Tensor  # (B, Z)
+
+
 class VaeObjective(ConditionalObjective):
     """L1 + SSIM + recogniser features + KL with warm-up and free bits."""
 
     kind = "vae"
     network: VAE
     settings: VaeSettings
+    phases: Sequence[Phase]
 
     def __init__(self, data: FaceData, embedder: Embedder, settings: VaeSettings, image_size: int) -> None:
         super().__init__(data, embedder, settings, image_size)
@@ -63,13 +74,25 @@ class VaeObjective(ConditionalObjective):
         }
 
     def _loss(self, batch: Batch, moment: Moment) -> tuple[Tensor, dict[str, Tensor]]:
-        given = self.conditions(batch, moment.rng)
+        _, given = self.conditions(batch, moment.rng)
+        seen = self._seen(batch, given, moment)
+        return self._evidence(batch, seen, moment)
+
+    def _seen(self, batch: Batch, given: Tensor, moment: Moment) -> Reconstruction:
+        """The batch through the code and back."""
         mean, log_variance = self.network.encode(batch.images, given)
         noise = torch.randn(mean.shape, generator=moment.rng).to(mean)
-        faces = self.network(mean + noise * (0.5 * log_variance).exp(), given)
+        code = mean + noise * (0.5 * log_variance).exp()
+        return Reconstruction(self.network(code, given), code, mean, log_variance)
+
+    def _evidence(
+        self, batch: Batch, seen: Reconstruction, moment: Moment
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The lower bound of the evidence, its sign turned, as far as it depends on pixels and features."""
+        faces = seen.faces
         l1 = F.l1_loss(faces, batch.images)
         ssim = losses.ssim_error(faces, batch.images, moment.rng)
-        kl = losses.kl_divergence(mean, log_variance, self.settings.free_nats)
+        kl = losses.kl_divergence(seen.mean, seen.log_variance, self.settings.free_nats)
         warm = min(1.0, moment.progress / self.settings.kl_warmup) if self.settings.kl_warmup else 1.0
         loss = l1 + self.settings.ssim_weight * ssim + self.settings.kl_weight * warm * kl
         stats = {"l1": l1, "ssim_error": ssim, "kl_nats": kl}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from generative.data import ATTRIBUTES, FaceData, leave_one_out
+from generative.conditions import AGE, ATTRIBUTES, Vocabulary
+from generative.data import FaceData, leave_one_out
 from recog.embedding import Embedder
 from recog.training.data import CropSet
 from tests.generative.stand_ins import PEOPLE, PHOTOS, SIZE, make_embedder
@@ -30,5 +31,8 @@ def crops() -> CropSet:
 @pytest.fixture
 def faces(crops: CropSet, embedder: Embedder) -> FaceData:
     centres, similarities = leave_one_out(embedder.embed(crops.images), crops.labels)
-    attributes = np.random.default_rng(1).choice([-1, 1], (len(crops), len(ATTRIBUTES))).astype(np.float32)
-    return FaceData(crops, centres, similarities, attributes, ATTRIBUTES, embedder.digest)
+    rng = np.random.default_rng(1)
+    vocabulary = Vocabulary(ATTRIBUTES, ages=True)
+    known = {name: rng.choice([-1, 1], len(crops)) for name in ATTRIBUTES}
+    attributes = vocabulary.encoded({**known, AGE: rng.integers(0, 80, len(crops))}, len(crops))
+    return FaceData(crops, centres, similarities, attributes, vocabulary, embedder.digest)

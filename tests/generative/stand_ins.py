@@ -34,8 +34,22 @@ def make_embedder(seed: int = 0) -> Embedder:
 
 
 SMALL: dict[str, dict[str, Any]] = {
-    "gan": {"noise_size": 4, "generator_widths": (8, 8, 4), "discriminator_widths": (4, 8), "r1_every": 2},
+    "gan": {
+        "noise_size": 4,
+        "generator_widths": (8, 8, 4),
+        "discriminator_widths": (4, 8),
+        "penalty_every": 2,
+    },
+    "dcgan": {"noise_size": 4},
     "vae": {"code_size": 4, "encoder_widths": (4, 8), "decoder_widths": (8, 8, 4)},
+    "vae-gan": {
+        "code_size": 4,
+        "encoder_widths": (4, 8),
+        "decoder_widths": (8, 8, 4),
+        "discriminator_widths": (4, 8),
+        "penalty_every": 2,
+    },
+    "reader": {"widths": (4, 4, 8, 8)},
     "repairer": {"widths": (4, 8)},
 }
 

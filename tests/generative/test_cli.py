@@ -119,7 +119,7 @@ def test_settings_are_refused_before_crops_are_read() -> None:
     assert "identity_every is 0; give 1 or more" in result.stderr
 
 
-@pytest.mark.parametrize("kind", ["vae", "repairer"])
+@pytest.mark.parametrize("kind", ["gan", "dcgan", "vae", "vae-gan", "repairer"])
 def test_networks_are_trained_from_the_command_line(workplace: Path, kind: str) -> None:
     (workplace / "roles.csv").write_text("identity,role\np0,fit\np1,fit\np2,user\n")
     chosen = "--data crops --roles roles.csv --role fit --out run"

@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from generative.data import ATTRIBUTES, FaceData, condition, leave_one_out, open_faces
+from generative.conditions import ATTRIBUTES
+from generative.data import FaceData, condition, leave_one_out, open_faces
 from recog.embedding import Embedder
 from recog.errors import DataError, WriteFailed
 from recog.training.data import CropSet
@@ -58,7 +59,7 @@ def test_nobody_with_the_role_is_an_error(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_manifest_without_the_columns_is_an_error(folder: Path, embedder: Embedder, tmp_path: Path) -> None:
-    (tmp_path / "m.csv").write_text("file,Smiling\na/b.png,1\n")
+    (tmp_path / "m.csv").write_text("file,mood\na/b.png,1\n")
     with pytest.raises(DataError, match="Male"):
         open_faces(folder, size=8, embedder=embedder, attributes=tmp_path / "m.csv")
 

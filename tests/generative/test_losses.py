@@ -8,6 +8,7 @@ import torch
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from generative import losses
+from generative.conditions import Vocabulary
 
 
 def test_charbonnier_is_l1_away_from_zero_and_epsilon_at_zero() -> None:
@@ -44,29 +45,21 @@ def test_free_nats_are_charged_for_a_dimension_that_says_nothing() -> None:
     assert float(losses.kl_divergence(zero, zero, free_nats=0.1)) == pytest.approx(0.3)
 
 
-def test_adversarial_losses_are_cross_entropies_of_the_logits() -> None:
-    real, fake = torch.tensor([2.0, -1.0]), torch.tensor([0.5, 3.0])
-    sigmoid = lambda x: 1 / (1 + np.exp(-x.numpy()))  # noqa: E731
-    expected = -np.log(sigmoid(real)).mean() - np.log(1 - sigmoid(fake)).mean()
-    assert float(losses.discriminator_loss(real, fake)) == pytest.approx(float(expected), rel=1e-5)
-    assert float(losses.generator_loss(fake)) == pytest.approx(float(-np.log(sigmoid(fake)).mean()), rel=1e-5)
-
-
-def test_r1_of_a_linear_critic_is_half_its_squared_slope() -> None:
-    images = torch.rand(3, 1, 2, 2, requires_grad=True)
-    slope = torch.tensor([[[1.0, 2.0], [0.0, -2.0]]])
-    logits = (images * slope).sum(dim=(1, 2, 3))
-    assert float(losses.r1_penalty(logits, images)) == pytest.approx(9 / 2)
-
-
-def test_r1_is_differentiable_in_the_critic() -> None:
-    slope = torch.tensor(3.0, requires_grad=True)
-    images = torch.rand(2, 1, 1, 1, requires_grad=True)
-    losses.r1_penalty((images * slope).sum(dim=(1, 2, 3)), images).backward()
-    assert slope.grad is not None
-    assert float(slope.grad) == pytest.approx(3.0)
-
-
 def test_identity_window_is_flat_inside_and_a_hinge_outside() -> None:
     similarity = torch.tensor([0.5, 0.2, 0.9])
     assert float(losses.identity_window(similarity, 0.4, 0.8)) == pytest.approx((0 + 0.2 + 0.1) / 3)
+
+
+def test_attribute_error_is_cross_entropy_over_what_is_known() -> None:
+    vocabulary = Vocabulary(("Male", "Smiling"), ages=True)
+    logits = torch.zeros(2, len(vocabulary))
+    logits[0, 0], logits[0, 2 + 3] = 2.0, 1.0  # says Male; leans to 30 years
+    known = vocabulary.encoded({"Male": np.array([1, 0]), "age": np.array([30.0, np.nan])}, 2)
+    knots = len(vocabulary) - 2
+    male = math.log(1 + math.exp(-2))
+    age = -math.log(math.e / (math.e + knots - 1))
+    assert float(losses.attribute_error(logits, torch.from_numpy(known), vocabulary)) == pytest.approx(
+        male + age
+    )
+    nothing = torch.zeros_like(logits)
+    assert float(losses.attribute_error(logits, nothing, vocabulary)) == 0

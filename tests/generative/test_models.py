@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
+from generative.models.dcgan import PlainDiscriminator, PlainGenerator
 from generative.models.gan import (
     Discriminator,
     Generator,
@@ -67,9 +69,65 @@ def test_discriminator_weighs_the_condition() -> None:
     torch.manual_seed(0)
     network = Discriminator(6, 16, (4, 8))
     faces, a, b = torch.randn(4, 3, 16, 16), torch.randn(4, 6), torch.randn(4, 6)
-    assert network(faces, a).shape == (4,)
-    assert not torch.allclose(network(faces, a), network(faces, b))
-    assert torch.allclose(network(faces, a, 0.0), network(faces, b, 0.0))
+    assert network(faces, a).logits.shape == (4,)
+    assert not torch.allclose(network(faces, a).logits, network(faces, b).logits)
+    assert torch.allclose(network(faces, a, 0.0).logits, network(faces, b, 0.0).logits)
+
+
+def test_discriminator_reads_attributes_when_asked() -> None:
+    faces, given = torch.randn(4, 3, 16, 16), torch.randn(4, 6)
+    assert Discriminator(6, 16, (4, 8))(faces, given).attributes.shape == (4, 0)
+    assert Discriminator(6, 16, (4, 8), attribute_size=5)(faces, given).attributes.shape == (4, 5)
+
+
+def test_spectral_norm_makes_every_weight_of_norm_one() -> None:
+    torch.manual_seed(0)
+    network = Discriminator(6, 16, (4, 8), spectral=True)
+    for _ in range(50):  # a step of the power iteration each
+        network(torch.randn(4, 3, 16, 16), torch.randn(4, 6))
+    weights = [m.weight.flatten(1) for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    norms = [float(torch.linalg.matrix_norm(weight, 2)) for weight in weights]
+    assert norms == pytest.approx([1] * len(norms), abs=0.02)
+    assert len(norms) == 6
+
+
+@pytest.mark.parametrize(("level", "side"), [(1.0, 8), (1.5, 16), (2.0, 16)])
+def test_growing_networks_work_at_each_level(level: float, side: int) -> None:
+    torch.manual_seed(0)
+    generator = Generator(4, 6, 16, WIDTHS, style_size=8)
+    faces = generator(torch.randn(3, 4), torch.randn(3, 6), level)
+    assert faces.shape == (3, 3, side, side)
+    verdict = Discriminator(6, 16, (4, 8), grows=True)(faces, torch.randn(3, 6), level=level)
+    assert verdict.logits.shape == (3,)
+
+
+def test_a_doubling_fades_in_from_nothing() -> None:
+    torch.manual_seed(0)
+    generator = Generator(4, 6, 16, WIDTHS, style_size=8)
+    noise, given = torch.randn(3, 4), torch.randn(3, 6)
+    coarse, begun = generator(noise, given, 1.0), generator(noise, given, 1.0 + 1e-6)
+    before_tanh = torch.nn.functional.interpolate(coarse.atanh(), scale_factor=2, mode="bilinear")
+    assert torch.allclose(begun, before_tanh.tanh(), atol=1e-4)
+    whole, nearly = generator(noise, given), generator(noise, given, 2.0 - 1e-6)
+    assert torch.allclose(whole, nearly, atol=1e-4)
+    discriminator = Discriminator(6, 16, (4, 8), grows=True)
+    small = torch.nn.functional.avg_pool2d(whole, 2)
+    old = discriminator(small, given, level=1.0).logits
+    assert torch.allclose(discriminator(whole, given, level=1.0 + 1e-6).logits, old, atol=1e-4)
+    full = discriminator(whole, given).logits
+    assert torch.allclose(discriminator(whole, given, level=2.0 - 1e-6).logits, full, atol=1e-4)
+
+
+def test_the_plain_reference_takes_conditions_and_ignores_them() -> None:
+    generator, discriminator = PlainGenerator(4, 16, (8, 8)), PlainDiscriminator(16, (8, 8))
+    noise, a, b = torch.randn(3, 4), torch.randn(3, 6), torch.randn(3, 6)
+    generator.eval(), discriminator.eval()
+    faces = generator(noise, a)
+    assert faces.shape == (3, 3, 16, 16)
+    assert torch.equal(faces, generator(noise, b))
+    assert torch.equal(discriminator(faces, a).logits, discriminator(faces, b).logits)
+    with pytest.raises(ConfigError, match="widths"):
+        PlainGenerator(4, 32, (8, 8))
 
 
 def test_batch_deviation_sees_equal_fakes() -> None:

@@ -8,11 +8,15 @@ import pytest
 import torch
 from PIL import Image
 
-from generative import curation, presets
-from generative.data import ATTRIBUTES, LASTING, FaceData
+from generative import presets
+from generative.cli.train import KINDS as TRAINED
+from generative.conditions import AGE, ATTRIBUTES, LASTING, Vocabulary
+from generative.data import FaceData
 from generative.errors import SynthesisExhausted
+from generative.folders import write
+from generative.models import GENERATORS
 from generative.people import PeopleModel
-from generative.synthesis import Synthesizer, write_identity_folder
+from generative.synthesis import Synthesizer
 from generative.training import train
 from recog import checkpoints
 from recog.embedding import Embedder
@@ -21,7 +25,7 @@ from recog.training.data import open_crops
 from tests.generative.stand_ins import config, make_embedder, objective
 
 
-@pytest.fixture(params=["gan", "vae"])
+@pytest.fixture(params=["gan", "vae", "vae-gan", "dcgan"])
 def weights(request: pytest.FixtureRequest, faces: FaceData, embedder: Embedder, tmp_path: Path) -> Path:
     kind = request.param
     return train(
@@ -71,14 +75,12 @@ def test_too_many_people_are_an_error_not_a_shorter_list(synthesizer: Synthesize
 def test_folder_and_manifest_agree(synthesizer: Synthesizer, embedder: Embedder, tmp_path: Path) -> None:
     people = synthesizer.new_people(2, 3, seed=7, max_similarity=0.9)
     out = tmp_path / "cast"
-    count = write_identity_folder(
-        out, people, weights_digest=synthesizer.digest, attribute_names=synthesizer.attribute_names
-    )
+    count = write(out, people, synthesizer)
     rows = [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
     assert count == len(rows) == 6
     assert list(rows[0]) == ["file", "identity", "source", "conditions", "seed", "weights", "scores"]
     assert all(row["weights"] == synthesizer.digest for row in rows)
-    assert set(rows[0]["conditions"]) == set(ATTRIBUTES)
+    assert set(rows[0]["conditions"]) == {*ATTRIBUTES, AGE}
     image = np.asarray(Image.open(out / rows[-1]["file"]))
     assert np.array_equal(image, people[1].images[2])
     cosine = float(embedder.embed(image[None])[0] @ people[1].centre)
@@ -86,11 +88,47 @@ def test_folder_and_manifest_agree(synthesizer: Synthesizer, embedder: Embedder,
     assert open_crops(out, size=16).identities == tuple(p.identity for p in people)
 
 
-def test_the_best_of_several_candidates_are_kept(synthesizer: Synthesizer, faces: FaceData) -> None:
+def test_of_several_candidates_those_nearest_to_the_window_are_kept(
+    synthesizer: Synthesizer, faces: FaceData
+) -> None:
     plain = synthesizer.person("a", faces.centres[0], 4, seed=3)
     chosen = synthesizer.person("a", faces.centres[0], 4, seed=3, candidates=8)
-    assert len(chosen.images) == len(chosen.attributes) == 4
-    assert chosen.similarities.mean() >= plain.similarities.mean()
+    assert len(chosen.images) == len(chosen.attributes) == len(chosen.scores.similarities) == 4
+    outside = [synthesizer.window.distance(p.scores.similarities).mean() for p in (plain, chosen)]
+    assert outside[1] <= outside[0]
+
+
+def test_photos_show_what_is_asked_for(synthesizer: Synthesizer, faces: FaceData) -> None:
+    asked = {"Smiling": -1.0, "Blond_Hair": 1.0, AGE: 61.0}
+    person = synthesizer.person("a", faces.centres[0], 5, conditions=asked)
+    for row in person.attributes:
+        said = synthesizer.vocabulary.described(row)
+        assert {name: said[name] for name in asked} == asked
+        assert said["Black_Hair"] == said["Gray_Hair"] == -1
+    with pytest.raises(ConfigError, match="knows no 'Mood'"):
+        synthesizer.photos_of(faces.centres[0], 1, conditions={"Mood": 1})
+
+
+def test_new_people_are_as_asked(synthesizer: Synthesizer) -> None:
+    people = synthesizer.new_people(3, 1, max_similarity=0.99, conditions={"Male": 1.0})
+    column = ATTRIBUTES.index("Male")
+    assert all((person.attributes[:, column] == 1).all() for person in people)
+
+
+def test_people_drawn_for_an_attribute_have_it_in_their_vectors() -> None:
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(400, 6)).astype(np.float32)
+    centres /= np.linalg.norm(centres, axis=1, keepdims=True)
+    vocabulary = Vocabulary(("Male",), ages=True)
+    known = {"Male": np.sign(centres[:, 0]), AGE: 40 + 30 * centres[:, 1]}
+    attributes = vocabulary.encoded(known, 400)
+    crops = type("Crops", (), {"labels": np.arange(400)})()
+    people = PeopleModel.fit(FaceData(crops, centres, centres[:, 0], attributes, vocabulary, "x"))
+    rng = torch.Generator().manual_seed(0)
+    men = people.draw(200, rng, {"Male": 1.0})
+    assert float((men[:, 0] > 0).float().mean()) > 0.95
+    old = people.draw(200, rng, {AGE: 55.0})
+    assert 40 + 30 * float(old[:, 1].mean()) == pytest.approx(55, abs=3)
 
 
 def test_there_is_a_candidate_for_each_photo(synthesizer: Synthesizer, faces: FaceData) -> None:
@@ -115,7 +153,9 @@ def test_weights_of_something_else_are_refused(embedder: Embedder, tmp_path: Pat
     checkpoints.save(
         tmp_path / "other.safetensors", kind="repairer", config={}, tensors={"x": torch.zeros(1)}
     )
-    with pytest.raises(CheckpointError, match="holds a 'repairer' model, but a 'gan' or 'vae' is needed"):
+    with pytest.raises(
+        CheckpointError, match=r"holds a 'repairer' model, but a 'gan' or .*'vae-gan' is needed"
+    ):
         Synthesizer.load(tmp_path / "other.safetensors", embedder, "cpu")
 
 
@@ -125,7 +165,7 @@ def test_people_model_has_the_spread_of_the_centres() -> None:
     centres = (centres / np.linalg.norm(centres, axis=1, keepdims=True)).astype(np.float32)
     crops = type("Crops", (), {"labels": np.arange(400)})()
     male = np.sign(centres[:, :1]) * np.ones((1, len(ATTRIBUTES)), np.float32)
-    people = PeopleModel.fit(FaceData(crops, centres, centres[:, 0], male, ATTRIBUTES, "x"))
+    people = PeopleModel.fit(FaceData(crops, centres, centres[:, 0], male, Vocabulary(ATTRIBUTES), "x"))
     drawn = people.draw(4000, torch.Generator().manual_seed(0))
     assert drawn.norm(dim=1) == pytest.approx(np.ones(4000), abs=1e-5)
     assert drawn.mean(dim=0).numpy() == pytest.approx(centres.mean(axis=0), abs=0.05)
@@ -137,14 +177,6 @@ def test_people_model_has_the_spread_of_the_centres() -> None:
     assert (attributes[:, :, column] == attributes[:, :1, column]).all()
 
 
-def test_curation_keeps_the_most_fitting_and_duplicates_last() -> None:
-    angle = np.radians([0, 1, 30, 80])
-    vectors = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
-    centre = np.array([1, 0], np.float32)
-    assert curation.without_duplicates(vectors).tolist() == [0, 2, 3]
-    assert curation.most_fitting(vectors, centre, 3).tolist() == [0, 2, 3]
-    assert curation.most_fitting(vectors, centre, 4).tolist() == [0, 1, 2, 3]
-
-
 def test_kinds_are_what_the_presets_know() -> None:
-    assert presets.KINDS == ("gan", "vae", "repairer")
+    assert set(presets.KINDS) == set(TRAINED)
+    assert set(presets.KINDS) - set(GENERATORS) == {"repairer", "reader"}

@@ -1,0 +1,153 @@
+"""What a discriminator and its generator play for: adversarial losses, and penalties on gradients.
+
+Each is an object that the objectives call without knowing which; `LOSSES` and `PENALTIES` name them. To add
+one, write its formula here with its source and give it a name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Critic = Callable[[Tensor], Tensor]  # images (B, 3, S, S) -> logits (B,)
+
+
+class AdversarialLoss(Protocol):
+    """Scores a discriminator's answers (B,) to real and to generated faces, as scalars to minimise."""
+
+    paired: ClassVar[bool]  # the generator's score needs the answers to real faces too
+    signed: ClassVar[bool]  # answers above 0 stand for real faces
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """What the discriminator minimises."""
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """What the generator minimises."""
+
+
+@dataclass(frozen=True)
+class NonSaturating:
+    """Cross-entropy, the generator's in its non-saturating form (Goodfellow et al. 2014, section 3).
+
+    `smoothing` takes the target of real faces from 1 to 1 - smoothing (one-sided label smoothing: Salimans et
+    al. 2016, arXiv:1606.03498, section 3.4).
+    """
+
+    smoothing: float = 0.0
+    paired: ClassVar[bool] = False
+    signed: ClassVar[bool] = True
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        s, real = self.smoothing, real.float()
+        return ((1 - s) * F.softplus(-real) + s * F.softplus(real)).mean() + F.softplus(fake.float()).mean()
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        return F.softplus(-fake.float()).mean()
+
+
+@dataclass(frozen=True)
+class LeastSquares:
+    """Squared distance to 1 for real faces, to 0 for others (Mao et al. 2017, arXiv:1611.04076, eq. 9)."""
+
+    smoothing: float = 0.0
+    paired: ClassVar[bool] = False
+    signed: ClassVar[bool] = False
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        target = 1 - self.smoothing
+        return ((real.float() - target).square().mean() + fake.float().square().mean()) / 2
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        return (fake.float() - 1).square().mean() / 2
+
+
+@dataclass(frozen=True)
+class Wasserstein:
+    """Difference of means; needs a penalty that bounds the slope (arXiv:1701.07875, arXiv:1704.00028)."""
+
+    paired: ClassVar[bool] = False
+    signed: ClassVar[bool] = False
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        return fake.float().mean() - real.float().mean()
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        return -fake.float().mean()
+
+
+@dataclass(frozen=True)
+class Hinge:
+    """Answers beyond a margin of 1 cost nothing (Lim and Ye 2017, arXiv:1705.02894, eq. 4 and 5)."""
+
+    paired: ClassVar[bool] = False
+    signed: ClassVar[bool] = True
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        return F.relu(1 - real.float()).mean() + F.relu(1 + fake.float()).mean()
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        return -fake.float().mean()
+
+
+@dataclass(frozen=True)
+class Relativistic:
+    """Whether a real face looks more real than a made-up one beside it (arXiv:1807.00734; as in R3GAN,
+    arXiv:2501.05441, eq. 2): pairs keep the generator from leaving parts of the data out."""
+
+    paired: ClassVar[bool] = True
+    signed: ClassVar[bool] = False
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        return F.softplus(fake.float() - real.float()).mean()
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        assert real is not None, "a relativistic loss compares with real faces"
+        return F.softplus(real.float() - fake.float()).mean()
+
+
+LOSSES: Mapping[str, Callable[[float], AdversarialLoss]] = {
+    "non-saturating": NonSaturating,
+    "least-squares": LeastSquares,
+    "wasserstein": lambda smoothing: Wasserstein(),
+    "hinge": lambda smoothing: Hinge(),
+    "relativistic": lambda smoothing: Relativistic(),
+}
+SMOOTHED = ("non-saturating", "least-squares")  # losses with a target that can be smoothed
+
+
+class Penalty(Protocol):
+    """A scalar that grows with the slope of the critic."""
+
+    def __call__(self, critic: Critic, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor: ...
+
+
+def r1(critic: Critic, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
+    """Mean of |grad D|^2 / 2 on real faces (Mescheder et al. 2018, arXiv:1801.04406, eq. 9)."""
+    return slopes(critic, real).square().mean() / 2
+
+
+def r1_and_r2(critic: Critic, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
+    """R1 and the same on made-up faces (the two belong together: arXiv:2501.05441, section 2.2)."""
+    return r1(critic, real, fake, rng) + slopes(critic, fake).square().mean() / 2
+
+
+def interpolated(critic: Critic, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
+    """Mean of (|grad D| - 1)^2 between real and made-up faces (WGAN-GP: arXiv:1704.00028, eq. 3)."""
+    share = torch.rand(len(real), 1, 1, 1, generator=rng).to(real)
+    between = share * real + (1 - share) * fake
+    return (slopes(critic, between) - 1).square().mean()
+
+
+def slopes(critic: Critic, images: Tensor) -> Tensor:
+    """(B,) length of the gradient of each answer in its image, differentiable in the critic's weights."""
+    leaf = images.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(leaf).float().sum(), leaf, create_graph=True)
+    return (gradient.float().square().sum(dim=(1, 2, 3)) + 1e-12).sqrt()
+
+
+PENALTIES: Mapping[str, Penalty] = {"r1": r1, "r1+r2": r1_and_r2, "interpolated": interpolated}

@@ -1,0 +1,27 @@
+"""A small network that reads attributes and age off a face: a slim residual network of timm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import timm
+from torch import Tensor, nn
+
+BACKBONE = "resnet10t"
+WIDTHS = (16, 32, 64, 128)
+
+
+class Reader(nn.Module):
+    """Faces -> logits of attributes and of the knots of age."""
+
+    def __init__(
+        self, attribute_size: int, backbone: str = BACKBONE, widths: Sequence[int] | None = WIDTHS
+    ) -> None:
+        super().__init__()
+        options: dict[str, Any] = {} if widths is None else {"channels": tuple(widths)}
+        self.network = timm.create_model(backbone, num_classes=attribute_size, **options)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, S, S) RGB in [-1, 1] -> (B, V)."""
+        return cast(Tensor, self.network(images))

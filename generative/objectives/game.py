@@ -1,0 +1,200 @@
+"""The play of a discriminator against whatever makes faces: what GAN and VAE-GAN share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from generative import losses
+from generative.adversarial import LOSSES, PENALTIES, SMOOTHED, AdversarialLoss
+from generative.conditions import Vocabulary
+from generative.data import Batch
+from generative.diffaugment import POLICY, diff_augment
+from generative.models.dcgan import PlainDiscriminator
+from generative.models.gan import DISCRIMINATOR_WIDTHS, Discriminator, Verdict, doublings
+from generative.objectives.conditional import ConditionalSettings
+from generative.training import Moment
+from recog.settings import Checks, at_least, shares
+
+ARCHITECTURES = ("styled", "dcgan")
+GROWN_FROM = 2  # doublings of 4 px that a growing network starts with
+GROWN_BY = 0.6  # share of the run after which it is whole
+OVERFIT_SIGN = (
+    0.9  # of the sign of the answers to real faces; 0.6 is where memorising begins (arXiv:2006.06676)
+)
+COLLAPSED = 0.25  # of the spread of real faces
+SPREAD_SIDE = 8  # px at which the spread of faces is measured
+
+
+@dataclass(frozen=True, kw_only=True)
+class GameSettings(ConditionalSettings):
+    """Settings of the play.
+
+    Raises: ConfigError: a value is outside its range.
+    """
+
+    architecture: str = "styled"  # of both networks; dcgan: the plain reference, without conditions
+    discriminator_widths: tuple[int, ...] = DISCRIMINATOR_WIDTHS
+    loss: str = "non-saturating"
+    label_smoothing: float = 0.0  # one-sided: the target of real faces falls from 1 by so much
+    penalty: str = "r1"  # on the discriminator's slope
+    penalty_weight: float = 0.5
+    penalty_every: int = 16  # steps (lazy regularisation: the weight makes up for it)
+    spectral_norm: bool = False  # of the discriminator's weights
+    augment: tuple[str, ...] = POLICY  # DiffAugment: which of its parts
+    grow: bool = False  # from 16 px on, doubling by doubling
+    conditioning_ramp: float = 0.2  # share of the run in which the condition fades in (arXiv:2201.06578)
+    attribute_weight: float = 0.0  # of an auxiliary classifier in the discriminator; 0 switches it off
+
+    def _checks(self) -> Checks:
+        penalties = ("none", *PENALTIES)
+        smoothable = self.label_smoothing == 0 or self.loss in SMOOTHED
+        return super()._checks() | {
+            "architecture": (self.architecture in ARCHITECTURES, f"one of {', '.join(ARCHITECTURES)}"),
+            "loss": (self.loss in LOSSES, f"one of {', '.join(LOSSES)}"),
+            "penalty": (self.penalty in penalties, f"one of {', '.join(penalties)}"),
+            "augment": (set(self.augment) <= set(POLICY), f"some of {', '.join(POLICY)}"),
+            "label_smoothing": (
+                0 <= self.label_smoothing < 0.5 and smoothable,
+                f"0, or less than 0.5 with a loss that has a target ({', '.join(SMOOTHED)})",
+            ),
+            "grow": (not self.grow or self.architecture == "styled", "False: dcgan does not grow"),
+            "spectral_norm": (
+                not self.spectral_norm or self.architecture == "styled",
+                "False: dcgan is the plain reference",
+            ),
+            **at_least(1, self, "penalty_every"),
+            **at_least(0, self, "penalty_weight", "attribute_weight"),
+            **shares(self, "conditioning_ramp"),
+        }
+
+
+class Game:
+    """A discriminator, what it plays for, and how far the play has come."""
+
+    def __init__(
+        self, settings: GameSettings, vocabulary: Vocabulary, condition_size: int, image_size: int
+    ) -> None:
+        self.settings, self.vocabulary = settings, vocabulary
+        self.levels = doublings(image_size)
+        self.loss: AdversarialLoss = LOSSES[settings.loss](settings.label_smoothing)
+        if settings.architecture == "dcgan":
+            self.discriminator: Discriminator | PlainDiscriminator = PlainDiscriminator(image_size)
+        else:
+            self.discriminator = Discriminator(
+                condition_size,
+                image_size,
+                settings.discriminator_widths,
+                attribute_size=len(vocabulary) if settings.attribute_weight else 0,
+                spectral=settings.spectral_norm,
+                grows=settings.grow,
+            )
+
+    def ramp(self, moment: Moment) -> float:
+        """How much conditions count by now, 0..1."""
+        span = self.settings.conditioning_ramp
+        return min(1.0, moment.progress / span) if span else 1.0
+
+    def level(self, moment: Moment) -> float | None:
+        """Doublings of 4 px by now; half of each stage is spent on what there is, half on what fades in."""
+        start = min(GROWN_FROM, self.levels)
+        if not self.settings.grow or moment.progress >= GROWN_BY:
+            return None
+        stages = moment.progress / GROWN_BY * (self.levels - start)
+        return start + math.floor(stages) + max(0.0, 2 * (stages % 1) - 1)
+
+    def at_level(self, images: Tensor, level: float | None) -> Tensor:
+        """Faces (B, 3, S, S) as a network of this level makes them."""
+        if level is None:
+            return images
+        shrunk = F.avg_pool2d(images, 2 ** (self.levels - math.ceil(level)))
+        if level == math.ceil(level):
+            return shrunk
+        coarse = F.interpolate(F.avg_pool2d(shrunk, 2), scale_factor=2, mode="bilinear", align_corners=False)
+        return coarse + (level % 1) * (shrunk - coarse)
+
+    def judged(self, images: Tensor, given: Tensor, moment: Moment) -> Verdict:
+        """What the discriminator says of faces that it sees augmented."""
+        seen = diff_augment(images, moment.rng, self.settings.augment)
+        verdict: Verdict = self.discriminator(seen, given, self.ramp(moment), self.level(moment))
+        return verdict
+
+    def discriminator_loss(
+        self, batch: Batch, fakes: Tensor, given: Tensor, moment: Moment
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """What the discriminator minimises.
+
+        Args:
+            fakes: (F, 3, S, S) at the level of the moment. given: (B, C); the fakes' are the first F of them.
+        """
+        images = self.at_level(batch.images, self.level(moment))
+        fakes = fakes.detach()
+        real = self.judged(images, given, moment)
+        fake = self.judged(fakes, given[: len(fakes)], moment)
+        loss = self.loss.discriminator(real.logits[: len(fakes)], fake.logits)
+        stats = {
+            "real_sign": real.logits.sign().mean(),
+            "fake_sign": fake.logits.sign().mean(),
+            "spread": spread(fakes) / spread(images).clamp(min=1e-6),
+        }
+        if self.settings.attribute_weight:
+            stats["read_real"] = losses.attribute_error(real.attributes, batch.attributes, self.vocabulary)
+            loss = loss + self.settings.attribute_weight * stats["read_real"]
+        if self.settings.penalty != "none" and moment.step % self.settings.penalty_every == 0:
+            stats["penalty"] = self._penalty(images[: len(fakes)], fakes, given[: len(fakes)], moment)
+            loss = loss + self.settings.penalty_weight * self.settings.penalty_every * stats["penalty"]
+        return loss, stats
+
+    def generator_loss(
+        self, batch: Batch, fakes: Tensor, given: Tensor, wanted: Tensor, moment: Moment
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """What the maker of the fakes minimises.
+
+        Args:
+            given: (F, C) and wanted: (F, V) what each fake was made for.
+        """
+        verdict = self.judged(fakes, given, moment)
+        real = None
+        if self.loss.paired:
+            images = self.at_level(batch.images[: len(fakes)], self.level(moment))
+            real = self.judged(images, given, moment).logits
+        loss, stats = self.loss.generator(verdict.logits, real), {}
+        if self.settings.attribute_weight:
+            stats["read_fake"] = losses.attribute_error(verdict.attributes, wanted, self.vocabulary)
+            loss = loss + self.settings.attribute_weight * self.ramp(moment) * stats["read_fake"]
+        return loss, stats
+
+    def trouble(self, means: Mapping[str, float]) -> str | None:
+        """Why the play has gone wrong, if it has, by the means of its statistics."""
+        if means.get("spread", 1.0) < COLLAPSED:
+            return (
+                f"the made-up faces differ from each other by {means['spread']:.2f} of what real ones do "
+                "(collapse). Try a penalty with more weight, a lower learning rate, or another loss"
+            )
+        if self.loss.signed and means.get("real_sign", 0.0) > OVERFIT_SIGN:
+            return (
+                f"the discriminator knows the real faces by heart (mean sign of its answers "
+                f"{means['real_sign']:.2f}, limit {OVERFIT_SIGN}). Try more of --augment, more penalty "
+                "weight, or more faces"
+            )
+        return None
+
+    def _penalty(self, real: Tensor, fakes: Tensor, given: Tensor, moment: Moment) -> Tensor:
+        ramp, level = self.ramp(moment), self.level(moment)
+
+        def critic(images: Tensor) -> Tensor:
+            logits: Tensor = self.discriminator(images, given, ramp, level).logits
+            return logits
+
+        augmented = [diff_augment(x, moment.rng, self.settings.augment) for x in (real, fakes)]
+        return PENALTIES[self.settings.penalty](critic, augmented[0], augmented[1], moment.rng)
+
+
+def spread(images: Tensor) -> Tensor:
+    """Standard deviation between faces (B, 3, S, S), at 8 px: how different they are."""
+    small = F.adaptive_avg_pool2d(images.detach().float(), SPREAD_SIDE)
+    return small.std(dim=0).mean()

@@ -1,0 +1,108 @@
+"""What a reader of attributes and age is trained for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from generative import losses
+from generative.conditions import Vocabulary
+from generative.data import Batch, FaceData
+from generative.diffaugment import recoloured
+from generative.models.reader import BACKBONE, WIDTHS, Reader
+from generative.training import Moment, Phase
+from recog.errors import DataError
+from recog.settings import Checks, check
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReaderSettings:
+    """Settings of the reading objective.
+
+    Raises: ConfigError: a value is outside its range.
+    """
+
+    backbone: str = BACKBONE  # any timm name
+    widths: tuple[int, ...] | None = WIDTHS  # channels, of backbones that take them
+    zoom: float = 0.25  # faces are shown up to so much larger or smaller: crops are framed in many ways
+    shift: float = 0.1  # of the side, at most
+    turn: float = 12.0  # degrees, at most
+
+    def __post_init__(self) -> None:
+        check(self, self._checks)
+
+    def _checks(self) -> Checks:
+        return {
+            "zoom": (0 <= self.zoom < 1, "0 or more, less than 1"),
+            "shift": (0 <= self.shift < 1, "0 or more, less than 1"),
+            "turn": (0 <= self.turn <= 180, "0 to 180"),
+        }
+
+
+class ReaderObjective:
+    """Cross-entropy of attributes and of the knots of age, over what is known of each face."""
+
+    kind = "reader"
+
+    def __init__(self, data: FaceData, settings: ReaderSettings, image_size: int) -> None:
+        if not len(data.vocabulary):
+            raise DataError(
+                "Nothing is known of these faces. Give a CSV of attributes and ages (--attributes)."
+            )
+        self.settings, self.image_size = settings, image_size
+        self.vocabulary: Vocabulary = data.vocabulary
+        self.network = Reader(len(self.vocabulary), settings.backbone, settings.widths)
+        self.phases = (Phase("reader", self.network, self._loss),)
+
+    def run_config(self) -> dict[str, Any]:
+        """What makes this run what it is."""
+        return {**asdict(self.settings), "names": list(self.vocabulary.names)}
+
+    def model_config(self) -> dict[str, Any]:
+        """Enough to build the reader again."""
+        settings = self.settings
+        return {
+            "network": {
+                "attribute_size": len(self.vocabulary),
+                "backbone": settings.backbone,
+                "widths": None if settings.widths is None else list(settings.widths),
+            },
+            "image_size": self.image_size,
+            "attributes": list(self.vocabulary.attributes),
+            "ages": self.vocabulary.ages,
+        }
+
+    def extra_tensors(self) -> dict[str, Tensor]:
+        """Nothing ships beside the weights."""
+        return {}
+
+    def samples(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> tuple[Tensor, int]:
+        """Faces as the reader sees them: real people, for the run directory only."""
+        return self._seen(batch.images, rng), 8
+
+    def trouble(self, means: Mapping[str, float]) -> str | None:
+        """Nothing but a loss that is not finite goes wrong here."""
+        return None
+
+    def _loss(self, batch: Batch, moment: Moment) -> tuple[Tensor, dict[str, Tensor]]:
+        logits = self.network(self._seen(batch.images, moment.rng))
+        loss = losses.attribute_error(logits, batch.attributes, self.vocabulary)
+        return loss, {"error": loss}
+
+    def _seen(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        """Faces framed, turned and lit in many ways."""
+        zoom, turn, across, down = 2 * torch.rand(4, len(images), generator=rng) - 1
+        scale = (1 - self.settings.zoom) ** zoom
+        angle = math.radians(self.settings.turn) * turn
+        cos, sin = scale * angle.cos(), scale * angle.sin()
+        shift = 2 * self.settings.shift * torch.stack([across, down], dim=1)
+        theta = torch.cat([torch.stack([cos, -sin, sin, cos], dim=1).reshape(-1, 2, 2), shift[:, :, None]], 2)
+        grid = F.affine_grid(theta.to(images.device), list(images.shape), align_corners=False)
+        framed = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+        return recoloured(framed, rng).clamp(-1, 1).contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,129 @@
+"""The variational and the adversarial objective together: one decoder, and a discriminator as a loss.
+
+After Larsen et al. 2016 (arXiv:1512.09300): the discriminator judges faces that went through the code as well
+as faces from codes that are made up, and what it sees of a face on the way is compared beside the pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from generative import losses
+from generative.data import Batch, FaceData, condition
+from generative.models.gan import GENERATOR_WIDTHS
+from generative.objectives import identity
+from generative.objectives.conditional import usual_similarity
+from generative.objectives.game import Game, GameSettings
+from generative.objectives.vae import Reconstruction, VaeObjective, VaeSettings
+from generative.training import Moment, Phase
+from recog.embedding import Embedder
+from recog.settings import Checks, at_least, shares
+
+MAPS = 3  # of the discriminator that are compared
+
+
+@dataclass(frozen=True, kw_only=True)
+class VaeGanSettings(GameSettings, VaeSettings):
+    """Settings of both objectives, and how much each weighs."""
+
+    decoder_widths: tuple[int, ...] = GENERATOR_WIDTHS
+    adversarial_weight: float = 0.1  # of the game; reconstruction weighs 1
+    feature_weight: float = 0.2  # of the mean absolute error of what the discriminator sees
+    window_weight: float = 0.5  # of the identity window, for faces from made-up codes; 0 switches it off
+    made_up_share: float = 0.5  # faces from made-up codes beside those that went through the code
+    swapped_share: float = (
+        0.5  # of the made-up codes: another person's photo's, so that codes hold no identity
+    )
+
+    def _checks(self) -> Checks:
+        return super()._checks() | {
+            **at_least(0, self, "adversarial_weight", "feature_weight", "window_weight"),
+            **shares(self, "made_up_share", "swapped_share"),
+            "architecture": (self.architecture == "styled", "styled: the decoder is the generator"),
+            "grow": (not self.grow, "False: the encoder does not grow"),
+        }
+
+
+class Step(NamedTuple):
+    """What one phase leaves for the other."""
+
+    seen: Reconstruction
+    fakes: Tensor  # (B, 3, S, S) the made-up ones, then some that went through the code
+    made: int  # how many are made up
+    batch: Batch  # the real faces whose conditions the fakes have
+    wanted: Tensor  # (B, V) of the fakes
+    given: Tensor  # (B, C) of the fakes
+
+
+class VaeGanObjective(VaeObjective):
+    """Evidence, the discriminator's view of it, and the game."""
+
+    kind = "vae-gan"
+    settings: VaeGanSettings
+
+    def __init__(self, data: FaceData, embedder: Embedder, settings: VaeGanSettings, image_size: int) -> None:
+        super().__init__(data, embedder, settings, image_size)
+        self.game = Game(settings, data.vocabulary, self.condition_size, image_size)
+        self.phases = (
+            Phase("discriminator", self.game.discriminator, self._discriminator_loss),
+            Phase("vae", self.network, self._both_losses),
+        )
+        self.window_low = -1.0  # cosine
+        if settings.window_weight:
+            self.window_low = usual_similarity(data, settings.identity_quantile)
+        self._step: Step | None = None
+
+    def trouble(self, means: Mapping[str, float]) -> str | None:
+        """Why the run has gone wrong, if it has."""
+        return self.game.trouble(means)
+
+    def _discriminator_loss(self, batch: Batch, moment: Moment) -> tuple[Tensor, dict[str, Tensor]]:
+        """Also makes the faces that the other phase uses: one pass serves both."""
+        wanted, given = self.conditions(batch, moment.rng)
+        seen = self._seen(batch, given, moment)
+        made = self._made_up(batch, wanted, seen, moment)
+        rest = len(batch.images) - len(made)
+        order = torch.cat([torch.arange(len(made)), torch.arange(rest)])  # whose conditions the fakes have
+        fakes = torch.cat([made, seen.faces[:rest]])
+        self._step = Step(seen, fakes, len(made), batch.take(order), wanted[order], given[order])
+        return self.game.discriminator_loss(self._step.batch, fakes, self._step.given, moment)
+
+    def _made_up(self, batch: Batch, wanted: Tensor, seen: Reconstruction, moment: Moment) -> Tensor:
+        """Faces of the batch's first people from codes that are not theirs."""
+        count = round(self.settings.made_up_share * len(batch.images))
+        codes = torch.randn(count, self.network.code_size, generator=moment.rng).to(seen.code)
+        swapped = round(self.settings.swapped_share * count)
+        codes = torch.cat([seen.code.roll(1, dims=0)[:swapped], codes[swapped:]])
+        made: Tensor = self.network(codes, condition(batch.centres[:count], wanted[:count]))
+        return made
+
+    def _both_losses(self, batch: Batch, moment: Moment) -> tuple[Tensor, dict[str, Tensor]]:
+        assert self._step is not None, "the discriminator's phase comes first"
+        step = self._step
+        loss, stats = self._evidence(batch, step.seen, moment)
+        stats["view_error"] = self._view_error(batch, step.seen.faces, moment)
+        loss = loss + self.settings.feature_weight * stats["view_error"]
+        game, more = self.game.generator_loss(step.batch, step.fakes, step.given, step.wanted, moment)
+        loss = loss + self.settings.adversarial_weight * game
+        if step.made and self.settings.window_weight and moment.step % self.settings.identity_every == 0:
+            vectors = self.embedder.forward_tensor(step.fakes[: step.made][: identity.FACES])
+            similarity = (vectors * batch.centres[: len(vectors)]).sum(dim=1)
+            window = losses.identity_window(similarity, self.window_low)
+            loss = loss + self.settings.window_weight * self.game.ramp(moment) * window
+            more = more | {"identity_cosine": similarity.mean(), "identity_window": window}
+        return loss, stats | more
+
+    def _view_error(self, batch: Batch, faces: Tensor, moment: Moment) -> Tensor:
+        """Mean absolute difference of the discriminator's first maps of faces and their reconstructions."""
+        nothing = batch.images.new_zeros(len(batch.images), self.condition_size)  # maps do not depend on it
+        with torch.no_grad():
+            real = self.game.discriminator(batch.images, nothing).maps[:MAPS]
+        again = self.game.discriminator(faces, nothing).maps[:MAPS]
+        errors = [F.l1_loss(a.float(), b.float()) for a, b in zip(again, real, strict=True)]
+        return torch.stack(errors).mean()
