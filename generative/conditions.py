@@ -65,6 +65,11 @@ class Vocabulary:
             parts.append(knot_weights(np.asarray(values.get(AGE, np.full(count, np.nan)), np.float64)))
         return np.concatenate(parts, axis=1).astype(np.float32)
 
+    def values(self, encoded: Encoded) -> dict[str, NDArray[np.float64]]:
+        """By name, (N,) of what (N, V) says: attributes, and ages in years; the reverse of `encoded`."""
+        known = {name: encoded[:, index].astype(np.float64) for index, name in enumerate(self.attributes)}
+        return {**known, AGE: self.ages_of(encoded)} if self.ages else known
+
     def asked(self, conditions: Mapping[str, float]) -> Encoded:
         """(V,) of what a user asks for, as `parse` gives it.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from generative.conditions import AGE, ATTRIBUTES, Encoded, Vocabulary
+from generative.labels import labels_of
 from recog.alignment import TEMPLATE_SIZE
 from recog.embedding import Embedder
 from recog.errors import DataError
@@ -152,7 +152,7 @@ def open_faces(
         native = open_crops(folder, size=TEMPLATE_SIZE, roles=roles, role=role)
         centres, similarities = leave_one_out(embeddings(native, embedder), crops.labels)
     digest = embedder.digest if embedder else None
-    labels = _labels(crops.files, attributes) if attributes else {}
+    labels = labels_of(crops.files, attributes) if attributes else {}
     vocabulary = Vocabulary(tuple(n for n in ATTRIBUTES if n in labels), AGE in labels)
     encoded = vocabulary.encoded(labels, len(crops))
     return FaceData(crops, centres, similarities, encoded, vocabulary, digest)
@@ -168,7 +168,7 @@ def open_read_faces(sources: Sequence[tuple[Path, Path]], *, size: int) -> FaceD
     Raises: DataError: a CSV says nothing of any crop; as `open_faces`.
     """
     opened = [open_crops(folder, size=size, labelled=False) for folder, _ in sources]
-    labels = [_labels(crops.files, csv) for crops, (_, csv) in zip(opened, sources, strict=True)]
+    labels = [labels_of(crops.files, csv) for crops, (_, csv) in zip(opened, sources, strict=True)]
     names = {name for found in labels for name in found}
     vocabulary = Vocabulary(tuple(n for n in ATTRIBUTES if n in names), AGE in names)
     sets = []
@@ -205,40 +205,3 @@ def leave_one_out(
     centres = unit(others)
     similarities = np.where(alone, np.nan, (centres * embeddings).sum(axis=1))
     return centres, similarities.astype(np.float32)
-
-
-def _labels(files: Sequence[str], manifest: Path) -> dict[str, NDArray[np.float64]]:
-    """By name, (N,) of what a CSV says of the files: attributes -1 or 1, 0 not known; ages, NaN not known."""
-    try:
-        with manifest.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{manifest}: cannot be read ({error}).") from error
-    columns = set(rows[0]) if rows else set()
-    known = [name for name in ATTRIBUTES if name in columns or (name == "Male" and "sex" in columns)]
-    if "file" not in columns or not (known or AGE in columns):
-        raise DataError(
-            f"{manifest}: has no column 'file', or nothing beside it that is known here. Give a CSV of file "
-            f"and some of {', '.join(ATTRIBUTES)}, sex, age."
-        )
-    place = {"/".join(Path(name).parts[-2:]): index for index, name in enumerate(files)}
-    labels = {name: np.zeros(len(files)) for name in known}
-    if AGE in columns:
-        labels[AGE] = np.full(len(files), np.nan)
-    for line, row in enumerate(rows, start=2):
-        at = place.get("/".join(Path(row["file"]).parts[-2:]))
-        if at is not None:
-            for name in labels:
-                labels[name][at] = _label(name, row, f"{manifest}, line {line}")
-    return labels
-
-
-def _label(name: str, row: dict[str, str], where: str) -> float:
-    """What a row says of one attribute or age."""
-    sexed = name == "Male" and "Male" not in row
-    text = (row["sex"] if sexed else row[name] or "").strip().lower()
-    meanings = {"male": 1.0, "female": -1.0, "1": 1.0, "0": -1.0, "-1": -1.0, "": 0.0}
-    try:
-        return float(text or "nan") if name == AGE else meanings[text]
-    except (KeyError, ValueError) as error:
-        raise DataError(f"{where}: {name} is {text!r}. Give 1, 0, nothing, or of an age years.") from error

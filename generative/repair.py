@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from generative.models.repairer import UNet
+from generative.pasting import CROP, add_change
 from recog import checkpoints
 from recog.alignment import align, similarity, template
 from recog.device import autocast, resolve
@@ -22,7 +23,6 @@ from recog.types import Face
 
 BUNDLED = {"bundled": Path(__file__).parent / "weights" / "repairer.safetensors"}
 BATCH = 32  # faces a forward pass
-CROP = 112  # px, side of the crops cut from whole photos
 
 
 class Repairer:
@@ -94,17 +94,13 @@ class Repairer:
         self, image: NDArray[np.uint8], face: Face, mask: NDArray[np.bool_] | None
     ) -> NDArray[np.uint8]:
         crop = align(image, face.landmarks, CROP)[None]
-        to_crop = similarity(face.landmarks, template(CROP))
         missing = None
         if mask is not None:
+            to_crop = similarity(face.landmarks, template(CROP))
             warped = cv2.warpAffine(mask.astype(np.float32), to_crop, (CROP, CROP), flags=cv2.INTER_LINEAR)
             missing = (warped > 0)[None]
-        # the difference is warped, not the crop: what the repair left alone keeps its own resolution
         change = self.repair(crop, missing)[0].astype(np.float32) - crop[0]
-        size = (image.shape[1], image.shape[0])
-        back = cv2.invertAffineTransform(to_crop)
-        change = cv2.warpAffine(change * _rim()[..., None], back, size, flags=cv2.INTER_LINEAR)
-        changed = np.clip(np.rint(image + change), 0, 255).astype(np.uint8)
+        changed = add_change(image, face.landmarks, change)
         return changed if mask is None else np.where(mask[..., None], changed, image)
 
     @torch.inference_mode()
@@ -120,11 +116,3 @@ class Repairer:
         """Repeat the last row and column until the sides are what the network divides."""
         bottom, right = (-side % self.network.multiple for side in x.shape[2:])
         return F.pad(x, (0, right, 0, bottom), mode="replicate") if bottom or right else x
-
-
-def _rim() -> NDArray[np.float32]:
-    """(CROP, CROP) weights: 1 inside, falling to 0 at the border so that no seam shows."""
-    ramp = np.minimum(np.arange(CROP), np.arange(CROP)[::-1]) / (CROP / 8)
-    edge = np.clip(ramp, 0, 1).astype(np.float32)
-    weights: NDArray[np.float32] = np.minimum.outer(edge, edge)
-    return weights

@@ -56,6 +56,7 @@ class Synthesizer:
         digest: str,
         embedder: Embedder,
         device: torch.device,
+        directions: NDArray[np.float32] | None = None,
     ) -> None:
         if config["conditioning_digest"] != embedder.digest:
             raise ModelMismatch(
@@ -70,6 +71,7 @@ class Synthesizer:
         self.digest = digest
         self.image_size = int(config["image_size"])
         self.noise_size = int(network.noise_size)  # type: ignore[arg-type]
+        self.directions = directions  # (names, Z) of attributes in a VAE's code
         self.vocabulary = people.vocabulary
         self.window = Window(*config.get("similarity_window", ()))
 
@@ -85,7 +87,16 @@ class Synthesizer:
         network.load_state_dict(_part(checkpoint.tensors, "network."))
         vocabulary = Vocabulary(tuple(checkpoint.config["attributes"]), bool(checkpoint.config.get("ages")))
         people = PeopleModel(_part(checkpoint.tensors, "people."), vocabulary)
-        return cls(network, checkpoint.config, people, checkpoint.digest, embedder, place)
+        directions = checkpoint.tensors.get("directions")
+        return cls(
+            network,
+            checkpoint.config,
+            people,
+            checkpoint.digest,
+            embedder,
+            place,
+            None if directions is None else directions.float().numpy(),
+        )
 
     def photos_of(
         self,

@@ -119,8 +119,8 @@ class Objective(Protocol):
     def model_config(self) -> dict[str, Any]:
         """Enough to build `network` again, JSON-able."""
 
-    def extra_tensors(self) -> dict[str, Tensor]:
-        """What ships beside the weights."""
+    def extra_tensors(self, network: nn.Module, data: FaceData) -> dict[str, Tensor]:
+        """What ships beside the weights of the finished network."""
 
     def samples(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> tuple[Tensor, int]:
         """Pictures (N, 3, S, S) in [-1, 1] that show the state of training, and how many make a row."""
@@ -192,7 +192,7 @@ def train(
                 board.picture(grid, step + 1)
 
     weights = {f"network.{name}": value for name, value in average.module.state_dict().items()}
-    tensors = {**weights, **objective.extra_tensors()}
+    tensors = {**weights, **objective.extra_tensors(average.module, data)}
     checkpoints.save(
         run.final, kind=objective.kind, config=objective.model_config(), tensors=tensors, dtype=torch.float16
     )

@@ -14,6 +14,8 @@ COMMANDS = {
         "openset": Command("benchmarks.cli.openset:openset", "Misses and false alarms by gallery size."),
         "quality": Command("benchmarks.cli.quality:quality", "Does refusing poor photos lower misses?"),
         "augment": Command("benchmarks.cli.augment:augment", "What synthetic faces do to recognition."),
+        "generate": Command("benchmarks.cli.generate:generate", "How good made-up faces are."),
+        "judges": Command("benchmarks.cli.generate:judges", "Train the judges of made-up faces."),
         "backbones": Command("benchmarks.cli.backbones:backbones", "Which backbone learns most in short."),
         "speed": Command("benchmarks.cli.speed:speed", "How long embedding a face takes."),
         "search": Command("benchmarks.cli.search:search", "How quickly large galleries answer, and rightly."),

@@ -11,8 +11,12 @@ COMMANDS = {
         "train": Command(
             "generative.cli.train:train", "Train a generator or a repairer on a folder of crops."
         ),
+        "label": Command("generative.cli.label:label", "Read attributes and ages off aligned crops."),
         "faces": Command("generative.cli.faces:faces", "Make new photos of people known from a few."),
         "people": Command("generative.cli.faces:people", "Make photos of people who do not exist."),
+        "edit": Command("generative.cli.edit:edit", "Change what faces show: smiling, age, ..."),
+        "anonymize": Command("generative.cli.edit:anonymize", "Replace faces by people who do not exist."),
+        "interpolate": Command("generative.cli.edit:interpolate", "Draw the way from one face to another."),
     }
 }
 

@@ -8,13 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from generative.cli.options import aligned_option, load_detector, path_type, seed_option
+from generative.cli.options import (
+    aligned_option,
+    conditions_of,
+    embedder_option,
+    generator_option,
+    grid_option,
+    load_detector,
+    path_type,
+    seed_option,
+)
 from recog.cli.options import (
     Outcome,
     check_roles,
     device_option,
     emit,
     expanded,
+    gallery_option,
     json_option,
     role_option,
     roles_option,
@@ -27,34 +37,33 @@ if TYPE_CHECKING:
     from generative.synthesis import Synthesizer, SyntheticPerson
     from recog.embedding import Embedder
     from recog.faces import FaceReader
+    from recog.types import GalleryPlace
 
-embedder_option = click.option(
-    "--model",
-    default="bundled",
-    show_default=True,
-    help="The embedder that conditions: name, file or run directory.",
-)
-generator_option = click.option(
-    "--generator",
-    default="bundled-gan",
-    show_default=True,
-    help="bundled-gan, bundled-vae, a file or run directory.",
-)
-grid_option = click.option(
-    "--grid", type=path_type, help="Also write one picture of them all here (PNG), a person a row."
-)
 candidates_option = click.option(
     "--candidates",
     default=1,
     show_default=True,
     type=click.IntRange(min=1),
-    help="Make so many for each photo and keep those most like the person.",
+    help="Make so many for each photo and keep the clearest that are as alike as real photos are.",
+)
+attributes_option = click.option(
+    "--attributes",
+    metavar="LIST",
+    help="What all photos show: smiling,no-eyeglasses,sex=female,blond-hair,age=40.",
 )
 
 
 def synthesis_options(command: Callable[..., None]) -> Callable[..., None]:
     """What faces and people share: with which models, how chosen, and what comes out."""
-    shared = (candidates_option, generator_option, embedder_option, seed_option, device_option, grid_option)
+    shared = (
+        attributes_option,
+        candidates_option,
+        generator_option("bundled-gan"),
+        embedder_option,
+        seed_option,
+        device_option,
+        grid_option,
+    )
     for option in reversed((*shared, json_option)):
         command = option(command)
     return command
@@ -64,18 +73,23 @@ def synthesis_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.argument("photos", nargs=-1, metavar="[PHOTO...]")
 @click.option("--name", help="Name of the person on PHOTO...")
 @click.option("--from", "folder", type=path_type, help="Instead: a folder with one sub-folder a person.")
+@click.option("--like", multiple=True, metavar="PERSON", help="Instead: who is enrolled; several times.")
 @click.option(
     "--count", default=10, show_default=True, type=click.IntRange(min=1), help="New photos a person."
 )
 @click.option("--out", type=path_type, required=True, help="Folder for the photos and manifest.jsonl.")
+@gallery_option
 @aligned_option
 @synthesis_options
 def faces(
     photos: tuple[str, ...],
     name: str | None,
     folder: Path | None,
+    like: tuple[str, ...],
     count: int,
     out: Path,
+    gallery: GalleryPlace,
+    attributes: str | None,
     grid: Path | None,
     aligned: bool,
     candidates: int,
@@ -85,32 +99,54 @@ def faces(
     device: str,
     as_json: bool,
 ) -> None:
-    """Make new photos of people who are known from a few.
+    """Make new photos of people who are known from a few, or of nobody in particular.
+
+    People are those on PHOTO..., in a folder, or enrolled in the gallery. Without any, --attributes says what
+    the faces show, and each is of another person who does not exist.
 
     \b
     Example:
       recog generate faces ada1.jpg ada2.jpg --name ada --count 20 --out made
-      recog generate faces --from people/ --count 20 --out made
+      recog generate faces --like ada --attributes smiling,age=60 --out made
+      recog generate faces --attributes smiling,male --count 8 --out made --grid made.png
     """
-    if bool(photos) == bool(folder):
-        raise click.UsageError("Give either PHOTO... with --name, or --from FOLDER.")
+    if sum(map(bool, (photos, folder, like))) > 1:
+        raise click.UsageError("Give one of PHOTO... with --name, --from FOLDER and --like PERSON.")
+    if not (photos or folder or like or attributes):
+        raise click.UsageError("Of whom? Give PHOTO... with --name, --from, --like, or --attributes.")
     if photos and not name:
         raise click.UsageError("--name is missing: who is on the photos?")
     from generative.folders import check_target
     from recog.photos import of_people
 
-    people = of_people(folder) if folder else {str(name): expanded(photos)}
-    check_target(out, people)
+    asked = conditions_of(attributes)
+    people = of_people(folder) if folder else {str(name): expanded(photos)} if photos else {}
+    check_target(out, people or like)
     embedder, synthesizer = _load(model, generator, device)
-    reader = _reader(embedder, aligned, device)
+    synthesizer.vocabulary.asked(asked)
     outcome = Outcome()
-    made = []
-    for number, (identity, paths) in enumerate(people.items()):
-        vectors = _vectors(paths, reader, outcome)
-        if len(vectors):
-            made.append(
-                synthesizer.person(identity, vectors, count, seed * 1_000_003 + number, candidates=candidates)
-            )
+    if not (people or like):
+        made = synthesizer.new_people(count, 1, seed, candidates=candidates, conditions=asked)
+        _write(out, made, synthesizer, outcome, grid, as_json)
+        outcome.leave()
+        return
+    if like:
+        known = _enrolled(gallery, like, embedder)
+    else:
+        reader = _reader(embedder, aligned, device)
+        known = {identity: _vectors(paths, reader, outcome) for identity, paths in people.items()}
+    made = [
+        synthesizer.person(
+            identity,
+            vectors,
+            count,
+            seed * 1_000_003 + number,
+            candidates=candidates,
+            conditions=asked,
+        )
+        for number, (identity, vectors) in enumerate(known.items())
+        if len(vectors)
+    ]
     _write(out, made, synthesizer, outcome, grid, as_json)
     outcome.leave()
 
@@ -137,6 +173,7 @@ def people(
     roles: Path | None,
     role: str | None,
     max_similarity: float,
+    attributes: str | None,
     candidates: int,
     generator: str,
     model: str,
@@ -153,15 +190,19 @@ def people(
     check_roles(roles, role)
     from generative.folders import check_target
 
+    asked = conditions_of(attributes)
     check_target(out)
     embedder, synthesizer = _load(model, generator, device)
+    centres, training = _of_training(data, embedder, roles, role) if data else (None, None)
     made = synthesizer.new_people(
         count,
         photos,
         seed,
         max_similarity=max_similarity,
-        training_centres=_centres(data, embedder, roles, role) if data else None,
+        training_centres=centres,
         candidates=candidates,
+        conditions=asked,
+        training=training,
     )
     outcome = Outcome()
     _write(out, made, synthesizer, outcome, grid, as_json)
@@ -192,14 +233,31 @@ def _vectors(paths: list[Path], reader: FaceReader, outcome: Outcome) -> NDArray
     return vectors
 
 
-def _centres(data: Path, embedder: Embedder, roles: Path | None, role: str | None) -> NDArray[np.float32]:
-    """(P, D) identity centres of a folder of aligned crops."""
+def _enrolled(
+    place: GalleryPlace, names: tuple[str, ...], embedder: Embedder
+) -> dict[str, NDArray[np.float32]]:
+    """(M, D) templates of enrolled people."""
+    import numpy as np
+
+    from recog.gallery import open_gallery
+
+    with open_gallery(place, create=False) as gallery:
+        gallery.check(embedder.digest, embedder.name)
+        return {name: np.stack([t.embedding for t in gallery.templates(name)]) for name in names}
+
+
+def _of_training(
+    data: Path, embedder: Embedder, roles: Path | None, role: str | None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(P, D) identity centres and (T, D) vectors of a folder of aligned crops."""
     from recog.alignment import TEMPLATE_SIZE
     from recog.training import open_crops
+    from recog.training.embeddings import embeddings
     from recog.vectors import centres
 
     crops = open_crops(data, size=TEMPLATE_SIZE, roles=roles, role=role)
-    return centres(embedder.embed(crops.images), crops.labels, len(crops.identities))
+    vectors = embeddings(crops, embedder)
+    return centres(vectors, crops.labels, len(crops.identities)), vectors
 
 
 def _write(

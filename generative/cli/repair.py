@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from generative.cli.options import aligned_option, load_detector, path_type
+from generative.cli.options import aligned_option, free_names, load_detector, path_type
 from recog.cli.options import Outcome, device_option, emit, expanded, json_option
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def repair(
     missing = images.read(mask).mean(axis=2) > 127 if mask else None
     outcome = Outcome()
     originals = expanded(photos)
-    names = _free_names(out, originals)
+    names = free_names(out, originals)
     for photo in originals:
         try:
             image = images.read(photo)
@@ -83,18 +83,3 @@ def _repaired(
         return repairer.repair_photo(image, found, missing)
     crop: NDArray[np.uint8] = repairer.repair(image[None], None if missing is None else missing[None])[0]
     return crop
-
-
-def _free_names(out: Path, originals: list[Path]) -> Any:
-    """Photo -> a file in `out` that is none of the originals, nor given to an earlier photo of this call."""
-    taken = {photo.resolve() for photo in originals}
-
-    def name(photo: Path) -> Path:
-        target, number = out / f"{photo.stem}.png", 1
-        while target.resolve() in taken:
-            number += 1
-            target = out / f"{photo.stem}-{number}.png"
-        taken.add(target.resolve())
-        return target
-
-    return name

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-import timm
 from torch import Tensor, nn
+
+from recog.models import create_network
 
 BACKBONE = "resnet10t"
 WIDTHS = (16, 32, 64, 128)
@@ -16,11 +17,16 @@ class Reader(nn.Module):
     """Faces -> logits of attributes and of the knots of age."""
 
     def __init__(
-        self, attribute_size: int, backbone: str = BACKBONE, widths: Sequence[int] | None = WIDTHS
+        self,
+        attribute_size: int,
+        image_size: int = 64,
+        backbone: str = BACKBONE,
+        widths: Sequence[int] | None = WIDTHS,
     ) -> None:
         super().__init__()
         options: dict[str, Any] = {} if widths is None else {"channels": tuple(widths)}
-        self.network = timm.create_model(backbone, num_classes=attribute_size, **options)
+        config = {"backbone": backbone, "backbone_options": options, "head": "timm"}
+        self.network = create_network({**config, "embedding_size": attribute_size, "image_size": image_size})
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, S, S) RGB in [-1, 1] -> (B, V)."""

@@ -81,7 +81,7 @@ class ConditionalObjective:
             **self._conditioning(),
         }
 
-    def extra_tensors(self) -> dict[str, Tensor]:
+    def extra_tensors(self, network: nn.Module, data: FaceData) -> dict[str, Tensor]:
         """The spread of identities, for people who do not exist."""
         return {f"people.{name}": tensor for name, tensor in self.people.tensors().items()}
 

@@ -57,7 +57,7 @@ class ReaderObjective:
             )
         self.settings, self.image_size = settings, image_size
         self.vocabulary: Vocabulary = data.vocabulary
-        self.network = Reader(len(self.vocabulary), settings.backbone, settings.widths)
+        self.network = Reader(**self._network_config())
         self.phases = (Phase("reader", self.network, self._loss),)
 
     def run_config(self) -> dict[str, Any]:
@@ -66,19 +66,23 @@ class ReaderObjective:
 
     def model_config(self) -> dict[str, Any]:
         """Enough to build the reader again."""
-        settings = self.settings
         return {
-            "network": {
-                "attribute_size": len(self.vocabulary),
-                "backbone": settings.backbone,
-                "widths": None if settings.widths is None else list(settings.widths),
-            },
+            "network": self._network_config(),
             "image_size": self.image_size,
             "attributes": list(self.vocabulary.attributes),
             "ages": self.vocabulary.ages,
         }
 
-    def extra_tensors(self) -> dict[str, Tensor]:
+    def _network_config(self) -> dict[str, Any]:
+        widths = self.settings.widths
+        return {
+            "attribute_size": len(self.vocabulary),
+            "image_size": self.image_size,
+            "backbone": self.settings.backbone,
+            "widths": None if widths is None else list(widths),
+        }
+
+    def extra_tensors(self, network: nn.Module, data: FaceData) -> dict[str, Tensor]:
         """Nothing ships beside the weights."""
         return {}
 

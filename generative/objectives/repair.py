@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from generative import damage, losses
-from generative.data import Batch
+from generative.data import Batch, FaceData
 from generative.models.repairer import WIDTHS, UNet
 from generative.objectives.identity import identity_error
 from generative.training import Moment, Phase
@@ -67,7 +67,7 @@ class RepairObjective:
         """Enough to build the U-Net again."""
         return {"network": {"widths": list(self.settings.widths)}, "sizes": self.sizes}
 
-    def extra_tensors(self) -> dict[str, Tensor]:
+    def extra_tensors(self, network: nn.Module, data: FaceData) -> dict[str, Tensor]:
         """Nothing ships beside the weights."""
         return {}
 

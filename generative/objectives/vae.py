@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from generative import losses
 from generative.data import Batch, FaceData
+from generative.directions import directions
 from generative.models.vae import CODE_SIZE, DECODER_WIDTHS, ENCODER_WIDTHS, VAE
 from generative.objectives.conditional import ConditionalObjective, ConditionalSettings
 from generative.objectives.identity import identity_error
@@ -62,6 +63,12 @@ class VaeObjective(ConditionalObjective):
         super().__init__(data, embedder, settings, image_size)
         self.network = VAE(**self.network_config())
         self.phases = (Phase("vae", self.network, self._loss),)
+
+    def extra_tensors(self, network: nn.Module, data: FaceData) -> dict[str, Tensor]:
+        """The spread of identities, and the directions of attributes in the code."""
+        assert isinstance(network, VAE)
+        extra = super().extra_tensors(network, data)
+        return {**extra, "directions": directions(network, data)} if self.vocabulary.names else extra
 
     def network_config(self) -> dict[str, Any]:
         """The VAE's arguments."""

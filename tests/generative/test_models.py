@@ -86,7 +86,7 @@ def test_spectral_norm_makes_every_weight_of_norm_one() -> None:
     for _ in range(50):  # a step of the power iteration each
         network(torch.randn(4, 3, 16, 16), torch.randn(4, 6))
     weights = [m.weight.flatten(1) for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    norms = [float(torch.linalg.matrix_norm(weight, 2)) for weight in weights]
+    norms = [torch.linalg.matrix_norm(weight, 2).item() for weight in weights]
     assert norms == pytest.approx([1] * len(norms), abs=0.02)
     assert len(norms) == 6
 

@@ -1,0 +1,144 @@
+"""`recog bench generate` and `recog bench judges`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from benchmarks.cli.common import out_option, path_type, print_rows
+from recog.cli.options import check_roles, device_option, emit, json_option, roles_option
+
+
+@click.command()
+@click.argument("generators", nargs=-1)
+@click.option("--data", type=path_type, required=True, help="Aligned crops of people not learned from.")
+@roles_option
+@click.option("--role", help="Use the identities of this role only.")
+@click.option("--attributes", type=path_type, help="CSV of what the crops show.")
+@click.option("--training", type=path_type, help="Crops that the generators learned from: checks for leaks.")
+@click.option("--training-role", help="Of --training, the identities of this role only.")
+@click.option("--ages", type=path_type, help="Crops of known age that the judges have not learned from.")
+@click.option("--ages-table", type=path_type, help="CSV of file and age of these.")
+@click.option("--judges", type=path_type, help="Folder of judges [default: those of this package].")
+@click.option("--photos", default=4, show_default=True, help="Made-up photos a person.")
+@click.option("--candidates", default=4, show_default=True, help="Made for each that is kept.")
+@click.option("--shown", default=1000, show_default=True, help="People asked for attributes, and for ages.")
+@click.option("--leak", default=1000, show_default=True, help="Faces a side of the leak check.")
+@click.option("--no-detection", is_flag=True, help="Do not look for faces in what is made.")
+@click.option("--seed", default=0, show_default=True)
+@out_option
+@device_option
+@json_option
+def generate(
+    generators: tuple[str, ...],
+    data: Path,
+    roles: Path | None,
+    role: str | None,
+    attributes: Path | None,
+    training: Path | None,
+    training_role: str | None,
+    ages: Path | None,
+    ages_table: Path | None,
+    judges: Path | None,
+    photos: int,
+    candidates: int,
+    shown: int,
+    leak: int,
+    no_detection: bool,
+    seed: int,
+    out: Path,
+    device: str,
+    as_json: bool,
+) -> None:
+    """How good made-up faces are, by judges that had no part in making them.
+
+    GENERATORS are bundled-gan, bundled-vae, files or run directories; default both bundled ones.
+
+    \b
+    Example:
+      recog bench generate --data crops --attributes labels.csv
+      recog bench generate runs/gan --data crops --training fit-crops
+    """
+    check_roles(roles, role)
+    if (ages is None) != (ages_table is None):
+        raise click.UsageError("--ages and --ages-table go together.")
+    if training_role and roles is None:
+        raise click.UsageError("--training-role needs --roles.")
+    from benchmarks import rows
+    from benchmarks.generation.bench import Materials, Plan
+    from benchmarks.generation.bench import generate as measure
+    from benchmarks.generation.subjects import Subjects
+    from benchmarks.judging.judges import Judges
+    from benchmarks.materials import name_of
+    from generative.data import FaceData, open_faces, open_read_faces
+    from generative.synthesis import Synthesizer
+    from recog.detection import Detector
+    from recog.embedding import Embedder
+    from recog.training.data import open_crops
+
+    plan = Plan(photos=photos, candidates=candidates, shown=shown, leak=leak, seed=seed)
+    embedder = Embedder.load("bundled", device)
+    names = generators or ("bundled-gan", "bundled-vae")
+    loaded = {Path(name).name: Synthesizer.load(name, embedder, device) for name in names}
+    size = next(iter(loaded.values())).image_size
+    subjects = Subjects.open(
+        data,
+        embedder,
+        size=size,
+        name=name_of(data, roles, role or ""),
+        roles=roles,
+        role=role,
+        attributes=attributes,
+    )
+    learned: FaceData | None = None
+    if training is not None:
+        restricted = {"roles": roles, "role": training_role} if training_role else {}
+        learned = FaceData.plain(open_crops(training, size=size, **restricted))
+    aged = open_read_faces([(ages, ages_table)], size=size) if ages and ages_table else None
+    materials = Materials(
+        Judges.load(judges, device), subjects, learned, aged, None if no_detection else Detector(device)
+    )
+    print_rows(rows.append_all(out, measure(loaded, materials, plan, device)), as_json)
+
+
+@click.command()
+@click.option("--data", type=path_type, required=True, help="Aligned crops, one sub-folder an identity.")
+@roles_option
+@click.option("--role", help="Use the identities of this role only; one half of them.")
+@click.option("--attributes", type=path_type, required=True, help="CSV of what the crops show.")
+@click.option("--others", type=path_type, multiple=True, help="Further crops, for ages, of nobody known.")
+@click.option("--others-table", type=path_type, multiple=True, help="CSV of each of these.")
+@click.option("--out", type=path_type, required=True, help="Folder of the runs; the same call resumes them.")
+@device_option
+@json_option
+def judges(
+    data: Path,
+    roles: Path | None,
+    role: str | None,
+    attributes: Path,
+    others: tuple[Path, ...],
+    others_table: tuple[Path, ...],
+    out: Path,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Train judges of made-up faces on one half of the identities.
+
+    \b
+    Example:
+      recog bench judges --data crops --roles roles.csv --role fit --attributes labels.csv --out runs/judges
+    """
+    check_roles(roles, role)
+    if len(others) != len(others_table):
+        raise click.UsageError("--others needs --others-table for each, in the same order.")
+    if roles is None or role is None:
+        raise click.UsageError("--roles and --role say whom judges may learn from.")
+    import logging
+
+    from benchmarks.judging.judges import train_judges
+
+    logging.getLogger("generative").setLevel(logging.INFO)  # hours of silence help nobody
+    tables = tuple(zip(others, others_table, strict=True))
+    for file in train_judges(out, data, roles, role, attributes, tables, device):
+        emit({"weights": str(file)}, as_json, str(file))

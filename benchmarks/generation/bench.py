@@ -1,0 +1,201 @@
+"""Everything that `recog bench generate` measures of one generator, as rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import rows as results
+from benchmarks.generation import fidelity, identity, leaks, showing
+from benchmarks.generation.fidelity import Scale
+from benchmarks.generation.subjects import LEAST, Crops, Subjects, counterparts, portraits
+from benchmarks.judging.judges import Judges
+from benchmarks.rows import Measurement, Row
+from generative.data import FaceData
+from generative.synthesis import Synthesizer
+from recog.detection import Detector
+from recog.errors import ConfigError
+
+REAL = "real photos"  # the arm of what real faces reach, beside which the others are read
+Features = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is decided before measuring.
+
+    Raises: ConfigError: a number is too small to say anything.
+    """
+
+    photos: int = 4  # made-up photos a person
+    candidates: int = 4  # made for each that is kept
+    shown: int = 1000  # made-up people asked for attributes, and for ages
+    leak: int = 1000  # faces a side
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.photos < 2 or self.candidates < 1 or min(self.shown, self.leak) < 20:
+            raise ConfigError(f"{self}: give photos of 2 or more, candidates of 1, shown and leak of 20.")
+
+
+@dataclass(frozen=True, eq=False)
+class Materials:
+    """Who judges, and by which faces."""
+
+    judges: Judges
+    subjects: Subjects  # people the generator has not learned from
+    training: FaceData | None = None  # faces it learned from: for the leak check
+    ages: FaceData | None = None  # faces of known age that the reader has not learned from
+    detector: Detector | None = None  # for the share of faces that are found
+
+
+class Measured:
+    """What real faces reach, computed once, and what generators reach beside them."""
+
+    def __init__(self, materials: Materials, plan: Plan) -> None:
+        self.materials, self.plan = materials, plan
+        subjects, judges = materials.subjects, materials.judges
+        self.asked, self.compared = subjects.parts()
+        self.several, self.references = subjects.parts(LEAST)
+        self.vectors = judges.vectors(np.asarray(subjects.images))  # (N, D)
+        features = judges.features(np.asarray(subjects.images))
+        self.scales = {kind: Scale.of(found[self.compared]) for kind, found in features.items()}
+        self.features = {kind: self.scales[kind](found) for kind, found in features.items()}
+        names, codes = np.unique(subjects.labels[self.references], return_inverse=True)
+        self.people = {int(name): code for code, name in enumerate(names)}
+        self.known = codes.astype(np.int64)
+
+    def real(self) -> list[Measurement]:
+        """What one part of the real photos reaches against the other."""
+        whose = self._codes(self.materials.subjects.labels[self.several])
+        found = self._distances({kind: f[self.asked] for kind, f in self.features.items()})
+        found += self._identity(self.vectors[self.several], whose)
+        if self.materials.detector is not None:
+            shown = [self.materials.subjects.images[row] for row in self.compared]
+            found.append(identity.detected(shown, self.materials.detector, "face found"))
+        return found + self._real_showing()
+
+    def made(self, synthesizer: Synthesizer) -> list[Measurement]:
+        """What a generator reaches."""
+        subjects, judges, plan = self.materials.subjects, self.materials.judges, self.plan
+        faces = counterparts(synthesizer, subjects, self.asked, plan.seed)
+        features = self._scaled(faces)
+        found = self._distances(features)
+        people = portraits(synthesizer, subjects, plan.photos, plan.candidates, plan.seed)
+        images = np.concatenate([person.images for person in people])
+        whose = np.repeat(np.arange(len(people)), plan.photos)
+        vectors = judges.vectors(images)
+        found += self._identity(vectors, whose)
+        real = self.vectors[np.concatenate([self.several, self.references])]
+        real_whose = np.concatenate([self._codes(subjects.labels[self.several]), self.known])
+        ratio = identity.diversity_ratio(
+            identity.diversity(vectors, whose), identity.diversity(real, real_whose)
+        )
+        found.append(ratio)
+        if self.materials.detector is not None:
+            found.append(identity.detected(list(images), self.materials.detector, "face found"))
+        found += showing.of_attributes(synthesizer, judges.reader, plan.shown, plan.seed)
+        found += showing.of_ages(synthesizer, judges.reader, plan.shown, plan.seed)
+        return found + self._leaks(synthesizer)
+
+    def _distances(self, features: Mapping[str, Features]) -> list[Measurement]:
+        """Fidelity of faces whose features are scaled, to the photos that are compared with."""
+        found = []
+        for kind, made in features.items():
+            real = self.features[kind][self.compared]
+            value, error = fidelity.kernel_distance(real, made), fidelity.kernel_distance_error(real, made)
+            interval = (value - 1.96 * error, value + 1.96 * error)
+            found.append(Measurement(f"KID, {kind}", value, len(made), interval))
+            found.append(Measurement(f"FID, {kind}", fidelity.frechet_distance(real, made), len(made)))
+            for name, share in fidelity.among(real, made).items():
+                found.append(Measurement(f"{name}, {kind}", share, len(made)))
+        return found
+
+    def _identity(self, vectors: Features, whose: NDArray[np.int64]) -> list[Measurement]:
+        references = self.vectors[self.references]
+        found = identity.recognised(vectors, whose, references, self.known, seed=self.plan.seed)
+        found.append(
+            identity.accuracy_score(vectors, whose, references, self.known, "classification accuracy score")
+        )
+        return found
+
+    def _real_showing(self) -> list[Measurement]:
+        """How rightly the reader reads real faces."""
+        reader, subjects = self.materials.judges.reader, self.materials.subjects
+        shown = reader.vocabulary.values(reader.read(np.asarray(subjects.images)))
+        known = subjects.faces.vocabulary.values(subjects.faces.attributes)
+        found = [
+            showing.balanced_accuracy(shown[name], known[name], f"{name} as asked, balanced accuracy")
+            for name in showing.HALVED
+            if name in known and name in shown
+        ]
+        ages = self.materials.ages
+        if ages is not None and reader.vocabulary.ages:
+            truth = ages.vocabulary.ages_of(ages.attributes)
+            kept = np.flatnonzero((truth >= showing.AGES[0]) & (truth <= showing.AGES[1]))
+            read = reader.vocabulary.ages_of(reader.read(np.asarray(ages.crops.images[kept])))
+            found.append(showing.age_error(read, truth[kept], "age as asked, mean error, years"))
+        return found
+
+    def _leaks(self, synthesizer: Synthesizer) -> list[Measurement]:
+        """Nearness to training faces, and what an attacker gains, in each kind of features."""
+        training, plan, subjects = self.materials.training, self.plan, self.materials.subjects
+        if training is None:
+            return []
+        rng = np.random.default_rng(plan.seed)
+        chosen = rng.permutation(len(training))[: plan.leak]
+        others = rng.permutation(len(subjects.labels))[: plan.leak]
+        learned = self._scaled(np.asarray(training.crops.images))
+        asked = rng.permutation(len(subjects.labels))[: plan.leak]
+        made = self._scaled(counterparts(synthesizer, subjects, asked, plan.seed + 1))
+        whose = training.crops.labels[chosen], subjects.labels[others]
+        found = []
+        for kind in made:
+            held_out = self.features[kind][others]
+            found += leaks.too_near(made[kind], held_out, learned[kind], f"nearest training face, {kind}")
+            found += leaks.membership(
+                learned[kind][chosen], held_out, made[kind], whose, f"membership attack, {kind}"
+            )
+        return found
+
+    def _scaled(self, faces: Crops) -> dict[str, Features]:
+        return {kind: self.scales[kind](f) for kind, f in self.materials.judges.features(faces).items()}
+
+    def _codes(self, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.array([self.people[int(label)] for label in labels], np.int64)
+
+
+def generate(
+    generators: Mapping[str, Synthesizer], materials: Materials, plan: Plan, device: str = "auto"
+) -> list[Row]:
+    """Rows of what real faces reach, and of each generator by name."""
+    measured = Measured(materials, plan)
+    details: dict[str, Any] = {"judges": {k: d[:12] for k, d in materials.judges.digests.items()}}
+    protocol = (
+        "faces of people not learned from, asked for by every other photo of each, compared with the others; "
+        f"{plan.photos} photos a person, the best of {plan.candidates} each"
+    )
+    source = results.origin(
+        "generate",
+        protocol,
+        materials.subjects.name,
+        {"plan": asdict(plan), "judges": materials.judges.digests},
+        device,
+    )
+    found: list[Row] = []
+    for arm, synthesizer in {REAL: None, **generators}.items():
+        started = time.perf_counter()
+        measurements = measured.real() if synthesizer is None else measured.made(synthesizer)
+        found += source.rows(
+            measurements,
+            arm=arm,
+            seed=plan.seed,
+            seconds=time.perf_counter() - started,
+            details=details if synthesizer is None else {**details, "generator": synthesizer.digest[:12]},
+        )
+    return found

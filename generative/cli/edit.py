@@ -1,0 +1,265 @@
+"""`recog generate edit | anonymize | interpolate`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from generative.cli.options import (
+    aligned_option,
+    embedder_option,
+    free_names,
+    generator_option,
+    load_detector,
+    path_type,
+    seed_option,
+)
+from recog.cli.options import Outcome, device_option, emit, expanded, json_option
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from generative.editing import Editor
+    from recog.types import Face
+
+    Image = NDArray[np.uint8]  # (H, W, 3) RGB
+    Done = tuple[Image, dict[str, Any]]  # the photo, and what to say of it
+
+reader_option = click.option(
+    "--reader", default="bundled", show_default=True, help="Of attributes: bundled, a file or run directory."
+)
+
+
+def editing_options(command: Callable[..., None]) -> Callable[..., None]:
+    """What commands that change photos share."""
+    shared = (
+        click.option("--out", type=path_type, required=True, help="Folder for the changed photos (PNG)."),
+        aligned_option,
+        generator_option("bundled-vae"),
+        embedder_option,
+        reader_option,
+        device_option,
+        json_option,
+    )
+    for option in reversed(shared):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("photos", nargs=-1, required=True, metavar="PHOTO...")
+@click.option(
+    "--set", "wanted", multiple=True, required=True, metavar="NAME=VALUE", help="smiling=1, age=60, no-beard."
+)
+@click.option(
+    "--method",
+    type=click.Choice(["conditional", "latent"]),
+    default="conditional",
+    show_default=True,
+    help="Decode with other attributes, or move the code along learned directions.",
+)
+@click.option("--strength", default=1.0, show_default=True, help="Less or more than learned.")
+@editing_options
+def edit(
+    photos: tuple[str, ...],
+    wanted: tuple[str, ...],
+    method: str,
+    strength: float,
+    out: Path,
+    aligned: bool,
+    generator: str,
+    model: str,
+    reader: str,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Change what the faces on photos show, and leave who they are.
+
+    \b
+    Example:
+      recog generate edit ada.jpg --set smiling=1 --set age=60 --out edited
+    """
+    from generative.conditions import parse
+
+    asked = parse(wanted)
+    editor = _editor(generator, model, reader, device)
+    editor.synthesizer.vocabulary.asked(asked)
+
+    def one(image: Image, faces: list[Face]) -> Done:
+        from generative import pasting
+        from recog.alignment import align
+
+        before = editor.synthesizer.embedder
+        if aligned:
+            changed = editor.edited(image[None], asked, method=method, strength=strength)[0]
+            pairs = [(image, changed)]
+        else:
+            changed, pairs = image, []
+            for face in faces:
+                crop = align(image, face.landmarks, pasting.CROP)
+                change = editor.changes(crop[None], asked, method=method, strength=strength)[0]
+                changed = pasting.add_change(changed, face.landmarks, change)
+                pairs.append((crop, align(changed, face.landmarks, pasting.CROP)))
+        return changed, {"identity_cosine": [_cosine(before, *pair) for pair in pairs]}
+
+    _each(photos, out, aligned, device, as_json, one)
+
+
+@click.command()
+@click.argument("photos", nargs=-1, required=True, metavar="PHOTO...")
+@seed_option
+@editing_options
+def anonymize(
+    photos: tuple[str, ...],
+    seed: int,
+    out: Path,
+    aligned: bool,
+    generator: str,
+    model: str,
+    reader: str,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Replace every face on photos by one of a person who does not exist.
+
+    Pose and expression are kept as far as the model can. Faces that are not detected stay: look at the
+    result. Clothes, hair and place can still tell who somebody is.
+
+    \b
+    Example:
+      recog generate anonymize party.jpg --out safe
+    """
+    editor = _editor(generator, model, reader, device)
+
+    def one(image: Image, faces: list[Face]) -> Done:
+        import numpy as np
+
+        from generative import pasting
+        from recog.alignment import align, template
+
+        if aligned:
+            crop = image
+            (new,), cosines = editor.replaced(crop[None], seed)
+            return pasting.replace_face(crop, template(len(crop)), new), _said(cosines)
+        crops = np.stack([align(image, face.landmarks, pasting.CROP) for face in faces])
+        made, cosines = editor.replaced(crops, seed)
+        changed = image
+        for face, new in zip(faces, made, strict=True):
+            changed = pasting.replace_face(changed, face.landmarks, new)
+        return changed, _said(cosines)
+
+    def _said(cosines: NDArray[np.float32]) -> dict[str, Any]:
+        return {"identity_cosine": [round(float(value), 4) for value in cosines]}
+
+    _each(photos, out, aligned, device, as_json, one)
+
+
+@click.command()
+@click.argument("first", type=path_type)
+@click.argument("second", type=path_type)
+@click.option("--steps", default=8, show_default=True, type=click.IntRange(min=2), help="Faces in the strip.")
+@click.option("--out", type=path_type, required=True, help="The strip (PNG).")
+@aligned_option
+@generator_option("bundled-vae")
+@embedder_option
+@reader_option
+@device_option
+@json_option
+def interpolate(
+    first: Path,
+    second: Path,
+    steps: int,
+    out: Path,
+    aligned: bool,
+    generator: str,
+    model: str,
+    reader: str,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Draw the way from one face to another as a strip of faces.
+
+    \b
+    Example:
+      recog generate interpolate ada.jpg bob.jpg --out strip.png
+    """
+    from generative.grids import sheet
+    from recog.checkpoints import write_atomically
+
+    editor = _editor(generator, model, reader, device)
+    crops = [_largest(photo, aligned, device) for photo in (first, second)]
+    write_atomically(out, sheet([list(editor.between(crops[0], crops[1], steps))]))
+    emit({"strip": str(out), "faces": steps}, as_json, str(out))
+
+
+def _editor(generator: str, model: str, reader: str, device: str) -> Editor:
+    from generative.editing import Editor
+    from recog.embedding import Embedder
+
+    return Editor.load(generator, Embedder.load(model, device), reader, device)
+
+
+def _each(
+    photos: tuple[str, ...],
+    out: Path,
+    aligned: bool,
+    device: str,
+    as_json: bool,
+    one: Callable[[Image, list[Face]], Done],
+) -> None:
+    """Change each photo, name what failed, and leave with the exit code that says so."""
+    from recog import images
+    from recog.checkpoints import write_atomically
+    from recog.errors import DataError, FaceError, ImageError
+    from recog.faces import reason
+
+    detector = None if aligned else load_detector(device)
+    outcome = Outcome()
+    originals = expanded(photos)
+    names = free_names(out, originals)
+    for photo in originals:
+        try:
+            image = images.read(photo)
+            if detector is None and image.shape[0] != image.shape[1]:
+                outcome.fail(photo, "an aligned crop is square; leave --aligned out for whole photos")
+                continue
+            faces = [] if detector is None else detector.detect(image)
+            if detector is not None and not faces:
+                outcome.fail(photo, "no face found; if it is an aligned crop, pass --aligned")
+                continue
+            changed, said = one(image, faces)
+        except (ImageError, FaceError, DataError) as error:
+            outcome.fail(photo, reason(error, photo))
+            continue
+        target = names(photo)
+        write_atomically(target, images.png(changed))
+        outcome.done += 1
+        emit({"photo": str(photo), "changed": str(target), **said}, as_json, str(target))
+    outcome.leave()
+
+
+def _largest(photo: Path, aligned: bool, device: str) -> Image:
+    """The aligned crop of the largest face."""
+    from generative.pasting import CROP
+    from recog import images
+    from recog.alignment import AlignedCrops, align
+    from recog.errors import FaceError
+
+    image = images.read(photo)
+    faces = (AlignedCrops() if aligned else load_detector(device)).detect(image)
+    if not faces:
+        raise FaceError(f"{photo}: no face found. Use another photo, or --aligned for aligned crops.")
+    widest = max(faces, key=lambda face: (face.box[2] - face.box[0]) * (face.box[3] - face.box[1]))
+    return align(image, widest.landmarks, CROP)
+
+
+def _cosine(embedder: Any, before: Image, after: Image) -> float:
+    """How alike two crops are to the embedder."""
+    import numpy as np
+
+    first, second = embedder.embed(np.stack([before, after]))
+    return round(float(first @ second), 4)
