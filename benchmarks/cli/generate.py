@@ -71,7 +71,7 @@ def generate(
     from benchmarks.generation.subjects import Subjects
     from benchmarks.judging.judges import Judges
     from benchmarks.materials import name_of
-    from generative.data import FaceData, open_faces, open_read_faces
+    from generative.data import FaceData, open_read_faces
     from generative.synthesis import Synthesizer
     from recog.detection import Detector
     from recog.embedding import Embedder
@@ -93,8 +93,8 @@ def generate(
     )
     learned: FaceData | None = None
     if training is not None:
-        restricted = {"roles": roles, "role": training_role} if training_role else {}
-        learned = FaceData.plain(open_crops(training, size=size, **restricted))
+        chosen = roles if training_role else None
+        learned = FaceData.plain(open_crops(training, size=size, roles=chosen, role=training_role))
     aged = open_read_faces([(ages, ages_table)], size=size) if ages and ages_table else None
     materials = Materials(
         Judges.load(judges, device), subjects, learned, aged, None if no_detection else Detector(device)
