@@ -15,6 +15,9 @@ COMMANDS = {
         "quality": Command("benchmarks.cli.quality:quality", "Does refusing poor photos lower misses?"),
         "augment": Command("benchmarks.cli.augment:augment", "What synthetic faces do to recognition."),
         "generate": Command("benchmarks.cli.generate:generate", "How good made-up faces are."),
+        "techniques": Command(
+            "benchmarks.cli.techniques:techniques", "What each way of training a generator is worth."
+        ),
         "judges": Command("benchmarks.cli.generate:judges", "Train the judges of made-up faces."),
         "backbones": Command("benchmarks.cli.backbones:backbones", "Which backbone learns most in short."),
         "speed": Command("benchmarks.cli.speed:speed", "How long embedding a face takes."),

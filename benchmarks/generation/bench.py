@@ -80,12 +80,23 @@ class Measured:
             found.append(identity.detected(shown, self.materials.detector, "face found"))
         return found + self._real_showing()
 
+    def likeness(self, synthesizer: Synthesizer) -> list[Measurement]:
+        """How near faces are to real ones, and how well they show whom they should, uncurated."""
+        subjects = self.materials.subjects
+        faces = counterparts(synthesizer, subjects, self.asked, self.plan.seed)
+        found = self._distances(self._scaled(faces))
+        known = np.isin(self.asked, self.several)
+        whose = self._codes(subjects.labels[self.several])
+        vectors = self.materials.judges.vectors(faces[known])
+        return found + identity.recognised(
+            vectors, whose, self.vectors[self.references], self.known, seed=self.plan.seed
+        )
+
     def made(self, synthesizer: Synthesizer) -> list[Measurement]:
         """What a generator reaches."""
         subjects, judges, plan = self.materials.subjects, self.materials.judges, self.plan
         faces = counterparts(synthesizer, subjects, self.asked, plan.seed)
-        features = self._scaled(faces)
-        found = self._distances(features)
+        found = self._distances(self._scaled(faces))
         people = portraits(synthesizer, subjects, plan.photos, plan.candidates, plan.seed)
         images = np.concatenate([person.images for person in people])
         whose = np.repeat(np.arange(len(people)), plan.photos)

@@ -1,0 +1,282 @@
+"""Small stand-ins for judges, generators and people; what is measured of them must see what is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+
+from benchmarks.generation import identity, leaks, showing
+from benchmarks.generation.bench import REAL, Materials, Measured, Plan, generate
+from benchmarks.generation.subjects import LEAST, Subjects
+from benchmarks.generation.techniques import ARMS, Arm, chosen, techniques
+from benchmarks.judging.halves import JUDGES, MAKERS, half_of, write_half, write_halves
+from benchmarks.judging.judges import Judges
+from benchmarks.judging.looks import Autoencoder, Looks
+from generative.conditions import ATTRIBUTES, Vocabulary
+from generative.data import FaceData
+from generative.models.reader import Reader
+from generative.reading import AttributeReader
+from generative.synthesis import Synthesizer
+from generative.training import train
+from recog.cli import main
+from recog.embedding import Embedder
+from recog.errors import ConfigError, DataError
+from recog.models import create_network
+from tests.generative.stand_ins import SIZE, config, make_embedder, objective
+
+CPU = torch.device("cpu")
+KNOWN = Vocabulary(ATTRIBUTES, ages=True)
+
+
+def folder_of(place: Path, people: int, photos: int, seed: int) -> Path:
+    """Aligned crops of people who differ in their colours, and a table of what they show."""
+    rng = np.random.default_rng(seed)
+    lines = [",".join(["file", *ATTRIBUTES, "age"])]
+    for person in range(people):
+        look = rng.integers(30, 200, (4, 4, 3))
+        for photo in range(photos):
+            crop = (look + rng.integers(0, 50, (4, 4, 3))).astype(np.uint8)
+            file = f"{seed}-{person:02d}/{photo}.png"
+            (place / file).parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(crop.repeat(SIZE // 4, axis=0).repeat(SIZE // 4, axis=1)).save(place / file)
+            flags = rng.integers(0, 2, len(ATTRIBUTES)).astype(str)
+            lines.append(",".join([file, *flags, str(rng.integers(20, 60))]))
+    place.with_suffix(".csv").write_text("\n".join(lines) + "\n")
+    return place
+
+
+@pytest.fixture
+def embedder() -> Embedder:
+    return make_embedder()
+
+
+@pytest.fixture
+def judges() -> Judges:
+    torch.manual_seed(0)
+    options = {
+        "backbone": "resnet10t",
+        "backbone_options": {"channels": (4, 4, 8, 8)},
+        "head": "gdc",
+        "embedding_size": 8,
+        "image_size": 32,
+    }
+    b = Embedder.of_network(create_network(options), options, name="b", device=CPU)
+    reader = AttributeReader(Reader(len(KNOWN), 32, widths=(4, 4, 8, 8)), KNOWN, 32, "reader", CPU)
+    return Judges(b, reader, Looks(Autoencoder(), "looks", CPU))
+
+
+@pytest.fixture
+def subjects(tmp_path: Path, embedder: Embedder) -> Subjects:
+    place = folder_of(tmp_path / "report", 12, 4, seed=1)
+    return Subjects.open(place, embedder, size=SIZE, name="report", attributes=place.with_suffix(".csv"))
+
+
+@pytest.fixture
+def faces(tmp_path: Path, embedder: Embedder) -> FaceData:
+    from generative.data import open_faces
+
+    place = folder_of(tmp_path / "fit", 12, 4, seed=2)
+    return open_faces(place, size=SIZE, embedder=embedder, attributes=place.with_suffix(".csv"))
+
+
+@pytest.fixture
+def synthesizer(faces: FaceData, embedder: Embedder, tmp_path: Path) -> Synthesizer:
+    run = train(config("gan"), faces, objective("gan", faces, embedder), tmp_path / "gan", "cpu")
+    return Synthesizer.load(run, embedder, "cpu")
+
+
+def test_rows_of_a_generator_stand_beside_those_of_real_faces(
+    judges: Judges, subjects: Subjects, faces: FaceData, synthesizer: Synthesizer
+) -> None:
+    materials = Materials(judges, subjects, training=faces, ages=faces)
+    rows = generate({"gan": synthesizer}, materials, Plan(photos=2, candidates=2, shown=20, leak=20))
+    by_arm = {arm: {row.metric: row for row in rows if row.arm == arm} for arm in (REAL, "gan")}
+    for arm, found in by_arm.items():
+        for kind in ("recogniser B", "autoencoder"):
+            for name in ("KID", "FID", "precision", "recall", "density", "coverage"):
+                assert f"{name}, {kind}" in found, arm
+        assert 0 <= found["identity AUC"].value <= 1
+        assert found["identity AUC"].ci95 is not None
+        assert "classification accuracy score" in found
+        assert "Eyeglasses as asked, balanced accuracy" in found
+        assert "age as asked, mean error, years" in found
+    made = by_arm["gan"]
+    assert made["KID, recogniser B"].value > by_arm[REAL]["KID, recogniser B"].value
+    assert made["within-identity diversity, of real"].n == 12
+    assert made["membership attack, autoencoder, AUC"].n == 40
+    assert 0 <= made["nearest training face, recogniser B, KS p"].value <= 1
+    assert made["KID, recogniser B"].details["generator"] == synthesizer.digest[:12]
+
+
+def test_parts_of_people_do_not_overlap(subjects: Subjects) -> None:
+    asked, compared = subjects.parts(LEAST)
+    assert not set(asked) & set(compared)
+    assert len(asked) == len(compared) == 24
+    assert (subjects.labels[asked] == subjects.labels[compared]).all()
+
+
+def test_people_of_few_photos_cannot_be_judged(tmp_path: Path, embedder: Embedder) -> None:
+    place = folder_of(tmp_path / "few", 4, 3, seed=3)
+    with pytest.raises(DataError, match="nobody has 4 photos"):
+        Subjects.open(place, embedder, size=SIZE, name="few")
+
+
+def test_plans_that_say_nothing_are_refused() -> None:
+    with pytest.raises(ConfigError, match="photos of 2 or more"):
+        Plan(photos=1)
+
+
+def clusters(people: int, photos: int, spread: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Unit vectors around one direction a person; the directions do not depend on the seed."""
+    centres = np.random.default_rng(99).normal(size=(people, 16))
+    whose = np.repeat(np.arange(people), photos)
+    vectors = centres[whose] + spread * np.random.default_rng(seed).normal(size=(len(whose), 16))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32), whose
+
+
+def test_identity_scores_see_the_right_and_the_wrong_person() -> None:
+    references, known = clusters(20, 3, 0.4, 0)
+    right, whose = clusters(20, 2, 0.4, 1)
+    found = {m.metric: m for m in identity.recognised(right, whose, references, known)}
+    assert found["identity AUC"].value > 0.97
+    assert found["rank-1"].value > 0.9
+    low, high = found["identity AUC"].ci95 or (0, 0)
+    assert low <= found["identity AUC"].value <= high
+    wrong = {m.metric: m.value for m in identity.recognised(right, whose[::-1].copy(), references, known)}
+    assert wrong["identity AUC"] < 0.6
+    assert identity.accuracy_score(right, whose, references, known, "x").value > 0.9
+    assert identity.accuracy_score(right, whose[::-1].copy(), references, known, "x").value < 0.2
+
+
+def test_diversity_is_the_mean_distance_between_photos_of_a_person() -> None:
+    vectors = np.array([[1, 0], [0, 1], [1, 0], [1, 0], [0, 1]], np.float32)
+    found = identity.diversity(vectors, np.array([0, 0, 1, 1, 2]))
+    assert found[:2] == pytest.approx([1.0, 0.0])
+    assert np.isnan(found[2])
+    ratio = identity.diversity_ratio(np.array([0.2, 0.4, np.nan]), np.array([0.4, 0.8, 0.1]))
+    assert ratio.value == pytest.approx(0.5)
+
+
+def test_balanced_accuracy_weighs_both_sides_alike() -> None:
+    wanted = np.array([1.0] * 10 + [-1.0] * 90 + [0.0] * 50)
+    always = showing.balanced_accuracy(np.full(150, -1.0), wanted, "x")
+    assert always.value == 0.5
+    assert always.n == 100
+    shown = wanted.copy()
+    shown[:5] = -1  # half of those who have it are missed
+    assert showing.balanced_accuracy(shown, wanted, "x").value == pytest.approx(0.75)
+    assert showing.age_error(np.array([20.0, 30.0]), np.array([25.0, 27.0]), "x").value == 4.0
+
+
+def test_copies_of_training_faces_are_noticed() -> None:
+    rng = np.random.default_rng(0)
+    training, held_out, fresh = rng.normal(size=(3, 400, 8)).astype(np.float32)
+    copied = training[:200] + 0.1 * rng.normal(size=(200, 8)).astype(np.float32)
+    assert leaks.too_near(copied, held_out, training, "x")[0].value < 1e-6
+    assert leaks.too_near(fresh, held_out, training, "x")[0].value > 0.01
+    far = leaks.too_near(fresh + 20, held_out, training, "x")[0]
+    assert far.value > 0.99  # one-sided: farther is no leak
+    people = np.arange(400), np.arange(400)
+    (attack,) = leaks.membership(training, held_out, np.tile(copied, (2, 1)), people, "x")
+    assert attack.value > 0.65
+    (nothing,) = leaks.membership(training, held_out, fresh, people, "x")
+    assert nothing.value == pytest.approx(0.5, abs=0.06)
+    assert nothing.ci95 is not None
+    assert nothing.ci95[0] - 0.05 < 0.5 < nothing.ci95[1] + 0.05
+
+
+def test_nearest_is_the_smallest_distance() -> None:
+    a, b = np.random.default_rng(0).normal(size=(2, 30, 5)).astype(np.float32)
+    wanted = np.linalg.norm(a[:, None] - b[None], axis=2).min(axis=1)
+    assert leaks.nearest(a, b, block=7) == pytest.approx(wanted, abs=1e-4)
+
+
+def test_halves_are_about_equal_and_share_nobody(tmp_path: Path) -> None:
+    names = [str(n) for n in range(2000)]
+    (tmp_path / "roles.csv").write_text("identity,role\n" + "".join(f"{n},fit\n" for n in names) + "x,user\n")
+    lines = write_halves(tmp_path / "roles.csv", "fit", tmp_path / "halves.csv").read_text().splitlines()[1:]
+    halves = dict(line.split(",") for line in lines)
+    assert set(halves) == set(names)
+    assert 900 < sum(half == JUDGES for half in halves.values()) < 1100
+    (tmp_path / "table.csv").write_text("file,identity,Male\n" + "".join(f"{n}/1.png,{n},1\n" for n in names))
+    roles = {"roles": tmp_path / "roles.csv", "role": "fit"}
+    kept = [
+        {
+            line.split(",")[1]
+            for line in write_half(tmp_path / "table.csv", half, tmp_path / half, **roles)
+            .read_text()
+            .splitlines()[1:]
+        }
+        for half in (JUDGES, MAKERS)
+    ]
+    assert not kept[0] & kept[1]
+    assert kept[0] == {n for n in names if half_of(n) == JUDGES}
+
+
+def test_techniques_are_trained_measured_and_not_measured_twice(
+    judges: Judges, subjects: Subjects, faces: FaceData, embedder: Embedder, tmp_path: Path
+) -> None:
+    small = {"noise_size": 4, "generator_widths": (8, 8, 4), "discriminator_widths": (4, 8)}
+    arms = {
+        "base": Arm("gan", {**small, "identity_weight": 0.0}),
+        "broken": Arm("gan", {**small, "identity_weight": 0.0}, {"learning_rate": 1e12}),
+    }
+    measured = Measured(Materials(judges, subjects), Plan())
+    pace = {"total_kimg": 0.032, "batch_size": 8, "image_size": SIZE, "snapshot_kimg": 1.0, "log_kimg": 1.0}
+    rows = []
+    techniques(arms, faces, embedder, measured, tmp_path / "runs", pace=pace, kept=rows.extend, device="cpu")
+    by_arm = {arm: {row.metric: row for row in rows if row.arm == arm} for arm in arms}
+    assert {"KID, recogniser B", "identity AUC", "stopped"} <= set(by_arm["base"])
+    assert by_arm["base"]["stopped"].value == 0
+    assert by_arm["broken"]["stopped"].value == 1
+    assert "not finite" in by_arm["broken"]["stopped"].details["why"]
+    again: list[object] = []
+    done = frozenset(row.plan for row in rows)
+    techniques(
+        arms,
+        faces,
+        embedder,
+        measured,
+        tmp_path / "runs",
+        pace=pace,
+        kept=again.extend,
+        done=done,
+        device="cpu",
+    )
+    assert not again
+
+
+def test_arms_are_settings_that_exist_and_differ() -> None:
+    from generative import presets
+
+    settings = [repr(presets.settings(a.kind, **a.settings)) + repr(a.pace) for a in ARMS.values()]
+    assert len(set(settings)) == len(ARMS)
+    with pytest.raises(ConfigError, match="No technique is called 'magic'"):
+        chosen(("magic",))
+
+
+def test_the_bench_runs_from_the_command_line(
+    tmp_path: Path,
+    judges: Judges,
+    synthesizer: Synthesizer,
+    monkeypatch: pytest.MonkeyPatch,
+    embedder: Embedder,
+) -> None:
+    monkeypatch.setattr(Embedder, "load", classmethod(lambda cls, *a, **k: embedder))
+    monkeypatch.setattr(Judges, "load", classmethod(lambda cls, *a, **k: judges))
+    place = folder_of(tmp_path / "people", 12, 4, seed=5)
+    command = (
+        f"bench generate {tmp_path / 'gan'} --data {place} --attributes {place}.csv --no-detection "
+        f"--photos 2 --candidates 1 --shown 20 --out {tmp_path / 'out'} --json"
+    )
+    result = CliRunner().invoke(main, command.split())
+    assert result.exit_code == 0, result.output
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert {row["arm"] for row in rows} == {REAL, "gan"}
+    assert len((tmp_path / "out" / "generate.jsonl").read_text().splitlines()) == len(rows)
