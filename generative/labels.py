@@ -46,6 +46,15 @@ def labels_of(files: Sequence[str], table: Path) -> Labels:
     return labels
 
 
+def filled(known: Labels, guessed: Labels) -> Labels:
+    """What is known, and where nothing is, what was guessed."""
+    both = {**guessed, **known}
+    for name in {*known} & {*guessed}:
+        lacking = np.isnan(known[name]) if name == AGE else known[name] == 0
+        both[name] = np.where(lacking, guessed[name], known[name])
+    return both
+
+
 def write_labels(out: Path, files: Sequence[str], labels: Mapping[str, NDArray[np.floating]]) -> int:
     """Write a table that `labels_of` reads; returns the number of its lines.
 

@@ -126,7 +126,9 @@ def faces(
     synthesizer.vocabulary.asked(asked)
     outcome = Outcome()
     if not (people or like):
-        made = synthesizer.new_people(count, 1, seed, candidates=candidates, conditions=asked)
+        made = synthesizer.new_people(
+            count, 1, seed, max_similarity=1.0, candidates=candidates, conditions=asked
+        )
         _write(out, made, synthesizer, outcome, grid, as_json)
         outcome.leave()
         return

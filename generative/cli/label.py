@@ -30,7 +30,7 @@ def label(folder: Path, out: Path, known: Path | None, reader: str, device: str,
     """
     import numpy as np
 
-    from generative.labels import labels_of, write_labels
+    from generative.labels import filled, labels_of, write_labels
     from generative.reading import AttributeReader
     from recog.training.data import open_crops
 
@@ -38,6 +38,6 @@ def label(folder: Path, out: Path, known: Path | None, reader: str, device: str,
     crops = open_crops(folder, size=loaded.image_size, labelled=False)
     found = loaded.vocabulary.values(loaded.read(np.asarray(crops.images)))
     if known is not None:
-        found |= labels_of(crops.files, known)
+        found = filled(labels_of(crops.files, known), found)
     count = write_labels(out, crops.files, found)
     emit({"labels": str(out), "faces": count}, as_json, f"{out}  {count} faces")

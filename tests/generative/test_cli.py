@@ -106,7 +106,10 @@ def test_one_detector_serves_all_people(workplace: Path, monkeypatch: pytest.Mon
         "generate faces --out made",
         "generate faces a.png --out made",
         "generate train gan --data crops --out runs --role fit",
-        "generate train vae --data crops --out runs --r1-gamma 1",
+        "generate train gan --data crops --data others --out runs",
+        "generate train reader --data crops --out runs",
+        "generate faces --like ada --from crops --out made",
+        "generate edit crops/p0/0.png --out edited",
     ],
 )
 def test_wrong_usage_is_2(workplace: Path, line: str) -> None:

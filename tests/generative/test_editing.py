@@ -107,7 +107,7 @@ def test_directions_are_what_codes_differ_by(faces: FaceData, monkeypatch: pytes
 def photo() -> tuple[np.ndarray, np.ndarray]:
     """A photo of 300 x 240 px, and landmarks of a face in its middle."""
     image = np.random.default_rng(0).integers(0, 255, (240, 300, 3)).astype(np.uint8)
-    return image, template(CROP) + [90, 60]
+    return image, template(CROP) + np.array([90.0, 60.0])
 
 
 def test_changes_land_where_the_face_is_and_nowhere_else() -> None:

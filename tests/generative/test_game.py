@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import torch
+
+from generative import presets
+from generative.conditions import ATTRIBUTES, Vocabulary
+from generative.data import Batch, FaceData
+from generative.objectives.game import COLLAPSED, OVERFIT_SIGN, Game, spread
+from generative.objectives.gan import GanObjective, GanSettings
+from generative.objectives.vae_gan import VaeGanObjective
+from generative.training import Moment, train
+from recog.embedding import Embedder
+from recog.errors import TrainingDiverged
+from tests.generative.stand_ins import config, objective
+
+KNOWN = Vocabulary(ATTRIBUTES, ages=True)
+WIDTHS = (4, 8, 8, 8)
+
+
+def moment(progress: float, step: int = 0) -> Moment:
+    return Moment(step, progress, torch.Generator().manual_seed(step))
+
+
+def game(**settings: object) -> Game:
+    return Game(GanSettings(discriminator_widths=WIDTHS, **settings), KNOWN, 6, 64)  # type: ignore[arg-type]
+
+
+def test_growing_begins_at_16_px_and_ends_whole() -> None:
+    growing = game(grow=True)
+    levels = [growing.level(moment(progress)) for progress in (0.0, 0.14, 0.225, 0.3, 0.44, 0.525, 0.6, 1.0)]
+    assert levels == pytest.approx([2.0, 2.0, 2.5, 3.0, 3.0, 3.5, None, None])
+    faces = torch.rand(2, 3, 64, 64)
+    assert growing.at_level(faces, 2.0).shape == (2, 3, 16, 16)
+    assert growing.at_level(faces, 2.5).shape == (2, 3, 32, 32)
+    assert growing.at_level(faces, None) is faces
+    assert game().level(moment(0.0)) is None
+
+
+def test_conditions_fade_in() -> None:
+    assert [game(conditioning_ramp=0.2).ramp(moment(p)) for p in (0, 0.1, 0.5)] == [0, 0.5, 1]
+    assert game(conditioning_ramp=0.0).ramp(moment(0)) == 1
+
+
+def test_penalties_are_lazy_and_weigh_for_the_steps_between() -> None:
+    torch.manual_seed(0)
+    played = game(penalty="r1", penalty_weight=2.0, penalty_every=4, augment=())
+    batch = Batch(torch.rand(4, 3, 64, 64), torch.zeros(4, 6), torch.zeros(4, len(KNOWN)))
+    fakes, given = torch.rand(4, 3, 64, 64), torch.zeros(4, 6)
+    with_it, stats = played.discriminator_loss(batch, fakes, given, moment(0.5, step=4))
+    without, none = played.discriminator_loss(batch, fakes, given, moment(0.5, step=5))
+    assert "penalty" in stats
+    assert "penalty" not in none
+    assert float((with_it - without).detach()) == pytest.approx(
+        8 * float(stats["penalty"].detach()), rel=1e-4
+    )
+
+
+def test_the_spread_of_equal_faces_is_nothing() -> None:
+    faces = torch.rand(1, 3, 16, 16)
+    assert float(spread(faces.expand(8, -1, -1, -1))) == pytest.approx(0, abs=1e-6)
+    assert float(spread(torch.rand(8, 3, 16, 16))) > 0.01
+
+
+@pytest.mark.parametrize(
+    ("means", "why"),
+    [
+        ({"spread": COLLAPSED - 0.1, "real_sign": 0.2}, "collapse"),
+        ({"spread": 0.9, "real_sign": OVERFIT_SIGN + 0.05}, "by heart"),
+        ({"spread": 0.9, "real_sign": 0.5}, None),
+        ({}, None),
+    ],
+)
+def test_trouble_is_named(means: Mapping[str, float], why: str | None) -> None:
+    said = game().trouble(means)
+    assert said is None if why is None else why in str(said)
+
+
+def test_losses_without_a_sign_do_not_raise_its_alarm() -> None:
+    assert game(loss="wasserstein").trouble({"real_sign": 1.0}) is None
+
+
+def test_a_collapsed_run_stops_with_the_reason(
+    faces: FaceData, embedder: Embedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[Mapping[str, float]] = []
+
+    def trouble(self: GanObjective, means: Mapping[str, float]) -> str | None:
+        said.append(means)
+        return None if len(said) == 2 else "all faces are one"
+
+    monkeypatch.setattr(GanObjective, "trouble", trouble)
+    pace = config("gan", total_kimg=0.16, log_kimg=0.008)
+    with pytest.raises(TrainingDiverged, match="stopped at step 7: all faces are one"):
+        train(pace, faces, objective("gan", faces, embedder), tmp_path, "cpu")
+    assert {"spread", "real_sign"} <= set(said[0])  # of lines 3 to 7 the second was fine: then three in a row
+    assert not (tmp_path / "final.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"loss": "wasserstein", "penalty": "interpolated", "penalty_every": 1},
+        {"loss": "relativistic", "penalty": "r1+r2"},
+        {"loss": "hinge", "penalty": "none", "spectral_norm": True},
+        {"loss": "least-squares", "label_smoothing": 0.1},
+        {"grow": True},
+        {"attribute_weight": 1.0},
+    ],
+)
+def test_each_technique_trains(
+    settings: dict[str, object], faces: FaceData, embedder: Embedder, tmp_path: Path
+) -> None:
+    weights = train(config("gan"), faces, objective("gan", faces, embedder, **settings), tmp_path, "cpu")
+    assert weights.is_file()
+
+
+def test_made_up_codes_come_with_the_conditions_of_the_batch(faces: FaceData, embedder: Embedder) -> None:
+    made = objective("vae-gan", faces, embedder, made_up_share=0.5, swapped_share=0.5)
+    assert isinstance(made, VaeGanObjective)
+    batch = faces.batch(8, torch.Generator().manual_seed(0), torch.device("cpu"))
+    made.phases[0].loss(batch, moment(0.5))
+    step = made._step
+    assert step is not None
+    assert step.made == 4
+    assert len(step.fakes) == len(step.given) == 8
+    assert torch.equal(step.given[:4], step.given[4:])  # the same four people, made up and seen again
+    assert torch.equal(step.batch.images[:4], batch.images[:4])
+    assert torch.equal(step.fakes[4:], step.seen.faces[:4])
+
+
+def test_presets_of_the_plain_reference_have_no_technique() -> None:
+    plain = presets.settings("dcgan")
+    assert isinstance(plain, GanSettings)
+    assert (plain.penalty, plain.augment, plain.identity_weight, plain.spectral_norm) == (
+        "none",
+        (),
+        0,
+        False,
+    )
+    assert presets.pace("dcgan").ema_halflife_kimg == 0
