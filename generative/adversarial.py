@@ -18,7 +18,7 @@ Critic = Callable[[Tensor], Tensor]  # images (B, 3, S, S) -> logits (B,)
 
 
 class AdversarialLoss(Protocol):
-    """Scores a discriminator's answers (B,) to real and to generated faces, as scalars to minimise."""
+    """Scores answers to real and to generated faces, (B,) or a panel's (B, K), as scalars to minimise."""
 
     paired: ClassVar[bool]  # the generator's score needs the answers to real faces too
     signed: ClassVar[bool]  # answers above 0 stand for real faces

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -18,7 +18,8 @@ from recog import checkpoints, images
 from recog.cards import Card
 from recog.catalogue import FACENET, HUB, LOCAL, bundled_path, named_models
 from recog.device import resolve, turn
-from recog.models import create_network, pretrained_network, require_here
+from recog.errors import ConfigError
+from recog.models import bare, create_network, pretrained_network, require_here
 from recog.pixels import from_uint8
 
 KIND = "embedder"
@@ -114,6 +115,19 @@ class Embedder:
             images = F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
         prepared = (images * 0.5 + 0.5 - self._mean) / self._std
         return F.normalize(self.network(prepared).float(), dim=1)
+
+    def maps_tensor(self, images: Tensor) -> list[Tensor]:
+        """What the backbone's stages see of (B, 3, S, S) in [-1, 1], at that size: (B, Ci, Si, Si) each.
+
+        Raises: ConfigError: the network has no stages to look into.
+        """
+        backbone = getattr(bare(self.network), "backbone", None)
+        if not hasattr(backbone, "forward_intermediates"):
+            raise ConfigError(f"{self.name} has no maps to look into; take an embedder with a timm backbone.")
+        prepared = (images * 0.5 + 0.5 - self._mean) / self._std
+        look = cast(nn.Module, backbone).forward_intermediates
+        maps: list[Tensor] = look(prepared, intermediates_only=True)  # type: ignore[operator]
+        return maps
 
     @torch.inference_mode()
     def _embed_batch(self, crops: NDArray[np.uint8], flip: bool) -> NDArray[np.float32]:

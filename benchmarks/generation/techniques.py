@@ -59,6 +59,7 @@ ARMS: Mapping[str, Arm] = {
     "all of DiffAugment": _gan(augment=("colour", "translation", "cutout")),
     "progressive growing": _gan(grow=True),
     "conditions from the start": _gan(conditioning_ramp=0.0),
+    "critics of the embedder's maps": _gan(map_critics=True),
     "attribute classifier": _gan(attribute_weight=0.5),
     "identity window": _gan(identity_weight=0.5),
     "VAE": Arm("vae"),

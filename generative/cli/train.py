@@ -52,6 +52,9 @@ def objective_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--spectral-norm", is_flag=True, default=None, help="Of the discriminator's weights."),
         click.option("--augment", help="Parts of DiffAugment, separated by commas, or none."),
         click.option("--grow", is_flag=True, default=None, help="Begin at 16 px, double again and again."),
+        click.option(
+            "--map-critics", is_flag=True, default=None, help="Critics of what the embedder sees, too."
+        ),
         click.option("--attribute-weight", type=float, help="Of the discriminator's reading of attributes."),
         click.option("--attribute-dropout", type=float, help="Share of attributes hidden in training."),
         click.option("--adversarial-weight", type=float, help="vae-gan: of the game."),

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -16,8 +17,10 @@ from generative.data import Batch
 from generative.diffaugment import POLICY, diff_augment
 from generative.models.dcgan import PlainDiscriminator
 from generative.models.gan import DISCRIMINATOR_WIDTHS, Discriminator, Verdict, doublings
+from generative.models.panel import Panel
 from generative.objectives.conditional import ConditionalSettings
 from generative.training import Moment
+from recog.embedding import Embedder
 from recog.settings import Checks, at_least, shares
 
 ARCHITECTURES = ("styled", "dcgan")
@@ -27,6 +30,7 @@ OVERFIT_SIGN = (
     0.9  # of the sign of the answers to real faces; 0.6 is where memorising begins (arXiv:2006.06676)
 )
 COLLAPSED = 0.25  # of the spread of real faces
+MAPS = 3  # of the embedder, the first, that critics look at
 SPREAD_SIDE = 8  # px at which the spread of faces is measured
 
 
@@ -48,6 +52,7 @@ class GameSettings(ConditionalSettings):
     augment: tuple[str, ...] = POLICY  # DiffAugment: which of its parts
     grow: bool = False  # from 16 px on, doubling by doubling
     conditioning_ramp: float = 0.2  # share of the run in which the condition fades in (arXiv:2201.06578)
+    map_critics: bool = False  # further critics, of what the embedder sees (arXiv:2111.01007)
     attribute_weight: float = 0.0  # of an auxiliary classifier in the discriminator; 0 switches it off
 
     def _checks(self) -> Checks:
@@ -63,6 +68,10 @@ class GameSettings(ConditionalSettings):
                 f"0, or less than 0.5 with a loss that has a target ({', '.join(SMOOTHED)})",
             ),
             "grow": (not self.grow or self.architecture == "styled", "False: dcgan does not grow"),
+            "map_critics": (
+                not self.map_critics or (self.architecture == "styled" and not self.grow),
+                "False with dcgan, and where the networks grow",
+            ),
             "spectral_norm": (
                 not self.spectral_norm or self.architecture == "styled",
                 "False: dcgan is the plain reference",
@@ -77,15 +86,21 @@ class Game:
     """A discriminator, what it plays for, and how far the play has come."""
 
     def __init__(
-        self, settings: GameSettings, vocabulary: Vocabulary, condition_size: int, image_size: int
+        self,
+        settings: GameSettings,
+        vocabulary: Vocabulary,
+        condition_size: int,
+        image_size: int,
+        embedder: Embedder | None = None,
     ) -> None:
+        """`embedder`: whose maps further critics look at, where the settings ask for them."""
         self.settings, self.vocabulary = settings, vocabulary
         self.levels = doublings(image_size)
         self.loss: AdversarialLoss = LOSSES[settings.loss](settings.label_smoothing)
         if settings.architecture == "dcgan":
-            self.discriminator: Discriminator | PlainDiscriminator = PlainDiscriminator(image_size)
+            self.discriminator: Discriminator | PlainDiscriminator | Panel = PlainDiscriminator(image_size)
         else:
-            self.discriminator = Discriminator(
+            alone = Discriminator(
                 condition_size,
                 image_size,
                 settings.discriminator_widths,
@@ -93,6 +108,9 @@ class Game:
                 spectral=settings.spectral_norm,
                 grows=settings.grow,
             )
+            self.discriminator = alone
+            if settings.map_critics and embedder is not None:
+                self.discriminator = _panel(alone, embedder, condition_size, image_size)
 
     def ramp(self, moment: Moment) -> float:
         """How much conditions count by now, 0..1."""
@@ -137,8 +155,8 @@ class Game:
         fake = self.judged(fakes, given[: len(fakes)], moment)
         loss = self.loss.discriminator(real.logits[: len(fakes)], fake.logits)
         stats = {
-            "real_sign": real.logits.sign().mean(),
-            "fake_sign": fake.logits.sign().mean(),
+            "real_sign": _own(real.logits).sign().mean(),
+            "fake_sign": _own(fake.logits).sign().mean(),
             "spread": spread(fakes) / spread(images).clamp(min=1e-6),
         }
         if self.settings.attribute_weight:
@@ -187,11 +205,25 @@ class Game:
         ramp, level = self.ramp(moment), self.level(moment)
 
         def critic(images: Tensor) -> Tensor:
-            logits: Tensor = self.discriminator(images, given, ramp, level).logits
+            alone = self.discriminator
+            alone = alone.discriminator if isinstance(alone, Panel) else alone  # the others are bounded
+            logits: Tensor = alone(images, given, ramp, level).logits
             return logits
 
         augmented = [diff_augment(x, moment.rng, self.settings.augment) for x in (real, fakes)]
         return PENALTIES[self.settings.penalty](critic, augmented[0], augmented[1], moment.rng)
+
+
+def _panel(alone: Discriminator, embedder: Embedder, condition_size: int, image_size: int) -> Panel:
+    with torch.no_grad():
+        blank = torch.zeros(1, 3, image_size, image_size, device=embedder.device)
+        channels = [seen.shape[1] for seen in embedder.maps_tensor(blank)[:MAPS]]
+    return Panel(alone, lambda images: embedder.maps_tensor(images)[:MAPS], channels, condition_size)
+
+
+def _own(logits: Tensor) -> Tensor:
+    """The discriminator's own answers (B,), without other critics'."""
+    return logits if logits.ndim == 1 else logits[:, 0]
 
 
 def spread(images: Tensor) -> Tensor:

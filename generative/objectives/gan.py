@@ -47,7 +47,7 @@ class GanObjective(ConditionalObjective):
         plain = settings.architecture == "dcgan"
         self.kind = "dcgan" if plain else "gan"
         self.network = (PlainGenerator if plain else Generator)(**self.network_config())
-        self.game = Game(settings, data.vocabulary, self.condition_size, image_size)
+        self.game = Game(settings, data.vocabulary, self.condition_size, image_size, embedder)
         self.phases = (
             Phase("discriminator", self.game.discriminator, self._discriminator_loss),
             Phase("generator", self.network, self._generator_loss),

@@ -69,7 +69,7 @@ class VaeGanObjective(VaeObjective):
 
     def __init__(self, data: FaceData, embedder: Embedder, settings: VaeGanSettings, image_size: int) -> None:
         super().__init__(data, embedder, settings, image_size)
-        self.game = Game(settings, data.vocabulary, self.condition_size, image_size)
+        self.game = Game(settings, data.vocabulary, self.condition_size, image_size, embedder)
         self.phases = (
             Phase("discriminator", self.game.discriminator, self._discriminator_loss),
             Phase("vae", self.network, self._both_losses),

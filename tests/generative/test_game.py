@@ -9,12 +9,13 @@ import torch
 from generative import presets
 from generative.conditions import ATTRIBUTES, Vocabulary
 from generative.data import Batch, FaceData
+from generative.models.panel import Panel
 from generative.objectives.game import COLLAPSED, OVERFIT_SIGN, Game, spread
 from generative.objectives.gan import GanObjective, GanSettings
 from generative.objectives.vae_gan import VaeGanObjective
 from generative.training import Moment, train
 from recog.embedding import Embedder
-from recog.errors import TrainingDiverged
+from recog.errors import ConfigError, TrainingDiverged
 from tests.generative.stand_ins import config, objective
 
 KNOWN = Vocabulary(ATTRIBUTES, ages=True)
@@ -142,3 +143,31 @@ def test_presets_of_the_plain_reference_have_no_technique() -> None:
         False,
     )
     assert presets.pace("dcgan").ema_halflife_kimg == 0
+
+
+class Stages(torch.nn.Module):
+    """Two maps of a face, as a backbone of timm gives them."""
+
+    def forward_intermediates(self, x: torch.Tensor, intermediates_only: bool) -> list[torch.Tensor]:
+        return [torch.nn.functional.avg_pool2d(x, 2), torch.nn.functional.avg_pool2d(x, 4)]
+
+
+def test_critics_of_maps_sit_beside_the_discriminator(faces: FaceData, embedder: Embedder) -> None:
+    with pytest.raises(ConfigError, match="no maps to look into"):
+        objective("gan", faces, embedder, map_critics=True)
+    embedder.network.backbone = Stages()
+    made = objective("gan", faces, embedder, map_critics=True)
+    assert isinstance(made, GanObjective)
+    panel = made.game.discriminator
+    assert isinstance(panel, Panel)
+    batch = faces.batch(4, torch.Generator().manual_seed(0), torch.device("cpu"))
+    images = batch.images.requires_grad_()
+    verdict = panel(images, torch.zeros(4, faces.condition_size))
+    assert verdict.logits.shape == (4, 3)
+    verdict.logits[:, 2].sum().backward()
+    assert images.grad is not None
+    assert images.grad.abs().max() > 0  # what a critic says reaches the face through the frozen maps
+    assert not any("maps" in name for name in panel.state_dict())
+    for phase in made.phases:
+        loss, _ = phase.loss(batch, moment(0.5))
+        assert loss.isfinite()
