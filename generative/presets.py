@@ -33,7 +33,9 @@ PACE = {
     "vae": VAE_PACE,
     "vae-gan": GeneratorConfig(),
     "repairer": replace(VAE_PACE, image_size=112, total_kimg=100, snapshot_kimg=25),
-    "reader": replace(VAE_PACE, total_kimg=1000, batch_size=128, snapshot_kimg=250),
+    "reader": replace(
+        VAE_PACE, total_kimg=600, batch_size=128, snapshot_kimg=200, balanced_share=0.5, log_kimg=20
+    ),
 }
 KINDS = tuple(PACE)
 Settings = GanSettings | VaeSettings | VaeGanSettings | RepairSettings | ReaderSettings

@@ -17,6 +17,7 @@ from generative.data import FaceData, open_read_faces
 from generative.reading import AttributeReader
 from generative.training import train as run_training
 from recog.alignment import TEMPLATE_SIZE
+from recog.checkpoints import FINAL
 from recog.embedding import Embedder
 from recog.pixels import from_uint8
 from recog.training import TrainConfig, open_crops, train
@@ -30,9 +31,8 @@ RECOGNISER = TrainConfig(
     total_kimg=600.0,
     ema_halflife_kimg=10.0,
 )
-READER_KIMG, LOOKS_KIMG = 1000.0, 500.0
-READER_BACKBONE = "resnet18"  # the maker's reader is another
-READER_WIDTHS = (16, 24, 48, 96)
+READER_KIMG, LOOKS_KIMG = 600.0, 300.0
+READER_WIDTHS = (24, 40, 72, 104)  # the maker's reader is another
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,23 +109,20 @@ def train_judges(
     """
     halves = write_halves(roles, role, out / "halves.csv")
     crops = open_crops(data, size=TEMPLATE_SIZE, roles=halves, role=JUDGES)
-    train(RECOGNISER, crops, run_dir=out / "judge-b", device=device)
+    train(RECOGNISER, crops, run_dir=out / "judge-b", device=device).save(out / FILES[0], dtype=torch.float16)
 
     sources = [(data, write_half(attributes, JUDGES, out / "attributes.csv", roles=roles, role=role))]
     for number, (folder, table) in enumerate(others):
         sources.append((folder, write_half(table, JUDGES, out / f"others-{number}.csv")))
     faces = open_read_faces(sources, size=SIDE)
     pace = presets.pace("reader", total_kimg=READER_KIMG, seed=1)
-    settings = presets.settings("reader", backbone=READER_BACKBONE, widths=READER_WIDTHS)
+    settings = presets.settings("reader", widths=READER_WIDTHS)
     run_training(pace, faces, presets.objective(pace, faces, None, settings), out / "judge-reader", device)
 
     faces = FaceData.plain(open_crops(data, size=SIDE, roles=halves, role=JUDGES))
-    pace = presets.pace("reader", total_kimg=LOOKS_KIMG, seed=2)
+    pace = presets.pace("reader", total_kimg=LOOKS_KIMG, balanced_share=0.0, seed=2)
     torch.manual_seed(pace.seed)
     run_training(pace, faces, LooksObjective(), out / "judge-looks", device)
-    return [_copied(out / Path(name).stem / "final.safetensors", out / name) for name in FILES]
-
-
-def _copied(source: Path, target: Path) -> Path:
-    shutil.copyfile(source, target)
-    return target
+    for name in FILES[1:]:
+        shutil.copyfile(out / Path(name).stem / FINAL, out / name)
+    return [out / name for name in FILES]

@@ -15,7 +15,7 @@ from generative import losses
 from generative.conditions import Vocabulary
 from generative.data import Batch, FaceData
 from generative.diffaugment import recoloured
-from generative.models.reader import BACKBONE, WIDTHS, Reader
+from generative.models.reader import WIDTHS, Reader
 from generative.training import Moment, Phase
 from recog.errors import DataError
 from recog.settings import Checks, check
@@ -28,8 +28,7 @@ class ReaderSettings:
     Raises: ConfigError: a value is outside its range.
     """
 
-    backbone: str = BACKBONE  # any timm name
-    widths: tuple[int, ...] | None = WIDTHS  # channels, of backbones that take them
+    widths: tuple[int, ...] = WIDTHS
     zoom: float = 0.25  # faces are shown up to so much larger or smaller: crops are framed in many ways
     shift: float = 0.1  # of the side, at most
     turn: float = 12.0  # degrees, at most
@@ -74,13 +73,7 @@ class ReaderObjective:
         }
 
     def _network_config(self) -> dict[str, Any]:
-        widths = self.settings.widths
-        return {
-            "attribute_size": len(self.vocabulary),
-            "image_size": self.image_size,
-            "backbone": self.settings.backbone,
-            "widths": None if widths is None else list(widths),
-        }
+        return {"attribute_size": len(self.vocabulary), "widths": list(self.settings.widths)}
 
     def extra_tensors(self, network: nn.Module, data: FaceData) -> dict[str, Tensor]:
         """Nothing ships beside the weights."""

@@ -67,7 +67,7 @@ def judges() -> Judges:
         "image_size": 32,
     }
     b = Embedder.of_network(create_network(options), options, name="b", device=CPU)
-    reader = AttributeReader(Reader(len(KNOWN), 32, widths=(4, 4, 8, 8)), KNOWN, 32, "reader", CPU)
+    reader = AttributeReader(Reader(len(KNOWN), (4, 4, 8, 8)), KNOWN, 32, "reader", CPU)
     return Judges(b, reader, Looks(Autoencoder(), "looks", CPU))
 
 

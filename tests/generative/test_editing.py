@@ -27,7 +27,7 @@ KNOWN = Vocabulary(ATTRIBUTES, ages=True)
 
 def reader() -> AttributeReader:
     torch.manual_seed(3)
-    return AttributeReader(Reader(len(KNOWN), 32, widths=(4, 4, 8, 8)), KNOWN, 32, "x", torch.device("cpu"))
+    return AttributeReader(Reader(len(KNOWN), (4, 4, 8, 8)), KNOWN, 32, "x", torch.device("cpu"))
 
 
 @pytest.fixture
