@@ -52,16 +52,19 @@ def identity_window(similarity: Tensor, low: float, high: float = 1.0) -> Tensor
     return (F.relu(low - similarity) + F.relu(similarity - high)).mean()
 
 
-def attribute_error(logits: Tensor, wanted: Tensor, vocabulary: Vocabulary) -> Tensor:
+def attribute_error(
+    logits: Tensor, wanted: Tensor, vocabulary: Vocabulary, attribute_weight: float = 1.0
+) -> Tensor:
     """Cross-entropy of what faces show, averaged over what is known of them.
 
     Args:
         logits: (B, V). wanted: (B, V) as the vocabulary encodes attributes and ages; zeros: not known.
+        attribute_weight: of the mean over attributes, beside that over ages.
     """
     names = len(vocabulary.attributes)
     logits, known = logits.float(), wanted[:, :names].abs()
     flags = F.softplus(-logits[:, :names] * wanted[:, :names]) * known  # (B, A)
-    error = flags.sum() / known.sum().clamp(min=1)
+    error = attribute_weight * flags.sum() / known.sum().clamp(min=1)
     if vocabulary.ages:
         ages = wanted[:, names:]  # (B, K), sums are 1 or 0
         nats = -(ages * logits[:, names:].log_softmax(dim=1)).sum(dim=1)

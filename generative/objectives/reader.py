@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from generative import losses
 from generative.conditions import Vocabulary
 from generative.data import Batch, FaceData
-from generative.diffaugment import recoloured
 from generative.models.reader import WIDTHS, Reader
 from generative.training import Moment, Phase
 from recog.errors import DataError
@@ -89,7 +88,8 @@ class ReaderObjective:
 
     def _loss(self, batch: Batch, moment: Moment) -> tuple[Tensor, dict[str, Tensor]]:
         logits = self.network(self._seen(batch.images, moment.rng))
-        loss = losses.attribute_error(logits, batch.attributes, self.vocabulary)
+        weight = float(max(1, len(self.vocabulary.attributes)))  # each attribute counts as much as the age
+        loss = losses.attribute_error(logits, batch.attributes, self.vocabulary, weight)
         return loss, {"error": loss}
 
     def _seen(self, images: Tensor, rng: torch.Generator) -> Tensor:
@@ -102,4 +102,6 @@ class ReaderObjective:
         theta = torch.cat([torch.stack([cos, -sin, sin, cos], dim=1).reshape(-1, 2, 2), shift[:, :, None]], 2)
         grid = F.affine_grid(theta.to(images.device), list(images.shape), align_corners=False)
         framed = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
-        return recoloured(framed, rng).clamp(-1, 1).contiguous(memory_format=torch.channels_last)
+        light = 1 + 0.4 * (torch.rand(2, len(images), 1, 1, 1, generator=rng).to(images.device) - 0.5)
+        seen = light[0] * framed + (light[1] - 1)
+        return seen.clamp(-1, 1).contiguous(memory_format=torch.channels_last)
