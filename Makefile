@@ -70,7 +70,7 @@ weights: $(STAMP)
 		--strangers $(CELEBA)/train --roles $(CELEBA)/roles.csv --role tune \
 		--whiten $(CELEBA)/train --whiten-role fit
 	$(BIN)/recog generate train gan --data $(CELEBA)/train $(FIT) --attributes $(CELEBA)/manifest.csv \
-		--batch-size 32 --learning-rate 0.0003 --r1-gamma 0.05 --augment translation --identity-every 2 \
+		--batch-size 32 --learning-rate 0.0003 --penalty-weight 0.05 --augment translation --identity-every 2 \
 		--identity-weight 1 --total-kimg 200 --snapshot-kimg 20 --out runs/gan
 	$(BIN)/recog generate train vae --data $(CELEBA)/train $(FIT) --attributes $(CELEBA)/manifest.csv \
 		--identity-every 16 --total-kimg 50 --snapshot-kimg 25 --out runs/vae

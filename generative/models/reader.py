@@ -30,12 +30,11 @@ class Block(nn.Module):
 class Reader(nn.Module):
     """Faces -> logits of attributes and of the knots of age."""
 
-    def __init__(self, attribute_size: int, widths: Sequence[int] = WIDTHS, dropout: float = 0.2) -> None:
+    def __init__(self, attribute_size: int, widths: Sequence[int] = WIDTHS) -> None:
         super().__init__()
         self.stem = nn.Conv2d(3 * FOLD**2, widths[0], 3, padding=1, bias=False)
         self.blocks = nn.ModuleList(Block(width) for width in widths)
         self.shrink = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(widths))
-        self.dropout = nn.Dropout(dropout)
         self.answer = nn.Linear(widths[-1], attribute_size)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -45,5 +44,5 @@ class Reader(nn.Module):
             x = block(x)
             if index < len(self.shrink):
                 x = F.relu(self.shrink[index](x))
-        answers: Tensor = self.answer(self.dropout(x.mean(dim=(2, 3))))
+        answers: Tensor = self.answer(x.mean(dim=(2, 3)))
         return answers
