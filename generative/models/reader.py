@@ -19,11 +19,11 @@ class Block(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(width, width, 3, padding=1, bias=False)
         self.second = nn.Conv2d(width, width, 3, padding=1, bias=False)
-        self.norms = nn.ModuleList([nn.BatchNorm2d(width), nn.BatchNorm2d(width)])
-        nn.init.zeros_(self.norms[1].weight)  # begins as the identity
+        self.normalise_first, self.normalise_second = nn.BatchNorm2d(width), nn.BatchNorm2d(width)
+        nn.init.zeros_(self.normalise_second.weight)  # begins as the identity
 
     def forward(self, x: Tensor) -> Tensor:
-        change = self.norms[1](self.second(F.relu(self.norms[0](self.first(x)))))
+        change = self.normalise_second(self.second(F.relu(self.normalise_first(self.first(x)))))
         return F.relu(x + change)
 
 
