@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -161,7 +162,7 @@ class Measured:
         rng = np.random.default_rng(plan.seed)
         chosen = rng.permutation(len(training))[: plan.leak]
         others = rng.permutation(len(subjects.labels))[: plan.leak]
-        learned = self._scaled(np.asarray(training.crops.images))
+        learned = self._learned
         asked = rng.permutation(len(subjects.labels))[: plan.leak]
         made = self._scaled(counterparts(synthesizer, subjects, asked, plan.seed + 1))
         whose = training.crops.labels[chosen], subjects.labels[others]
@@ -173,6 +174,12 @@ class Measured:
                 learned[kind][chosen], held_out, made[kind], whose, f"membership attack, {kind}"
             )
         return found
+
+    @cached_property
+    def _learned(self) -> dict[str, Features]:
+        """Features of all training faces, for every generator alike."""
+        assert self.materials.training is not None
+        return self._scaled(np.asarray(self.materials.training.crops.images))
 
     def _scaled(self, faces: Crops) -> dict[str, Features]:
         return {kind: self.scales[kind](f) for kind, f in self.materials.judges.features(faces).items()}

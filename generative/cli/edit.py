@@ -11,23 +11,23 @@ import click
 from generative.cli.options import (
     aligned_option,
     embedder_option,
-    free_names,
     generator_option,
     load_detector,
     path_type,
     seed_option,
 )
-from recog.cli.options import Outcome, device_option, emit, expanded, json_option
+from generative.cli.photos import each_photo
+from recog.cli.options import device_option, emit, json_option
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from generative.cli.photos import Done, Image
     from generative.editing import Editor
+    from recog.alignment import AlignedCrops
+    from recog.detection import Detector
     from recog.types import Face
-
-    Image = NDArray[np.uint8]  # (H, W, 3) RGB
-    Done = tuple[Image, dict[str, Any]]  # the photo, and what to say of it
 
 reader_option = click.option(
     "--reader", default="bundled", show_default=True, help="Of attributes: bundled, a file or run directory."
@@ -95,6 +95,7 @@ def edit(
 
         before = editor.synthesizer.embedder
         if aligned:
+            _require_square(image)
             changed = editor.edited(image[None], asked, method=method, strength=strength)[0]
             pairs = [(image, changed)]
         else:
@@ -106,7 +107,7 @@ def edit(
                 pairs.append((crop, align(changed, face.landmarks, pasting.CROP)))
         return changed, {"identity_cosine": [_cosine(before, *pair) for pair in pairs]}
 
-    _each(photos, out, aligned, device, as_json, one)
+    each_photo(photos, out, aligned, device, as_json, one, "changed")
 
 
 @click.command()
@@ -142,6 +143,7 @@ def anonymize(
         from recog.alignment import align, template
 
         if aligned:
+            _require_square(image)
             crop = image
             (new,), cosines = editor.replaced(crop[None], seed)
             return pasting.replace_face(crop, template(len(crop)), new), _said(cosines)
@@ -155,7 +157,7 @@ def anonymize(
     def _said(cosines: NDArray[np.float32]) -> dict[str, Any]:
         return {"identity_cosine": [round(float(value), 4) for value in cosines]}
 
-    _each(photos, out, aligned, device, as_json, one)
+    each_photo(photos, out, aligned, device, as_json, one, "changed")
 
 
 @click.command()
@@ -188,10 +190,12 @@ def interpolate(
       recog generate interpolate ada.jpg bob.jpg --out strip.png
     """
     from generative.grids import sheet
+    from recog.alignment import AlignedCrops
     from recog.checkpoints import write_atomically
 
     editor = _editor(generator, model, reader, device)
-    crops = [_largest(photo, aligned, device) for photo in (first, second)]
+    detector = AlignedCrops() if aligned else load_detector(device)
+    crops = [_largest(photo, detector) for photo in (first, second)]
     write_atomically(out, sheet([list(editor.between(crops[0], crops[1], steps))]))
     emit({"strip": str(out), "faces": steps}, as_json, str(out))
 
@@ -203,54 +207,22 @@ def _editor(generator: str, model: str, reader: str, device: str) -> Editor:
     return Editor.load(generator, Embedder.load(model, device), reader, device)
 
 
-def _each(
-    photos: tuple[str, ...],
-    out: Path,
-    aligned: bool,
-    device: str,
-    as_json: bool,
-    one: Callable[[Image, list[Face]], Done],
-) -> None:
-    """Change each photo, name what failed, and leave with the exit code that says so."""
-    from recog import images
-    from recog.checkpoints import write_atomically
-    from recog.errors import DataError, FaceError, ImageError
-    from recog.faces import reason
+def _require_square(image: Image) -> None:
+    from recog.errors import FaceError
 
-    detector = None if aligned else load_detector(device)
-    outcome = Outcome()
-    originals = expanded(photos)
-    names = free_names(out, originals)
-    for photo in originals:
-        try:
-            image = images.read(photo)
-            if detector is None and image.shape[0] != image.shape[1]:
-                outcome.fail(photo, "an aligned crop is square; leave --aligned out for whole photos")
-                continue
-            faces = [] if detector is None else detector.detect(image)
-            if detector is not None and not faces:
-                outcome.fail(photo, "no face found; if it is an aligned crop, pass --aligned")
-                continue
-            changed, said = one(image, faces)
-        except (ImageError, FaceError, DataError) as error:
-            outcome.fail(photo, reason(error, photo))
-            continue
-        target = names(photo)
-        write_atomically(target, images.png(changed))
-        outcome.done += 1
-        emit({"photo": str(photo), "changed": str(target), **said}, as_json, str(target))
-    outcome.leave()
+    if image.shape[0] != image.shape[1]:
+        raise FaceError("an aligned crop is square; leave --aligned out for whole photos")
 
 
-def _largest(photo: Path, aligned: bool, device: str) -> Image:
+def _largest(photo: Path, detector: Detector | AlignedCrops) -> Image:
     """The aligned crop of the largest face."""
     from generative.pasting import CROP
     from recog import images
-    from recog.alignment import AlignedCrops, align
+    from recog.alignment import align
     from recog.errors import FaceError
 
     image = images.read(photo)
-    faces = (AlignedCrops() if aligned else load_detector(device)).detect(image)
+    faces = detector.detect(image)
     if not faces:
         raise FaceError(f"{photo}: no face found. Use another photo, or --aligned for aligned crops.")
     widest = max(faces, key=lambda face: (face.box[2] - face.box[0]) * (face.box[3] - face.box[1]))

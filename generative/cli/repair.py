@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from generative.cli.options import aligned_option, free_names, load_detector, path_type
-from recog.cli.options import Outcome, device_option, emit, expanded, json_option
+from generative.cli.options import aligned_option, path_type
+from generative.cli.photos import each_photo
+from recog.cli.options import device_option, json_option
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from generative.cli.photos import Done, Image
     from generative.repair import Repairer
     from recog.types import Face
 
@@ -47,33 +49,14 @@ def repair(
     """
     from generative.repair import Repairer
     from recog import images
-    from recog.checkpoints import write_atomically
-    from recog.errors import DataError, FaceError, ImageError
-    from recog.faces import reason
-    from recog.images import png
 
     repairer = Repairer.load(weights, device)
-    detector = None if aligned else load_detector(device)
     missing = images.read(mask).mean(axis=2) > 127 if mask else None
-    outcome = Outcome()
-    originals = expanded(photos)
-    names = free_names(out, originals)
-    for photo in originals:
-        try:
-            image = images.read(photo)
-            found = [] if detector is None else detector.detect(image)
-            if detector is not None and not found:
-                outcome.fail(photo, "no face found; if it is an aligned crop, pass --aligned")
-                continue
-            repaired = _repaired(repairer, image, found, missing)
-        except (ImageError, FaceError, DataError) as error:
-            outcome.fail(photo, reason(error, photo))
-            continue
-        target = names(photo)
-        write_atomically(target, png(repaired))
-        outcome.done += 1
-        emit({"photo": str(photo), "repaired": str(target), "faces": len(found) or 1}, as_json, str(target))
-    outcome.leave()
+
+    def one(image: Image, faces: list[Face]) -> Done:
+        return _repaired(repairer, image, faces, missing), {"faces": len(faces) or 1}
+
+    each_photo(photos, out, aligned, device, as_json, one, "repaired")
 
 
 def _repaired(

@@ -150,7 +150,7 @@ def test_a_photo_without_a_face_fails(workplace: Path, monkeypatch: pytest.Monke
         def detect(self, image: np.ndarray) -> list[object]:
             return []
 
-    monkeypatch.setattr("generative.cli.repair.load_detector", lambda device: Blind())
+    monkeypatch.setattr("generative.cli.photos.load_detector", lambda device: Blind())
     result = recog("repair crops/p0/0.png --weights repairer.safetensors --out fixed")
     assert result.exit_code == 4
     assert "no face" in result.stderr

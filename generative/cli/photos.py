@@ -1,0 +1,61 @@
+"""Commands that change the faces on photos, one photo after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from generative.cli.options import free_names, load_detector
+from recog.cli.options import Outcome, emit, expanded
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from recog.types import Face
+
+    Image = NDArray[np.uint8]  # (H, W, 3) RGB
+    Done = tuple[Image, dict[str, Any]]  # the photo, and what to say of it
+
+
+def each_photo(
+    photos: tuple[str, ...],
+    out: Path,
+    aligned: bool,
+    device: str,
+    as_json: bool,
+    one: Callable[[Image, list[Face]], Done],
+    verb: str,
+) -> None:
+    """Change each photo, name what failed, and leave with the exit code that says so.
+
+    Args:
+        one: takes a photo and its faces; none where it is an aligned crop.
+        verb: what JSON calls the new file.
+    """
+    from recog import images
+    from recog.checkpoints import write_atomically
+    from recog.errors import DataError, FaceError, ImageError
+    from recog.faces import reason
+
+    detector = None if aligned else load_detector(device)
+    outcome = Outcome()
+    originals = expanded(photos)
+    names = free_names(out, originals)
+    for photo in originals:
+        try:
+            image = images.read(photo)
+            faces = [] if detector is None else detector.detect(image)
+            if detector is not None and not faces:
+                outcome.fail(photo, "no face found; if it is an aligned crop, pass --aligned")
+                continue
+            changed, said = one(image, faces)
+        except (ImageError, FaceError, DataError) as error:
+            outcome.fail(photo, reason(error, photo))
+            continue
+        target = names(photo)
+        write_atomically(target, images.png(changed))
+        outcome.done += 1
+        emit({"photo": str(photo), verb: str(target), **said}, as_json, str(target))
+    outcome.leave()
