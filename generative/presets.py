@@ -93,7 +93,7 @@ def objective(
     if isinstance(settings, RepairSettings):
         return RepairObjective(settings, config.image_size, embedder)
     if isinstance(settings, ReaderSettings):
-        return ReaderObjective(data, settings, config.image_size)
+        return ReaderObjective(data, settings, config.image_size, config.balanced_share)
     if embedder is None:
         raise ConfigError("Generators are conditioned on identities: give an embedder (--model).")
     if isinstance(settings, GanSettings):

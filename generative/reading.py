@@ -40,7 +40,7 @@ class AttributeReader:
         place = resolve(device)
         checkpoint = checkpoints.load(checkpoints.find(name, BUNDLED, "reader"), kind="reader")
         network = Reader(**checkpoint.config["network"])
-        network.load_state_dict({n.removeprefix("network."): t for n, t in checkpoint.tensors.items()})
+        network.load_state_dict(checkpoint.part("network"))
         vocabulary = Vocabulary(tuple(checkpoint.config["attributes"]), bool(checkpoint.config["ages"]))
         return cls(network, vocabulary, int(checkpoint.config["image_size"]), checkpoint.digest, place)
 

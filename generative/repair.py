@@ -45,7 +45,7 @@ class Repairer:
         place = resolve(device)
         checkpoint = checkpoints.load(checkpoints.find(name, BUNDLED, "repairer"), kind="repairer")
         network = UNet(**checkpoint.config["network"])
-        network.load_state_dict({name.removeprefix("network."): t for name, t in checkpoint.tensors.items()})
+        network.load_state_dict(checkpoint.part("network"))
         return cls(network, checkpoint.digest, place)
 
     def __call__(self, crops: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -84,9 +84,9 @@ class Synthesizer:
         place = resolve(device)
         checkpoint = checkpoints.load(checkpoints.find(name, BUNDLED, "generator"), kind=tuple(GENERATORS))
         network = GENERATORS[checkpoint.kind](**checkpoint.config["network"])
-        network.load_state_dict(_part(checkpoint.tensors, "network."))
+        network.load_state_dict(checkpoint.part("network"))
         vocabulary = Vocabulary(tuple(checkpoint.config["attributes"]), bool(checkpoint.config.get("ages")))
-        people = PeopleModel(_part(checkpoint.tensors, "people."), vocabulary)
+        people = PeopleModel(checkpoint.part("people"), vocabulary)
         directions = checkpoint.tensors.get("directions")
         return cls(
             network,
@@ -253,7 +253,3 @@ def _centre(embeddings: NDArray[np.float32], size: int) -> NDArray[np.float32]:
     if not np.isfinite(length) or length < 1e-6:
         raise DataError("The embeddings have no direction in common, or are not finite: no face fits them.")
     return np.asarray(mean / length, np.float32)
-
-
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -39,6 +39,16 @@ class Checkpoint:
     tensors: dict[str, Tensor]  # floating tensors as float32, on the CPU
     digest: str  # hex SHA-256 of tensors, kind and configuration
 
+    def part(self, prefix: str) -> dict[str, Tensor]:
+        """The tensors whose names begin with `prefix` and a point, named without them."""
+        return part(self.tensors, prefix)
+
+
+def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Those of `tensors` whose names begin with `prefix` and a point, named without them."""
+    start = f"{prefix}."
+    return {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
+
 
 def digest_of(kind: str, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
     """Hex SHA-256 over names, shapes and values of the tensors (as float32) and the configuration."""

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from recog import fetching
+from recog import checkpoints, fetching
 from recog.catalogue import FACENET, HUB, LOCAL, named_models
 from recog.errors import ConfigError, ModelNotFound
 
@@ -96,7 +96,7 @@ def fitted(tensors: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tenso
     map stays (progressive resizing: train small, finish large). A whitening is left behind.
     """
     if "matrix" in tensors and "centre" in tensors:
-        tensors = {k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")}
+        tensors = checkpoints.part(tensors, "network")
     there = network.state_dict()
     weight, wanted = tensors.get("head.weight"), there.get("head.weight")
     if weight is None or wanted is None or weight.shape == wanted.shape:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -47,10 +49,8 @@ def of_attributes(
     names = [name for name in HALVED if name in synthesizer.vocabulary.attributes]
     rng = torch.Generator().manual_seed(seed)
     wanted = torch.randint(0, 2, (count, len(names)), generator=rng).numpy() * 2 - 1
-    faces = [
-        _face(synthesizer, dict(zip(names, map(float, row), strict=True)), rng) for row in wanted.tolist()
-    ]
-    shown = reader.vocabulary.values(reader.read(np.stack(faces)))
+    asked = [dict(zip(names, map(float, row), strict=True)) for row in wanted.tolist()]
+    shown = reader.vocabulary.values(reader.read(_faces(synthesizer, asked, rng)))
     return [
         balanced_accuracy(shown[name], wanted[:, index], f"{name} as asked, balanced accuracy")
         for index, name in enumerate(names)
@@ -63,13 +63,18 @@ def of_ages(synthesizer: Synthesizer, reader: AttributeReader, count: int, seed:
         return []
     rng = torch.Generator().manual_seed(seed)
     wanted = AGES[0] + (AGES[1] - AGES[0]) * torch.rand(count, generator=rng).numpy()
-    faces = [_face(synthesizer, {AGE: float(years)}, rng) for years in wanted]
-    shown = reader.vocabulary.values(reader.read(np.stack(faces)))[AGE]
+    faces = _faces(synthesizer, [{AGE: float(years)} for years in wanted], rng)
+    shown = reader.vocabulary.values(reader.read(faces))[AGE]
     return [age_error(shown, wanted, "age as asked, mean error, years")]
 
 
-def _face(synthesizer: Synthesizer, asked: dict[str, float], rng: torch.Generator) -> NDArray[np.uint8]:
-    centre = synthesizer.people.draw(1, rng, asked)
-    attributes = synthesizer.people.draw_attributes(centre, 1, rng, asked)[:, 0]
-    face: NDArray[np.uint8] = synthesizer.faces(centre, attributes, rng)[0]
-    return face
+def _faces(
+    synthesizer: Synthesizer, asked: Sequence[Mapping[str, float]], rng: torch.Generator
+) -> NDArray[np.uint8]:
+    """A made-up person each of whom something is asked."""
+    centres = [synthesizer.people.draw(1, rng, one) for one in asked]
+    attributes = [
+        synthesizer.people.draw_attributes(centre, 1, rng, one)[:, 0]
+        for centre, one in zip(centres, asked, strict=True)
+    ]
+    return synthesizer.faces(torch.cat(centres), torch.cat(attributes), rng)

@@ -116,13 +116,13 @@ def train_judges(
         sources.append((folder, write_half(table, JUDGES, out / f"others-{number}.csv")))
     faces = open_read_faces(sources, size=SIDE)
     pace = presets.pace("reader", total_kimg=READER_KIMG, seed=1)
-    settings = presets.settings("reader", widths=READER_WIDTHS)
+    settings = presets.settings("reader", widths=READER_WIDTHS, even_handed=True)
     run_training(pace, faces, presets.objective(pace, faces, None, settings), out / "judge-reader", device)
 
     faces = FaceData.plain(open_crops(data, size=SIDE, roles=halves, role=JUDGES))
     pace = presets.pace("reader", total_kimg=LOOKS_KIMG, balanced_share=0.0, seed=2)
     torch.manual_seed(pace.seed)
     run_training(pace, faces, LooksObjective(), out / "judge-looks", device)
-    for name in FILES[1:]:
-        shutil.copyfile(out / Path(name).stem / FINAL, out / name)
+    shutil.copyfile(out / Path(FILES[1]).stem / FINAL, out / FILES[1])
+    Looks.pack(out / Path(FILES[2]).stem / FINAL, out / FILES[2])
     return [out / name for name in FILES]

@@ -87,17 +87,24 @@ class LooksObjective:
 class Looks:
     """Codes of faces."""
 
-    def __init__(self, network: Autoencoder, digest: str, device: torch.device) -> None:
-        self._network = network.to(device).eval().requires_grad_(False)
+    def __init__(self, encoder: nn.Module, digest: str, device: torch.device) -> None:
+        self._encoder = encoder.to(device).eval().requires_grad_(False)
         self.digest, self._device = digest, device
 
     @classmethod
     def load(cls, path: Path, device: str = "auto") -> Looks:
         """Raises: CheckpointError: damaged, or of another kind."""
         checkpoint = checkpoints.load(path, kind=KIND)
-        network = Autoencoder()
-        network.load_state_dict({n.removeprefix("network."): t for n, t in checkpoint.tensors.items()})
-        return cls(network, checkpoint.digest, resolve(device))
+        encoder = Autoencoder().encoder
+        encoder.load_state_dict(checkpoint.part("network.encoder"))
+        return cls(encoder, checkpoint.digest, resolve(device))
+
+    @staticmethod
+    def pack(finished: Path, out: Path) -> None:
+        """Write what `load` needs of a finished run's weights: the way to the code, not back."""
+        checkpoint = checkpoints.load(finished, kind=KIND)
+        kept = {name: t for name, t in checkpoint.tensors.items() if name.startswith("network.encoder.")}
+        checkpoints.save(out, kind=KIND, config=checkpoint.config, tensors=kept, dtype=torch.float16)
 
     @torch.inference_mode()
     def codes(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -107,5 +114,5 @@ class Looks:
             images = from_uint8(crops[at : at + BATCH], self._device)
             if images.shape[-1] != SIDE:
                 images = F.interpolate(images, (SIDE, SIDE), mode="bilinear", antialias=True)
-            found.append(self._network.encoder(images).float().cpu().numpy())
+            found.append(self._encoder(images).float().cpu().numpy())
         return np.concatenate(found)

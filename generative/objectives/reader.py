@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -18,6 +19,8 @@ from generative.models.reader import WIDTHS, Reader
 from generative.training import Moment, Phase
 from recog.errors import DataError
 from recog.settings import Checks, check
+
+DRAWN = 50_000  # rows from which it is seen how common an attribute is
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,8 @@ class ReaderSettings:
     zoom: float = 0.25  # faces are shown up to so much larger or smaller: crops are framed in many ways
     shift: float = 0.1  # of the side, at most
     turn: float = 12.0  # degrees, at most
+    age_weight: float = 4.0  # of the age, an attribute at 1
+    even_handed: bool = False  # answers as if each attribute were had by half of all faces
 
     def __post_init__(self) -> None:
         check(self, self._checks)
@@ -40,6 +45,7 @@ class ReaderSettings:
             "zoom": (0 <= self.zoom < 1, "0 or more, less than 1"),
             "shift": (0 <= self.shift < 1, "0 or more, less than 1"),
             "turn": (0 <= self.turn <= 180, "0 to 180"),
+            "age_weight": (self.age_weight > 0, "more than 0"),
         }
 
 
@@ -48,13 +54,17 @@ class ReaderObjective:
 
     kind = "reader"
 
-    def __init__(self, data: FaceData, settings: ReaderSettings, image_size: int) -> None:
+    def __init__(
+        self, data: FaceData, settings: ReaderSettings, image_size: int, balanced_share: float = 0.0
+    ) -> None:
+        """`balanced_share`: of the batches that are drawn, as of the run's pace."""
         if not len(data.vocabulary):
             raise DataError(
                 "Nothing is known of these faces. Give a CSV of attributes and ages (--attributes)."
             )
         self.settings, self.image_size = settings, image_size
         self.vocabulary: Vocabulary = data.vocabulary
+        self._usual = _log_odds(data, balanced_share) if settings.even_handed else None
         self.network = Reader(**self._network_config())
         self.phases = (Phase("reader", self.network, self._loss),)
 
@@ -88,7 +98,9 @@ class ReaderObjective:
 
     def _loss(self, batch: Batch, moment: Moment) -> tuple[Tensor, dict[str, Tensor]]:
         logits = self.network(self._seen(batch.images, moment.rng))
-        weight = float(max(1, len(self.vocabulary.attributes)))  # each attribute counts as much as the age
+        if self._usual is not None:
+            logits = logits.float() + self._usual.to(logits.device)
+        weight = max(1, len(self.vocabulary.attributes)) / self.settings.age_weight
         loss = losses.attribute_error(logits, batch.attributes, self.vocabulary, weight)
         return loss, {"error": loss}
 
@@ -105,3 +117,18 @@ class ReaderObjective:
         light = 1 + 0.4 * (torch.rand(2, len(images), 1, 1, 1, generator=rng).to(images.device) - 0.5)
         seen = light[0] * framed + (light[1] - 1)
         return seen.clamp(-1, 1).contiguous(memory_format=torch.channels_last)
+
+
+def _log_odds(data: FaceData, balanced_share: float) -> Tensor:
+    """(V,) log odds of each attribute among the faces drawn; 0 for the knots of age.
+
+    Added to the logits in training only, they leave an answer that knows nothing of how common an attribute
+    is (logit adjustment, arXiv:2007.07314).
+    """
+    rows = data.rows(DRAWN, torch.Generator().manual_seed(0), balanced_share)
+    names = len(data.vocabulary.attributes)
+    flags = data.attributes[rows][:, :names]
+    had, lacked = (flags > 0).sum(axis=0) + 1, (flags < 0).sum(axis=0) + 1
+    return torch.cat(
+        [torch.from_numpy(np.log(had / lacked)).float(), torch.zeros(len(data.vocabulary) - names)]
+    )

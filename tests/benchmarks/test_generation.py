@@ -68,7 +68,7 @@ def judges() -> Judges:
     }
     b = Embedder.of_network(create_network(options), options, name="b", device=CPU)
     reader = AttributeReader(Reader(len(KNOWN), (4, 4, 8, 8)), KNOWN, 32, "reader", CPU)
-    return Judges(b, reader, Looks(Autoencoder(), "looks", CPU))
+    return Judges(b, reader, Looks(Autoencoder().encoder, "looks", CPU))
 
 
 @pytest.fixture

@@ -22,6 +22,15 @@ def test_what_is_saved_comes_back(tmp_path: Path) -> None:
     assert loaded.tensors["steps"].dtype == torch.int64
 
 
+def test_parts_are_named_without_their_prefix(tmp_path: Path) -> None:
+    tensors = {"network.a.b": torch.ones(1), "networks.c": torch.ones(1), "people.mean": torch.zeros(2)}
+    checkpoints.save(tmp_path / "w", kind="k", config={}, tensors=tensors)
+    loaded = checkpoints.load(tmp_path / "w", kind="k")
+    assert list(loaded.part("network")) == ["a.b"]
+    assert list(loaded.part("people")) == ["mean"]
+    assert loaded.part("directions") == {}
+
+
 def test_half_precision_is_named_by_what_was_stored(tmp_path: Path) -> None:
     tensors = {"weight": torch.tensor([0.1])}
     digest = checkpoints.save(tmp_path / "a", kind="vae", config={}, tensors=tensors, dtype=torch.float16)
