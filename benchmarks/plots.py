@@ -39,6 +39,20 @@ def intervals(rows: Sequence[Row], title: str) -> bytes:
     return _png(figure, title)
 
 
+def distances(rows: Sequence[Row], title: str) -> bytes:
+    """One metric of several arms, smaller is better: a bar each, with its interval."""
+    figure, (axis,) = _panels(1, height=1.2 + 0.3 * len(rows))
+    figure.set_figwidth(7)
+    for place, row in enumerate(reversed(rows)):
+        low, high = row.ci95 or (row.value, row.value)
+        axis.barh(place, row.value, color=COLOURS[0], height=0.7)
+        axis.plot([low, high], [place, place], color="black", lw=1)
+    axis.set_yticks(range(len(rows)), [row.arm for row in reversed(rows)], fontsize=8)
+    axis.set_xlabel(rows[0].metric)
+    axis.grid(alpha=0.3, axis="x")
+    return _png(figure, title)
+
+
 def det(rows: Sequence[Row], title: str) -> bytes:
     """ROC and DET curves of the rows that carry one: a line a model."""
     figure, (roc, errors) = _panels(2, height=3.4)

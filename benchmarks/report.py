@@ -11,7 +11,8 @@ import jinja2
 
 from benchmarks import plots, rows
 from benchmarks.costs import COST
-from benchmarks.rows import Row
+from benchmarks.generation import summary
+from benchmarks.rows import FIGURES, Row
 from benchmarks.summaries import (
     Figure,
     Section,
@@ -31,11 +32,12 @@ from benchmarks.summaries import (
 )
 from recog.checkpoints import write_atomically
 
-FIGURES = "figures"
 TITLES = {
     "verify": "Same person or not",
     "identify": "Who is it, and are strangers refused",
     "quality": "Does quality foretell misses",
+    "generate": "Faces that are made up",
+    "techniques": "What techniques are worth to generators",
     "backbones": "Backbones after learning from the same crops",
     "augment": "What synthetic faces do to recognition",
     "speed": "Speed",
@@ -57,7 +59,7 @@ def write(results: Path, out: Path) -> list[Path]:
     Returns: the files written: report.md, report.html and figures/*.png. The same rows give the same bytes.
     Raises: DataError: no rows there; WriteFailed.
     """
-    report = build(rows.read_folder(results))
+    report = build(rows.read_folder(results), results)
     contents = {
         "report.md": render_page("report.md.j2", sections=report.sections).encode(),
         "report.html": render_page("report.html.j2", sections=report.sections).encode(),
@@ -68,16 +70,21 @@ def write(results: Path, out: Path) -> list[Path]:
     return [out / name for name in contents]
 
 
-def build(measured: Sequence[Row]) -> Report:
-    """Sections and pictures of these rows."""
+def build(measured: Sequence[Row], results: Path | None = None) -> Report:
+    """Sections and pictures of these rows.
+
+    Args:
+        results: folder of the rows, for pictures that benchmarks left there.
+    """
     kept = latest(measured)
     pictures: dict[str, bytes] = {}
     sections = []
     for bench in sorted({row.bench for row in kept}, key=_rank):
         chosen = [row for row in kept if row.bench == bench]
         section = Section(TITLES.get(bench, bench))
-        make = _augment if bench == "augment" else _plain
-        make(section, chosen, pictures)
+        _MAKERS.get(bench, _plain)(section, chosen, pictures)
+        if results is not None:
+            _kept(section, chosen, pictures, results)
         sections.append(section)
     sections.append(Section("What was run", tables=[history(kept)]))
     return Report(sections, pictures)
@@ -148,6 +155,28 @@ def _augment(section: Section, chosen: Sequence[Row], pictures: dict[str, bytes]
     table = cost(chosen)
     if table is not None:
         section.tables.append(table)
+
+
+def _techniques(section: Section, chosen: Sequence[Row], pictures: dict[str, bytes]) -> None:
+    for caption, picture in summary.techniques(section, chosen).items():
+        _show(section, pictures, f"techniques {caption}", caption, picture)
+
+
+def _generators(section: Section, chosen: Sequence[Row], pictures: dict[str, bytes]) -> None:
+    summary.generators(section, chosen)
+
+
+def _kept(section: Section, chosen: Sequence[Row], pictures: dict[str, bytes], results: Path) -> None:
+    """Show what benchmarks left beside their rows."""
+    for file, caption in summary.kept_pictures(chosen).items():
+        if (results / file).is_file():
+            pictures[file] = (results / file).read_bytes()
+            section.figures.append(Figure(file, caption))
+        else:
+            section.text.append(f"{file} is not beside the rows any more: {caption}")
+
+
+_MAKERS = {"augment": _augment, "techniques": _techniques, "generate": _generators}
 
 
 def _show(section: Section, pictures: dict[str, bytes], name: str, caption: str, picture: bytes) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 from recog.errors import ConfigError, DataError, WriteFailed
 
 logger = logging.getLogger(__name__)
+FIGURES = "figures"  # of a folder of results: its pictures
 
 
 @dataclass(frozen=True, kw_only=True)

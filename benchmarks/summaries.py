@@ -14,6 +14,7 @@ from benchmarks.rows import Row
 
 Cells = list[str]
 PERCENT = frozenset({"accuracy", "AUC"})
+SHARES = ("TAR", "FMR", "FNMR", "FPIR", "FNIR", "failure", "rank-", "recall@")
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def number(row: Row) -> str:
 
 def is_share(metric: str) -> bool:
     """Whether a metric is a fraction that is read as a percentage."""
-    return metric in PERCENT or metric.startswith(("TAR", "F", "failure", "rank-", "recall"))
+    return metric in PERCENT or metric.startswith(SHARES)
 
 
 def quantity(value: float, ci95: tuple[float, float] | None, *, share: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import time
@@ -25,6 +26,7 @@ from recog.training.runs import RunDirectory, pack
 
 logger = logging.getLogger(__name__)
 EARLY = 0.1  # share of a run in which trouble is usual
+REHEARSALS = 100  # batches from which the finished weights' statistics are taken
 PATIENCE = 3  # lines of statistics that show trouble, before a run is stopped
 
 
@@ -122,6 +124,9 @@ class Objective(Protocol):
     def extra_tensors(self, network: nn.Module, data: FaceData) -> dict[str, Tensor]:
         """What ships beside the weights of the finished network."""
 
+    def rehearse(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> None:
+        """Run `network` on a batch as it is used: batch normalisation sees what it has to reckon with."""
+
     def samples(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> tuple[Tensor, int]:
         """Pictures (N, 3, S, S) in [-1, 1] that show the state of training, and how many make a row."""
 
@@ -187,12 +192,14 @@ def train(
                 raise TrainingDiverged(f"{objective.kind} training stopped at step {step + 1}: {why}.")
         if (step + 1) % config.every(config.snapshot_kimg) == 0 or step + 1 == config.steps:
             run.save_state(pack({**modules, "average": average}, optimizers), {"step": step + 1})
-            grid = _save_samples(config, data, objective, average.module, run_dir, step + 1, place)
+            settled = _settled(config, data, objective, average.module, place)
+            grid = _save_samples(config, data, objective, settled, run_dir, step + 1, place)
             if board is not None:
                 board.picture(grid, step + 1)
 
-    weights = {f"network.{name}": value for name, value in average.module.state_dict().items()}
-    tensors = {**weights, **objective.extra_tensors(average.module, data)}
+    settled = _settled(config, data, objective, average.module, place)
+    weights = {f"network.{name}": value for name, value in settled.state_dict().items()}
+    tensors = {**weights, **objective.extra_tensors(settled, data)}
     checkpoints.save(
         run.final, kind=objective.kind, config=objective.model_config(), tensors=tensors, dtype=torch.float16
     )
@@ -276,6 +283,29 @@ def _ramped_average(config: GeneratorConfig) -> Callable[[Any, Any, Any], None]:
         torch._foreach_lerp_(list(averaged), list(current), 1 - decay)
 
     return update
+
+
+def _settled(
+    config: GeneratorConfig, data: FaceData, objective: Objective, network: nn.Module, place: torch.device
+) -> nn.Module:
+    """A copy whose batch normalisation has the statistics of these weights.
+
+    Averaged weights make other maps than the weights of any one step, whose statistics they come with.
+    """
+    settled = copy.deepcopy(network).eval()
+    norms = [module for module in settled.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    if not norms:
+        return settled
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean over all batches
+        norm.train()
+    for index in range(REHEARSALS):
+        rng = _rng(config, -2 - index)
+        batch = data.batch(config.batch_size, rng, place, config.balanced_share)
+        with torch.no_grad(), autocast(place, config.bf16):
+            objective.rehearse(settled, batch, rng)
+    return settled.eval()
 
 
 def _save_samples(

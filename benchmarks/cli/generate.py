@@ -99,7 +99,7 @@ def generate(
     materials = Materials(
         Judges.load(judges, device), subjects, learned, aged, None if no_detection else Detector(device)
     )
-    print_rows(rows.append_all(out, measure(loaded, materials, plan, device)), as_json)
+    print_rows(rows.append_all(out, measure(loaded, materials, plan, device, out)), as_json)
 
 
 @click.command()

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import rows as results
-from benchmarks.generation import fidelity, identity, leaks, showing
+from benchmarks.generation import fidelity, identity, leaks, ranking, showing
 from benchmarks.generation.fidelity import Scale
 from benchmarks.generation.subjects import LEAST, Crops, Subjects, counterparts, portraits
 from benchmarks.judging.judges import Judges
-from benchmarks.rows import Measurement, Row
+from benchmarks.rows import FIGURES, Measurement, Row
 from generative.data import FaceData
 from generative.synthesis import Synthesizer
+from recog.checkpoints import write_atomically
 from recog.detection import Detector
 from recog.errors import ConfigError
 
@@ -84,8 +87,7 @@ class Measured:
     def likeness(self, synthesizer: Synthesizer) -> list[Measurement]:
         """How near faces are to real ones, and how well they show whom they should, uncurated."""
         subjects = self.materials.subjects
-        faces = counterparts(synthesizer, subjects, self.asked, self.plan.seed)
-        found = self._distances(self._scaled(faces))
+        faces, found = self._compared_faces(synthesizer)
         known = np.isin(self.asked, self.several)
         whose = self._codes(subjects.labels[self.several])
         vectors = self.materials.judges.vectors(faces[known])
@@ -96,8 +98,7 @@ class Measured:
     def made(self, synthesizer: Synthesizer) -> list[Measurement]:
         """What a generator reaches."""
         subjects, judges, plan = self.materials.subjects, self.materials.judges, self.plan
-        faces = counterparts(synthesizer, subjects, self.asked, plan.seed)
-        found = self._distances(self._scaled(faces))
+        _, found = self._compared_faces(synthesizer)
         people = portraits(synthesizer, subjects, plan.photos, plan.candidates, plan.seed)
         images = np.concatenate([person.images for person in people])
         whose = np.repeat(np.arange(len(people)), plan.photos)
@@ -114,6 +115,18 @@ class Measured:
         found += showing.of_attributes(synthesizer, judges.reader, plan.shown, plan.seed)
         found += showing.of_ages(synthesizer, judges.reader, plan.shown, plan.seed)
         return found + self._leaks(synthesizer)
+
+    def _compared_faces(self, synthesizer: Synthesizer) -> tuple[Crops, list[Measurement]]:
+        """A face for each photo asked by, and how near these are to the photos compared with."""
+        faces = counterparts(synthesizer, self.materials.subjects, self.asked, self.plan.seed)
+        return faces, self._distances(self._scaled(faces))
+
+    def ranked(self, synthesizer: Synthesizer) -> bytes:
+        """A PNG of the best, of any, and of the worst faces of people who do not exist."""
+        faces = ranking.faces_of_nobody(synthesizer, ranking.DRAWN, self.plan.seed)
+        kind = next(iter(self.features))
+        real = self.features[kind][self.compared]
+        return ranking.best_any_worst(faces, self._scaled(faces)[kind], real)
 
     def _distances(self, features: Mapping[str, Features]) -> list[Measurement]:
         """Fidelity of faces whose features are scaled, to the photos that are compared with."""
@@ -189,9 +202,17 @@ class Measured:
 
 
 def generate(
-    generators: Mapping[str, Synthesizer], materials: Materials, plan: Plan, device: str = "auto"
+    generators: Mapping[str, Synthesizer],
+    materials: Materials,
+    plan: Plan,
+    device: str = "auto",
+    out: Path | None = None,
 ) -> list[Row]:
-    """Rows of what real faces reach, and of each generator by name."""
+    """Rows of what real faces reach, and of each generator by name.
+
+    Args:
+        out: folder of results, for pictures of people who do not exist; None: no pictures.
+    """
     measured = Measured(materials, plan)
     details: dict[str, Any] = {"judges": {k: d[:12] for k, d in materials.judges.digests.items()}}
     protocol = (
@@ -209,11 +230,27 @@ def generate(
     for arm, synthesizer in {REAL: None, **generators}.items():
         started = time.perf_counter()
         measurements = measured.real() if synthesizer is None else measured.made(synthesizer)
+        more = dict(details)
+        if synthesizer is not None:
+            more["generator"] = synthesizer.digest[:12]
+            if out is not None:
+                more["pictures"] = _pictured(measured, synthesizer, arm, out)
         found += source.rows(
             measurements,
             arm=arm,
             seed=plan.seed,
             seconds=time.perf_counter() - started,
-            details=details if synthesizer is None else {**details, "generator": synthesizer.digest[:12]},
+            details=more,
         )
     return found
+
+
+def _pictured(measured: Measured, synthesizer: Synthesizer, arm: str, out: Path) -> dict[str, str]:
+    """Write the best, any, and the worst faces of nobody; captions by file."""
+    caption = (
+        f"{arm}: faces of people who do not exist. Of {ranking.DRAWN}, above those whose features are "
+        "nearest to real photos', in the middle the first as they come, below those that are farthest."
+    )
+    file = f"{FIGURES}/faces-{re.sub('[^a-z0-9]+', '-', arm.lower())}.png"
+    write_atomically(out / file, measured.ranked(synthesizer))
+    return {file: caption}

@@ -6,21 +6,25 @@ plain DCGAN is the reference that others are held against.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.generation.bench import Measured
-from benchmarks.rows import Measurement, Row, origin
+import numpy as np
+
+from benchmarks.generation.bench import REAL, Measured
+from benchmarks.rows import Measurement, Row, origin, plan_hash
 from generative import presets
 from generative.data import FaceData
 from generative.synthesis import Synthesizer
-from generative.training import train
+from generative.training import GeneratorConfig, Objective, train
 from recog.embedding import Embedder
 from recog.errors import ConfigError, TrainingDiverged
 from recog.progress import progress
+from recog.training.runs import RunDirectory
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class Arm:
     pace: Mapping[str, Any] = field(default_factory=dict)
 
 
+REFERENCE = "DCGAN"
+PACE, STOPPED = "faces/s", "stopped"  # metrics of a run
 BASE = {"identity_weight": 0.0, "augment": ("translation",), "penalty_weight": 0.05}
 SHARED = {"augment": ("translation",), "penalty_weight": 0.05, "window_weight": 0.0}
 
@@ -41,7 +47,7 @@ def _gan(pace: Mapping[str, Any] | None = None, **changes: Any) -> Arm:
 
 
 ARMS: Mapping[str, Arm] = {
-    "DCGAN": Arm("dcgan"),
+    REFERENCE: Arm("dcgan"),
     "cGAN, base": _gan(),
     "least squares": _gan(loss="least-squares"),
     "Wasserstein, gradient penalty": _gan(
@@ -90,42 +96,59 @@ def techniques(
         kept: takes an arm's rows as soon as they are measured.
         done: plans of rows that are there already.
     """
+    judges = measured.materials.judges.digests
+    people = measured.materials.subjects.name
     found: list[Row] = []
-    for name, arm in progress(arms.items(), total=len(arms), desc="techniques"):
-        config = presets.pace(arm.kind, **{**pace, **arm.pace})
-        settings = presets.settings(arm.kind, **arm.settings)
-        plan = {
-            "pace": asdict(config),
-            "kind": arm.kind,
-            "settings": asdict(settings),
-            "data": faces.crops.fingerprint,
-            "judges": measured.materials.judges.digests,
-        }
-        source = origin(
-            "techniques",
+    for name, arm in progress([(REAL, None), *arms.items()], desc="techniques"):
+        config = presets.pace(arm.kind if arm else "gan", **{**pace, **(arm.pace if arm else {})})
+        protocol = (
             f"{config.total_kimg:g} thousand faces seen at {config.image_size} px, batches of "
-            f"{config.batch_size}; made for people not learned from",
-            measured.materials.subjects.name,
-            {**plan, "arm": name},
-            device,
+            f"{config.batch_size}; made for people not learned from"
         )
+        learning: dict[str, Any] = {"data": faces.crops.fingerprint}
+        if arm is not None:
+            settings = presets.settings(arm.kind, **arm.settings)
+            learning |= {"pace": asdict(config), "kind": arm.kind, "settings": asdict(settings)}
+        source = origin("techniques", protocol, people, {"arm": name, "judges": judges, **learning}, device)
         if source.plan in done:
             continue
         started = time.perf_counter()
-        folder = runs / f"{name.replace(' ', '-').replace(',', '')}-{source.plan}"
-        try:
-            objective = presets.objective(config, faces, embedder, settings)
-            weights = train(config, faces, objective, folder, device)
-        except TrainingDiverged as error:
-            measurements = [Measurement("stopped", 1.0, 1, details={"why": str(error)})]
+        if arm is None:
+            measurements = measured.real()
         else:
-            synthesizer = Synthesizer.load(weights, embedder, device)
-            measurements = [Measurement("stopped", 0.0, 1), *measured.likeness(synthesizer)]
+            # whoever judges, the run is the same
+            folder = runs / f"{re.sub('[^a-z0-9]+', '-', name.lower())}-{plan_hash(learning)}"
+            objective = presets.objective(config, faces, embedder, settings)
+            measurements = _trained(config, faces, objective, folder, measured, embedder, device)
         seconds = time.perf_counter() - started
         rows = source.rows(measurements, arm=name, seed=config.seed, seconds=seconds)
         kept(rows)
         found += rows
     return found
+
+
+def _trained(
+    config: GeneratorConfig,
+    faces: FaceData,
+    objective: Objective,
+    folder: Path,
+    measured: Measured,
+    embedder: Embedder,
+    device: str,
+) -> list[Measurement]:
+    """What a run leads to, be it that it was stopped."""
+    try:
+        weights = train(config, faces, objective, folder, device)
+    except TrainingDiverged as error:
+        return [Measurement(STOPPED, 1.0, 1, details={"why": str(error)})]
+    synthesizer = Synthesizer.load(weights, embedder, device)
+    return [Measurement(STOPPED, 0.0, 1), _pace(folder), *measured.likeness(synthesizer)]
+
+
+def _pace(run: Path) -> Measurement:
+    """The median pace of a run."""
+    rates = [1000 * line["kimg_per_s"] for line in RunDirectory(run).stats()]
+    return Measurement(PACE, float(np.median(rates)), len(rates))
 
 
 def chosen(names: tuple[str, ...]) -> dict[str, Arm]:

@@ -70,6 +70,10 @@ class LooksObjective:
         """Nothing ships beside the weights."""
         return {}
 
+    def rehearse(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> None:
+        """Faces through the code."""
+        network(batch.images)
+
     def samples(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> tuple[Tensor, int]:
         """Faces and what the code keeps of them: real people, for the run directory only."""
         faces = batch.images[:8]

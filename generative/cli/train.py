@@ -55,6 +55,7 @@ def objective_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--map-critics", is_flag=True, default=None, help="Critics of what the embedder sees, too."
         ),
+        click.option("--block", help="What a generator's maps are made by: normalised, styled."),
         click.option("--attribute-weight", type=float, help="Of the discriminator's reading of attributes."),
         click.option("--attribute-dropout", type=float, help="Share of attributes hidden in training."),
         click.option("--adversarial-weight", type=float, help="vae-gan: of the game."),

@@ -27,6 +27,8 @@ class VAE(nn.Module):
         code_size: int = CODE_SIZE,
         encoder_widths: Sequence[int] = ENCODER_WIDTHS,
         decoder_widths: Sequence[int] = DECODER_WIDTHS,
+        block: str = "styled",
+        fold: int = 1,
     ) -> None:
         super().__init__()
         levels = doublings(image_size)
@@ -38,7 +40,15 @@ class VAE(nn.Module):
         )
         self.norms = nn.ModuleList(nn.GroupNorm(min(8, w), w) for w in widths)
         self.to_code = nn.Linear(widths[-1] * STEM**2 + condition_size, 2 * code_size)
-        self.decoder = Generator(code_size, condition_size, image_size, decoder_widths, normalise_noise=False)
+        self.decoder = Generator(
+            code_size,
+            condition_size,
+            image_size,
+            decoder_widths,
+            normalise_noise=False,
+            block=block,
+            fold=fold,
+        )
         self.code_size, self.condition_size = code_size, condition_size
 
     def encode(self, images: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:

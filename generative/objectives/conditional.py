@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from generative.data import Batch, FaceData, condition
+from generative.models.gan import BLOCKS
 from generative.people import PeopleModel
 from recog.embedding import Embedder
 from recog.errors import DataError, ModelMismatch
@@ -27,6 +28,8 @@ class ConditionalSettings:
     Raises: ConfigError: a value is outside its range.
     """
 
+    block: str = "normalised"  # what the maps of the generator, or of a decoder, are made by
+    fold: int = 2  # px of a face's side for each place of the largest map
     attribute_dropout: float = 0.2  # share of attributes hidden, so that 0 means "any"
     identity_weight: float = 0.0  # of the identity term; 0 switches it off
     identity_every: int = 4  # steps
@@ -38,6 +41,8 @@ class ConditionalSettings:
     def _checks(self) -> Checks:
         """Whether each setting is in its range, and what that is."""
         return {
+            "block": (self.block in BLOCKS, f"one of {', '.join(BLOCKS)}"),
+            "fold": (self.fold in (1, 2), "1 or 2"),
             **at_least(1, self, "identity_every"),
             **at_least(0, self, "identity_weight"),
             **shares(self, "attribute_dropout", "identity_quantile"),
@@ -93,6 +98,11 @@ class ConditionalObjective:
         given = condition(centres.repeat_interleave(GRID_PHOTOS, dim=0), attributes)
         noise = torch.randn(len(given), int(network.noise_size), generator=rng)  # type: ignore[arg-type]
         return network(noise.to(place), given.to(place)), GRID_PHOTOS
+
+    def rehearse(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> None:
+        """Faces from noise or made-up codes, for people of the batch."""
+        noise = torch.randn(len(batch.images), int(network.noise_size), generator=rng)  # type: ignore[arg-type]
+        network(noise.to(batch.images.device), self.conditions(batch, rng)[1])
 
     def conditions(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """(B, V) attributes of a training batch, some hidden, and (B, C) conditions with them."""

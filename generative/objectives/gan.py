@@ -63,6 +63,8 @@ class GanObjective(ConditionalObjective):
             **shared,
             "condition_size": self.condition_size,
             "widths": list(self.settings.generator_widths),
+            "block": self.settings.block,
+            "fold": self.settings.fold,
         }
 
     def trouble(self, means: Mapping[str, float]) -> str | None:

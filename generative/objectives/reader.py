@@ -88,6 +88,10 @@ class ReaderObjective:
         """Nothing ships beside the weights."""
         return {}
 
+    def rehearse(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> None:
+        """Faces as they are seen in training."""
+        network(self._seen(batch.images, rng))
+
     def samples(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> tuple[Tensor, int]:
         """Faces as the reader sees them: real people, for the run directory only."""
         return self._seen(batch.images, rng), 8

@@ -71,6 +71,10 @@ class RepairObjective:
         """Nothing ships beside the weights."""
         return {}
 
+    def rehearse(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> None:
+        """Damaged faces, repaired."""
+        network(*damage.mixed(batch.images, rng))
+
     def samples(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> tuple[Tensor, int]:
         """Rows of clean, damaged and repaired faces: real people, for the run directory only."""
         clean = batch.images[:10]

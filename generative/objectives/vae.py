@@ -70,6 +70,13 @@ class VaeObjective(ConditionalObjective):
         extra = super().extra_tensors(network, data)
         return {**extra, "directions": directions(network, data)} if self.vocabulary.names else extra
 
+    def rehearse(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> None:
+        """Faces through the code and back, and from made-up codes."""
+        assert isinstance(network, VAE)
+        _, given = self.conditions(batch, rng)
+        network(network.encode(batch.images, given)[0], given)
+        super().rehearse(network, batch, rng)
+
     def network_config(self) -> dict[str, Any]:
         """The VAE's arguments."""
         return {
@@ -78,6 +85,8 @@ class VaeObjective(ConditionalObjective):
             "code_size": self.settings.code_size,
             "encoder_widths": list(self.settings.encoder_widths),
             "decoder_widths": list(self.settings.decoder_widths),
+            "block": self.settings.block,
+            "fold": self.settings.fold,
         }
 
     def _loss(self, batch: Batch, moment: Moment) -> tuple[Tensor, dict[str, Tensor]]:

@@ -59,8 +59,17 @@ class RunDirectory:
 
     def append_stats(self, row: Mapping[str, Any]) -> None:
         """Add one line to stats.jsonl."""
-        with (self.path / "stats.jsonl").open("a") as file:
+        with self._stats.open("a") as file:
             file.write(json.dumps(row) + "\n")
+
+    def stats(self) -> list[dict[str, Any]]:
+        """The lines of stats.jsonl, but for one that was cut off."""
+        lines = self._stats.read_text().splitlines() if self._stats.is_file() else []
+        return [json.loads(line) for line in lines if line.endswith("}")]
+
+    @property
+    def _stats(self) -> Path:
+        return self.path / "stats.jsonl"
 
     def save_state(self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
         """Replace the saved state in one step (one file holds tensors and meta)."""
@@ -109,11 +118,9 @@ class RunDirectory:
 
     def _forget_stats_after(self, step: int) -> None:
         """Drop the lines of steps that the resumed run does again."""
-        file = self.path / "stats.jsonl"
-        if file.is_file():
-            lines = [line for line in file.read_text().splitlines() if line.endswith("}")]
-            kept = [line for line in lines if json.loads(line)["step"] <= step]
-            write_atomically(file, "".join(f"{line}\n" for line in kept).encode())
+        if self._stats.is_file():
+            kept = [json.dumps(line) for line in self.stats() if line["step"] <= step]
+            write_atomically(self._stats, "".join(f"{line}\n" for line in kept).encode())
 
 
 def pack(

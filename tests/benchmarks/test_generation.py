@@ -234,6 +234,8 @@ def test_techniques_are_trained_measured_and_not_measured_twice(
     by_arm = {arm: {row.metric: row for row in rows if row.arm == arm} for arm in arms}
     assert {"KID, recogniser B", "identity AUC", "stopped"} <= set(by_arm["base"])
     assert by_arm["base"]["stopped"].value == 0
+    assert by_arm["base"]["faces/s"].value > 0
+    assert {row.metric for row in rows if row.arm == REAL} >= {"KID, recogniser B"}
     assert by_arm["broken"]["stopped"].value == 1
     assert "not finite" in by_arm["broken"]["stopped"].details["why"]
     again: list[object] = []
@@ -280,3 +282,8 @@ def test_the_bench_runs_from_the_command_line(
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     assert {row["arm"] for row in rows} == {REAL, "gan"}
     assert len((tmp_path / "out" / "generate.jsonl").read_text().splitlines()) == len(rows)
+    pictures = [row["details"].get("pictures") for row in rows if row["arm"] == "gan"]
+    assert all(picture == pictures[0] for picture in pictures)
+    for file in pictures[0]:
+        with Image.open(tmp_path / "out" / file) as picture:
+            assert picture.size == (12 * (SIZE + 6), 3 * (SIZE + 6))

@@ -6,8 +6,10 @@ from torch import nn
 
 from generative.models.dcgan import PlainDiscriminator, PlainGenerator
 from generative.models.gan import (
+    BLOCKS,
     Discriminator,
     Generator,
+    NormalisedConv,
     StyledConv,
     batch_deviation,
     doublings,
@@ -20,22 +22,52 @@ from generative.objectives.vae import VaeSettings
 from recog.errors import ConfigError
 
 WIDTHS = (8, 8, 4)
+every_make = pytest.mark.parametrize(
+    ("block", "fold"), [(block, fold) for block in sorted(BLOCKS) for fold in (1, 2)]
+)
 
 
-def test_generator_makes_faces_in_range() -> None:
-    network = Generator(4, 6, 16, WIDTHS, style_size=8)
+def a_generator(block: str, fold: int) -> Generator:
+    torch.manual_seed(0)
+    return Generator(4, 6, 16, WIDTHS, style_size=8, block=block, fold=fold)
+
+
+@every_make
+def test_generator_makes_faces_in_range(block: str, fold: int) -> None:
+    network = a_generator(block, fold)
     faces = network(torch.randn(3, 4), torch.randn(3, 6))
     assert faces.shape == (3, 3, 16, 16)
     assert faces.abs().max() <= 1
 
 
-def test_generator_listens_to_noise_and_to_condition() -> None:
-    torch.manual_seed(0)
-    network = Generator(4, 6, 16, WIDTHS, style_size=8)
+@every_make
+def test_generator_listens_to_noise_and_to_condition(block: str, fold: int) -> None:
+    network = a_generator(block, fold)
     noise, given = torch.randn(1, 4), torch.randn(1, 6)
     face = network(noise, given)
     assert not torch.allclose(face, network(-noise, given), atol=1e-4)
     assert not torch.allclose(face, network(noise, -given), atol=1e-4)
+
+
+@every_make
+def test_a_face_does_not_depend_on_those_it_is_made_with(block: str, fold: int) -> None:
+    network = a_generator(block, fold).eval()
+    noise, given = torch.randn(5, 4), torch.randn(5, 6)
+    assert torch.allclose(network(noise, given)[:1], network(noise[:1], given[:1]), atol=1e-5)
+
+
+def test_a_folded_generator_has_no_map_as_large_as_the_face() -> None:
+    whole, folded = a_generator("normalised", 1), a_generator("normalised", 2)
+    assert (len(whole.refine), len(folded.refine)) == (2, 1)
+
+
+def test_normalised_conv_does_not_see_the_scale_of_what_it_is_given() -> None:
+    torch.manual_seed(0)
+    conv = NormalisedConv(32, 32, 8)
+    x, style = torch.randn(8, 32, 16, 16), torch.randn(8, 8)
+    assert torch.allclose(conv(x, style), conv(100 * x, style), atol=1e-3)
+    plain = conv(x, torch.zeros(8, 8))  # before ReLU: mean 0, variance 1
+    assert float(plain.detach().square().mean()) == pytest.approx(0.5, abs=0.02)
 
 
 def test_styled_conv_keeps_unit_variance_for_any_style() -> None:
@@ -92,18 +124,18 @@ def test_spectral_norm_makes_every_weight_of_norm_one() -> None:
 
 
 @pytest.mark.parametrize(("level", "side"), [(1.0, 8), (1.5, 16), (2.0, 16)])
-def test_growing_networks_work_at_each_level(level: float, side: int) -> None:
-    torch.manual_seed(0)
-    generator = Generator(4, 6, 16, WIDTHS, style_size=8)
+@every_make
+def test_growing_networks_work_at_each_level(level: float, side: int, block: str, fold: int) -> None:
+    generator = a_generator(block, fold)
     faces = generator(torch.randn(3, 4), torch.randn(3, 6), level)
     assert faces.shape == (3, 3, side, side)
     verdict = Discriminator(6, 16, (4, 8), grows=True)(faces, torch.randn(3, 6), level=level)
     assert verdict.logits.shape == (3,)
 
 
-def test_a_doubling_fades_in_from_nothing() -> None:
-    torch.manual_seed(0)
-    generator = Generator(4, 6, 16, WIDTHS, style_size=8)
+@every_make
+def test_a_doubling_fades_in_from_nothing(block: str, fold: int) -> None:
+    generator = a_generator(block, fold)
     noise, given = torch.randn(3, 4), torch.randn(3, 6)
     coarse, begun = generator(noise, given, 1.0), generator(noise, given, 1.0 + 1e-6)
     before_tanh = torch.nn.functional.interpolate(coarse.atanh(), scale_factor=2, mode="bilinear")
@@ -175,8 +207,10 @@ def test_repairer_refuses_other_sides() -> None:
 def test_shipped_networks_fit_5_mb_as_fp16() -> None:
     gan, vae = GanSettings(), VaeSettings()
     networks = {
-        "gan": Generator(gan.noise_size, 136, 64, gan.generator_widths),
-        "vae": VAE(136, 64, vae.code_size, vae.encoder_widths, vae.decoder_widths),
+        "gan": Generator(gan.noise_size, 152, 64, gan.generator_widths, block=gan.block, fold=gan.fold),
+        "vae": VAE(
+            152, 64, vae.code_size, vae.encoder_widths, vae.decoder_widths, block=vae.block, fold=vae.fold
+        ),
         "repairer": UNet(),
     }
     sizes = {name: 2 * sum(p.numel() for p in network.parameters()) for name, network in networks.items()}

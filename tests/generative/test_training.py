@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from generative import presets
-from generative.data import Batch, FaceData
+from generative.data import Batch, FaceData, condition
 from generative.objectives.gan import GanObjective
+from generative.synthesis import Synthesizer
 from generative.training import Moment, train
 from recog import checkpoints
 from recog.embedding import Embedder
@@ -172,3 +173,25 @@ def test_a_slow_run_does_not_speed_up() -> None:
     assert presets.pace("gan", learning_rate=2e-5).final_learning_rate == 2e-5
     assert presets.pace("gan", learning_rate=1e-3).final_learning_rate == 5e-5
     assert presets.pace("gan", learning_rate=1e-3, final_learning_rate=1e-4).final_learning_rate == 1e-4
+
+
+def test_finished_weights_come_with_their_own_statistics(
+    faces: FaceData, embedder: Embedder, tmp_path: Path
+) -> None:
+    run = config("gan", total_kimg=0.24, learning_rate=0.02, ema_halflife_kimg=0.1, ema_rampup=1.0)
+    weights = train(run, faces, objective("gan", faces, embedder), tmp_path, "cpu")
+    network = Synthesizer.load(weights, embedder, "cpu").network
+    rng = torch.Generator().manual_seed(0)
+    batch = faces.batch(512, rng, torch.device("cpu"))
+    noise, given = torch.randn(512, 4, generator=rng), condition(batch.centres, batch.attributes)
+    norms = {n: m for n, m in network.named_modules() if isinstance(m, torch.nn.BatchNorm2d)}
+    assert norms
+    kept = {name: norm.running_var.clone() for name, norm in norms.items() if norm.running_var is not None}
+    for norm in norms.values():
+        norm.reset_running_stats()
+        norm.momentum = None  # the mean over what follows
+    with torch.no_grad():
+        for few in zip(noise.split(8), given.split(8), strict=True):
+            network.train()(*few)
+    off = [float((kept[name] / norm.running_var).log().abs().mean()) for name, norm in norms.items()]
+    assert max(off) < 0.3

@@ -1,0 +1,115 @@
+"""Rows of made-up faces -> tables, sentences and plots of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from benchmarks import plots
+from benchmarks.generation.bench import REAL
+from benchmarks.generation.techniques import ARMS, PACE, REFERENCE, STOPPED
+from benchmarks.rows import Row
+from benchmarks.summaries import Section, Table, number, one_a_line
+
+KID = "KID, recogniser B"
+COLUMNS = (  # of the table of techniques
+    KID,
+    "FID, recogniser B",
+    "precision, recogniser B",
+    "recall, recogniser B",
+    "coverage, recogniser B",
+    "KID, autoencoder",
+    "identity AUC",
+)
+
+
+def techniques(section: Section, chosen: Sequence[Row]) -> dict[str, bytes]:
+    """A line a technique, beside the reference and what real photos reach; plots by caption.
+
+    Returns: pictures by caption.
+    """
+    pictures = {}
+    for (data, protocol), rows in _by_protocol(chosen).items():
+        lines = one_a_line(rows)
+        values = _values(lines)
+        arms = sorted(values, key=_place)
+        title = f"{data}: {protocol}"
+        section.tables.append(
+            Table(title, ["", *COLUMNS, PACE], [_line(arm, lines, COLUMNS) for arm in arms])
+        )
+        section.text += _beside_reference(values, data)
+        distances = [row for arm in arms for row in lines if row.arm == arm and row.metric == KID]
+        if distances:
+            pictures[f"{KID}. {title}"] = plots.distances(distances, title)
+    return pictures
+
+
+def generators(section: Section, chosen: Sequence[Row]) -> None:
+    """A column a generator beside real photos, a line a metric."""
+    for (data, protocol), rows in _by_protocol(chosen).items():
+        lines = one_a_line(rows)
+        arms = list(dict.fromkeys(row.arm for row in lines))
+        cells = {(row.metric, row.arm): number(row) for row in lines}
+        body = [
+            [metric, *(cells.get((metric, arm), "") for arm in arms)]
+            for metric in dict.fromkeys(row.metric for row in lines)
+        ]
+        section.tables.append(Table(f"{data}: {protocol}", ["", *arms], body))
+
+
+def kept_pictures(chosen: Sequence[Row]) -> dict[str, str]:
+    """Captions by file, of the pictures that lie beside the rows."""
+    found: dict[str, str] = {}
+    for row in chosen:
+        found.update(row.details.get("pictures", {}))
+    return found
+
+
+def _by_protocol(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        found.setdefault((row.data, row.protocol), []).append(row)
+    return found
+
+
+def _values(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for row in rows:
+        found.setdefault(row.arm, {})[row.metric] = row.value
+    return found
+
+
+def _place(arm: str) -> tuple[int, str]:
+    order = [REAL, *ARMS]
+    return (order.index(arm) if arm in order else len(order), arm)
+
+
+def _line(arm: str, rows: Sequence[Row], columns: Sequence[str]) -> list[str]:
+    own = {row.metric: row for row in rows if row.arm == arm}
+    if STOPPED in own and own[STOPPED].value:
+        return [arm, f"stopped: {own[STOPPED].details.get('why', '')}", *[""] * len(columns)]
+    return [
+        arm,
+        *(number(own[column]) if column in own else "" for column in columns),
+        f"{own[PACE].value:.0f}" if PACE in own else "",
+    ]
+
+
+def _beside_reference(values: Mapping[str, Mapping[str, float]], data: str) -> list[str]:
+    """How much of the reference's distance, less what two sets of real photos have, is left."""
+    floor, reference = values.get(REAL, {}).get(KID), values.get(REFERENCE, {}).get(KID)
+    if floor is None or reference is None or reference <= floor:
+        return []
+    left = {
+        arm: (found[KID] - floor) / (reference - floor)
+        for arm, found in values.items()
+        if arm not in (REAL, REFERENCE) and KID in found
+    }
+    if not left:
+        return []
+    best = min(left, key=lambda arm: left[arm])
+    halved = sorted((arm for arm in left if left[arm] <= 0.5), key=lambda arm: left[arm])
+    return [
+        f"{data}: of the {REFERENCE}'s {KID} ({reference:.3f}, of which {floor:.3f} is what two sets of real "
+        f"photos have), {best} leaves {100 * left[best]:.0f} %; {len(halved)} of {len(left)} techniques at "
+        "least halve it."
+    ]

@@ -1,0 +1,72 @@
+"""What the report says of made-up faces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import report
+from benchmarks.generation.bench import REAL
+from benchmarks.generation.summary import KID
+from benchmarks.generation.techniques import PACE, REFERENCE, STOPPED
+from benchmarks.report import build
+from benchmarks.rows import Row, append_all
+from recog.images import png
+from tests.benchmarks.test_rows import a_row
+
+
+def technique_rows() -> list[Row]:
+    values = {REAL: 0.1, REFERENCE: 2.1, "cGAN, base": 0.6, "hinge": 1.6}
+    shared = {"bench": "techniques", "data": "people", "protocol": "60 thousand faces"}
+    rows = [
+        a_row(**shared, arm=arm, metric=KID, value=value, ci95=(value - 0.05, value + 0.05), n=900)
+        for arm, value in values.items()
+    ]
+    rows += [
+        a_row(**shared, arm="hinge", metric=PACE, value=123.4),
+        a_row(**shared, arm="hinge", metric=STOPPED, value=0.0),
+    ]
+    why = "the loss of phase 'generator' is not finite"
+    return [*rows, a_row(**shared, arm="least squares", metric=STOPPED, value=1.0, details={"why": why})]
+
+
+def test_techniques_stand_beside_the_reference() -> None:
+    found = build(technique_rows())
+    section = found.sections[0]
+    lines = {line[0]: line[1:] for line in section.tables[0].body}
+    assert list(lines) == [REAL, REFERENCE, "cGAN, base", "least squares", "hinge"]  # the order of the arms
+    assert lines["cGAN, base"][0] == "0.600 [0.550, 0.650]"
+    assert lines["hinge"][-1] == "123"
+    assert "stopped: the loss of phase 'generator' is not finite" in lines["least squares"]
+    assert len({len(line) for line in lines.values()}) == 1
+    assert "cGAN, base leaves 25 %; 1 of 2 techniques at least halve it" in section.text[0]
+    assert [picture for picture in found.pictures.values() if picture.startswith(b"\x89PNG")]
+
+
+def test_nothing_is_said_without_a_reference() -> None:
+    rows = [row for row in technique_rows() if row.arm != REFERENCE]
+    assert build(rows).sections[0].text == []
+
+
+def test_generators_have_a_line_a_metric(tmp_path: Path) -> None:
+    shared = {"bench": "generate", "data": "people", "protocol": "four photos a person"}
+    pictures = {"figures/faces-gan.png": "gan: faces", "figures/lost.png": "lost: faces"}
+    append_all(
+        tmp_path,
+        [
+            a_row(**shared, arm=REAL, metric="FID, recogniser B", value=12.5),
+            a_row(
+                **shared, arm="gan", metric="FID, recogniser B", value=40.25, details={"pictures": pictures}
+            ),
+            a_row(**shared, arm="gan", metric="face found", value=0.99),
+        ],
+    )
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures/faces-gan.png").write_bytes(png(np.zeros((8, 8, 3), np.uint8)))
+    files = report.write(tmp_path, tmp_path / "out")
+    text = (tmp_path / "out/report.md").read_text()
+    assert "| FID, recogniser B | 12.500 | 40.250 |" in text  # no share, though it begins with an F
+    assert "| face found |  | 0.990 |" in text
+    assert tmp_path / "out/figures/faces-gan.png" in files
+    assert "figures/lost.png is not beside the rows any more" in text
