@@ -37,6 +37,7 @@ TITLES = {
     "identify": "Who is it, and are strangers refused",
     "quality": "Does quality foretell misses",
     "generate": "Faces that are made up",
+    "edit": "Photos that are edited or anonymized",
     "techniques": "What techniques are worth to generators",
     "backbones": "Backbones after learning from the same crops",
     "augment": "What synthetic faces do to recognition",
@@ -176,7 +177,7 @@ def _kept(section: Section, chosen: Sequence[Row], pictures: dict[str, bytes], r
             section.text.append(f"{file} is not beside the rows any more: {caption}")
 
 
-_MAKERS = {"augment": _augment, "techniques": _techniques, "generate": _generators}
+_MAKERS = {"augment": _augment, "techniques": _techniques, "generate": _generators, "edit": _generators}
 
 
 def _show(section: Section, pictures: dict[str, bytes], name: str, caption: str, picture: bytes) -> None:

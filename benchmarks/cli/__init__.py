@@ -15,6 +15,7 @@ COMMANDS = {
         "quality": Command("benchmarks.cli.quality:quality", "Does refusing poor photos lower misses?"),
         "augment": Command("benchmarks.cli.augment:augment", "What synthetic faces do to recognition."),
         "generate": Command("benchmarks.cli.generate:generate", "How good made-up faces are."),
+        "edit": Command("benchmarks.cli.generate:edit", "Who is recognised on edited and anonymized photos."),
         "techniques": Command(
             "benchmarks.cli.techniques:techniques", "What each way of training a generator is worth."
         ),

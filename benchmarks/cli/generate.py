@@ -142,3 +142,56 @@ def judges(
     tables = tuple(zip(others, others_table, strict=True))
     for file in train_judges(out, data, roles, role, attributes, tables, device):
         emit({"weights": str(file)}, as_json, str(file))
+
+
+@click.command()
+@click.argument("generator", default="bundled-vae")
+@click.option("--data", type=path_type, required=True, help="Aligned crops of people not learned from.")
+@roles_option
+@click.option("--role", help="Use the identities of this role only.")
+@click.option("--judges", type=path_type, help="Folder of judges [default: those of this package].")
+@click.option("--no-detection", is_flag=True, help="Do not look for faces in what is changed.")
+@click.option("--seed", default=0, show_default=True)
+@out_option
+@device_option
+@json_option
+def edit(
+    generator: str,
+    data: Path,
+    roles: Path | None,
+    role: str | None,
+    judges: Path | None,
+    no_detection: bool,
+    seed: int,
+    out: Path,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Edit and anonymize photos: are people still recognised where they should be, and not where not.
+
+    GENERATOR is bundled-vae, a file or a run directory of a vae or vae-gan.
+
+    \b
+    Example:
+      recog bench edit --data crops --out recog-results
+    """
+    check_roles(roles, role)
+    from benchmarks import rows
+    from benchmarks.generation.changing import Materials, Plan
+    from benchmarks.generation.changing import edit as measure
+    from benchmarks.generation.subjects import Subjects
+    from benchmarks.judging.judges import Judges
+    from benchmarks.materials import name_of
+    from generative.editing import Editor
+    from recog.alignment import TEMPLATE_SIZE
+    from recog.detection import Detector
+    from recog.embedding import Embedder
+
+    embedder = Embedder.load("bundled", device)
+    editor = Editor.load(generator, embedder, device=device)
+    name = name_of(data, roles, role or "")
+    subjects = Subjects.open(data, embedder, size=TEMPLATE_SIZE, name=name, roles=roles, role=role)
+    detector = None if no_detection else Detector(device)
+    materials = Materials(Judges.load(judges, device), subjects, detector)
+    found = measure(editor, Path(generator).name, materials, Plan(seed=seed), device)
+    print_rows(rows.append_all(out, found), as_json)

@@ -19,7 +19,7 @@ AGES = (20.0, 60.0)  # years: samples are asked for ages between
 
 
 def balanced_accuracy(shown: NDArray[np.floating], wanted: NDArray[np.floating], metric: str) -> Measurement:
-    """Mean of the shares of faces with, and of faces without, that are read rightly.
+    """Mean of the shares of faces with, and of faces without, that are read rightly; or of those there are.
 
     Args:
         shown: (N,) -1..1 as read. wanted: (N,) -1 or 1; 0: not counted.
@@ -28,7 +28,7 @@ def balanced_accuracy(shown: NDArray[np.floating], wanted: NDArray[np.floating],
 
     def mean(rows: NDArray[np.integer]) -> NDArray[np.float64]:
         sides = [right[rows][side[rows]] for side in (with_it, without)]
-        return np.array([np.mean([part.mean() if len(part) else np.nan for part in sides])])
+        return np.array([np.mean([part.mean() for part in sides if len(part)])])
 
     rows = np.flatnonzero(wanted)
     (interval,) = stats.bootstrap(lambda drawn: mean(rows[drawn]), len(rows), resamples=500)

@@ -1,0 +1,182 @@
+"""`recog bench edit`: what becomes of people's photos that are edited or anonymized, by the judges."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import rows as results
+from benchmarks import stats
+from benchmarks.generation import identity, showing
+from benchmarks.generation.bench import REAL
+from benchmarks.generation.subjects import LEAST, Crops, Subjects
+from benchmarks.judging.judges import Judges
+from benchmarks.rows import Measurement, Row
+from generative.conditions import AGE
+from generative.editing import METHODS, Editor
+from generative.pasting import replace_face
+from recog.alignment import template
+from recog.detection import Detector
+
+ANONYMIZED = "anonymized"
+SWITCHED = ("Smiling", "Eyeglasses", "Male")  # attributes that edits turn around
+YEARS, STEP = 25.0, 5.0  # by how much edits of age make faces older; ages asked for are multiples of the step
+KEPT = ("Male", "Smiling")  # what an anonymized face should show as its original did
+BATCH = 64  # faces edited at once
+Shown = Mapping[str, NDArray[np.float64]]  # what the judges' reader says of faces
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is decided before measuring."""
+
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Materials:
+    """Who judges, and whose photos are changed."""
+
+    judges: Judges
+    subjects: Subjects  # people that no generator learned from, their crops at 112 px
+    detector: Detector | None = None
+
+
+class Changed:
+    """Photos of people, changed, compared with other photos of them that were left alone."""
+
+    def __init__(self, materials: Materials, plan: Plan) -> None:
+        self.materials, self.plan = materials, plan
+        subjects = materials.subjects
+        self.probes, self.references = subjects.parts(LEAST)
+        images = np.asarray(subjects.images)
+        self.crops: Crops = images[self.probes]
+        self.originals = materials.judges.vectors(self.crops)  # (N, D)
+        self.others = materials.judges.vectors(images[self.references])
+        people, codes = np.unique(subjects.labels[self.references], return_inverse=True)
+        self.known = codes.astype(np.int64)
+        self.whose = np.searchsorted(people, subjects.labels[self.probes]).astype(np.int64)
+        self.shown = self._read(self.crops)
+
+    def real(self) -> list[Measurement]:
+        """What photos reach that were left alone."""
+        found = self._identity(self.originals)
+        pairs = self.whose[:, None] == self.known[None]
+        cosines = (self.originals @ self.others.T)[pairs]
+        found.append(
+            Measurement("cosine to another photo of the person", float(cosines.mean()), len(cosines))
+        )
+        return found + self._found(self.crops)
+
+    def anonymized(self, editor: Editor) -> list[Measurement]:
+        """Whether people are found again behind their new faces, and what these keep."""
+        starts = range(0, len(self.crops), BATCH)
+        new = np.concatenate(
+            [_replaced(editor, self.crops[at : at + BATCH], self.plan.seed + at) for at in starts]
+        )
+        vectors = self.materials.judges.vectors(new)
+        found = self._identity(vectors)
+        itself = (vectors @ self.originals.T).argmax(axis=1) == np.arange(len(vectors))
+        found.append(
+            Measurement(
+                "rank-1 where the photo itself is searched",
+                float(itself.mean()),
+                len(itself),
+                stats.share_interval(itself, self.whose, seed=self.plan.seed),
+            )
+        )
+        shown = self._read(new)
+        for name in KEPT:
+            metric = f"{name} kept, balanced accuracy"
+            found.append(showing.balanced_accuracy(shown[name], np.sign(self.shown[name]), metric))
+        found.append(showing.age_error(shown[AGE], self.shown[AGE], "age kept, mean difference, years"))
+        return found + self._found(new)
+
+    def edited(self, editor: Editor, name: str, method: str) -> list[Measurement]:
+        """Whether faces show what is asked, and are still of the same people.
+
+        Args:
+            name: an attribute, turned around; or age, raised by YEARS.
+        """
+        before = self.shown[name]
+        asked = STEP * np.rint((before + YEARS) / STEP) if name == AGE else np.where(before > 0, -1.0, 1.0)
+        new = np.empty_like(self.crops)
+        for value in np.unique(asked):
+            rows = np.flatnonzero(asked == value)
+            for part in np.array_split(rows, -(-len(rows) // BATCH)):
+                new[part] = editor.edited(self.crops[part], {name: float(value)}, method=method)
+        vectors, after = self.materials.judges.vectors(new), self._read(new)[name]
+        cosines = (vectors * self.originals).sum(axis=1)
+        found = [*self._identity(vectors), _mean("cosine to the original", cosines)]
+        if name == AGE:
+            found.append(showing.age_error(after, asked, "as asked, mean error, years"))
+        else:
+            found.append(showing.balanced_accuracy(after, asked, "as asked, balanced accuracy"))
+        return found + self._found(new)
+
+    def _identity(self, vectors: NDArray[np.float32]) -> list[Measurement]:
+        return identity.recognised(vectors, self.whose, self.others, self.known, seed=self.plan.seed)
+
+    def _found(self, faces: Crops) -> list[Measurement]:
+        detector = self.materials.detector
+        return [] if detector is None else [identity.detected(list(faces), detector, "face found")]
+
+    def _read(self, faces: Crops) -> Shown:
+        reader = self.materials.judges.reader
+        return reader.vocabulary.values(reader.read(faces))
+
+
+def edit(editor: Editor, name: str, materials: Materials, plan: Plan, device: str = "auto") -> list[Row]:
+    """Rows of photos left alone, anonymized, and edited in each way.
+
+    Args:
+        name: of the generator, for the arms.
+    """
+    judges = materials.judges
+    details: dict[str, Any] = {
+        "judges": {kind: digest[:12] for kind, digest in judges.digests.items()},
+        "generator": editor.synthesizer.digest[:12],
+    }
+    source = results.origin(
+        "edit",
+        "every other photo of each person changed, the others left alone; crops at their own size",
+        materials.subjects.name,
+        {"plan": asdict(plan), "judges": judges.digests},
+        device,
+    )
+    changed = Changed(materials, plan)
+    arms: dict[str, Callable[[], list[Measurement]]] = {
+        REAL: changed.real,
+        f"{name}, {ANONYMIZED}": partial(changed.anonymized, editor),
+    }
+    known = editor.synthesizer.vocabulary
+    wanted = [attribute for attribute in SWITCHED if attribute in known.attributes]
+    for method in METHODS:
+        for one in [*wanted, *([AGE] if known.ages else [])]:
+            arms[f"{name}, {one} {method}"] = lambda one=one, method=method: changed.edited(
+                editor, one, method
+            )  # type: ignore[misc]
+    found: list[Row] = []
+    for arm, measure in arms.items():
+        started = time.perf_counter()
+        measurements = measure()
+        seconds = time.perf_counter() - started
+        found += source.rows(measurements, arm=arm, seed=plan.seed, seconds=seconds, details=details)
+    return found
+
+
+def _replaced(editor: Editor, crops: Crops, seed: int) -> Crops:
+    made, _ = editor.replaced(crops, seed)
+    landmarks = template(crops.shape[1])
+    return np.stack([replace_face(crop, landmarks, new) for crop, new in zip(crops, made, strict=True)])
+
+
+def _mean(metric: str, values: NDArray[np.floating]) -> Measurement:
+    (interval,) = stats.bootstrap(lambda drawn: values[drawn].mean(keepdims=True), len(values), resamples=500)
+    return Measurement(metric, float(values.mean()), len(values), interval)

@@ -1,0 +1,73 @@
+"""What becomes of changed photos: measured with small stand-ins, whose measures must see what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.generation.bench import REAL
+from benchmarks.generation.changing import Changed, Materials, Plan, edit
+from benchmarks.generation.subjects import Subjects
+from benchmarks.judging.judges import Judges
+from generative.data import FaceData
+from generative.editing import Editor
+from generative.synthesis import Synthesizer
+from generative.training import train
+from recog.embedding import Embedder
+from tests.benchmarks.test_generation import embedder, faces, judges, subjects  # noqa: F401
+from tests.generative.stand_ins import config, objective
+
+
+@pytest.fixture
+def editor(faces: FaceData, embedder: Embedder, judges: Judges, tmp_path: Path) -> Editor:  # noqa: F811
+    run = train(config("vae"), faces, objective("vae", faces, embedder), tmp_path / "vae", "cpu")
+    return Editor(Synthesizer.load(run, embedder, "cpu"), judges.reader)
+
+
+def test_every_way_of_changing_photos_has_rows(
+    editor: Editor,
+    judges: Judges,  # noqa: F811
+    subjects: Subjects,  # noqa: F811
+) -> None:
+    rows = edit(editor, "vae", Materials(judges, subjects), Plan())
+    by_arm: dict[str, dict[str, float]] = {}
+    for row in rows:
+        by_arm.setdefault(row.arm, {})[row.metric] = row.value
+    assert list(by_arm)[:2] == [REAL, "vae, anonymized"]
+    assert {"vae, Smiling conditional", "vae, Male latent", "vae, age conditional"} <= set(by_arm)
+    assert all("identity AUC" in found for found in by_arm.values())
+    assert "rank-1 where the photo itself is searched" in by_arm["vae, anonymized"]
+    assert "as asked, mean error, years" in by_arm["vae, age latent"]
+    assert "as asked, balanced accuracy" in by_arm["vae, Eyeglasses latent"]
+
+
+def test_edits_that_do_nothing_are_seen_to_do_nothing(
+    editor: Editor,
+    judges: Judges,  # noqa: F811
+    subjects: Subjects,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(editor, "edited", lambda crops, wanted, method: crops)
+    changed = Changed(Materials(judges, subjects), Plan())
+    found = {one.metric: one.value for one in changed.edited(editor, "Smiling", "conditional")}
+    assert found["as asked, balanced accuracy"] == 0
+    assert found["cosine to the original"] == pytest.approx(1, abs=1e-5)
+    real = {one.metric: one.value for one in changed.real()}
+    assert found["identity AUC"] == pytest.approx(real["identity AUC"])
+    years = {one.metric: one.value for one in changed.edited(editor, "age", "latent")}
+    assert years["as asked, mean error, years"] == pytest.approx(25, abs=1.5)
+
+
+def test_photos_left_as_they_are_are_found_again(
+    editor: Editor,
+    judges: Judges,  # noqa: F811
+    subjects: Subjects,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(editor, "replaced", lambda crops, seed: (crops, np.ones(len(crops), np.float32)))
+    changed = Changed(Materials(judges, subjects), Plan())
+    found = {one.metric: one.value for one in changed.anonymized(editor)}
+    assert found["rank-1 where the photo itself is searched"] > 0.9
+    assert found["age kept, mean difference, years"] < 5
