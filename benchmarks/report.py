@@ -38,6 +38,7 @@ TITLES = {
     "quality": "Does quality foretell misses",
     "generate": "Faces that are made up",
     "edit": "Photos that are edited or anonymized",
+    "throughput": "How many faces an hour networks learn from",
     "techniques": "What techniques are worth to generators",
     "backbones": "Backbones after learning from the same crops",
     "augment": "What synthetic faces do to recognition",

@@ -30,7 +30,7 @@ NOTHING = Vocabulary()
 class Batch:
     """One step's faces, on the device that computes."""
 
-    images: Tensor  # (B, 3, S, S) RGB in [-1, 1], channels_last
+    images: Tensor  # (B, 3, S, S) RGB in [-1, 1]
     centres: Tensor  # (B, D) unit vectors of the identities; D = 0 when nothing conditions
     attributes: Tensor  # (B, V) as the data's vocabulary encodes them; zeros: not known
 
@@ -111,13 +111,20 @@ class FaceData:
             rows[index] = group[int(where * len(group))]
         return rows
 
-    def batch(self, size: int, rng: torch.Generator, device: torch.device, balanced: float = 0.0) -> Batch:
+    def batch(
+        self,
+        size: int,
+        rng: torch.Generator,
+        device: torch.device,
+        balanced: float = 0.0,
+        layout: torch.memory_format = torch.channels_last,
+    ) -> Batch:
         """Draw `size` faces as `rows` does, each mirrored or not."""
         rows = self.rows(size, rng, balanced)
         mirror = torch.rand(size, generator=rng) < 0.5
         images = torch.from_numpy(self.crops.images[rows]).permute(0, 3, 1, 2)  # a view: channels_last
         images = torch.where(mirror[:, None, None, None], images.flip(3), images).to(device)
-        images = scaled(images).contiguous(memory_format=torch.channels_last)
+        images = scaled(images).contiguous(memory_format=layout)
         return Batch(
             images,
             torch.from_numpy(self.centres[rows]).to(device),

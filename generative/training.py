@@ -52,6 +52,7 @@ class GeneratorConfig:
     balanced_share: float = 0.0  # of a batch: drawn by attribute or age first, so that rare ones are learned
     seed: int = 0
     bf16: bool = True  # where the device has it natively
+    channels_last: bool = True  # the layout that convolutions are quickest in
 
     def __post_init__(self) -> None:
         check(self, self._checks)
@@ -161,11 +162,11 @@ def train(
             "kind": objective.kind,
             "objective": objective.run_config(),
             "data": data.crops.fingerprint,
-        }
+        },
+        usual={"channels_last": True},
     )
-    modules = {
-        phase.name: phase.module.to(place).to(memory_format=torch.channels_last) for phase in objective.phases
-    }
+    layout = torch.channels_last if config.channels_last else torch.contiguous_format
+    modules = {phase.name: phase.module.to(place).to(memory_format=layout) for phase in objective.phases}
     optimizers = {f"adam_{phase.name}": _optimizer(config, phase.module) for phase in objective.phases}
     average = AveragedModel(objective.network, multi_avg_fn=_ramped_average(config))
     start = run.resume({**modules, "average": average}, optimizers)
@@ -175,7 +176,7 @@ def train(
 
     for step in range(start, config.steps):
         moment = Moment(step, step / config.steps, _rng(config, step))
-        batch = data.batch(config.batch_size, moment.rng, place, config.balanced_share)
+        batch = data.batch(config.batch_size, moment.rng, place, config.balanced_share, layout)
         for phase, optimizer in zip(objective.phases, optimizers.values(), strict=True):
             with autocast(place, config.bf16):
                 loss, stats = phase.loss(batch, moment)

@@ -33,6 +33,7 @@ def pace_options(command: Callable[..., None]) -> Callable[..., None]:
         ),
         click.option("--snapshot-kimg", type=float, help="Between saved states and sample grids."),
         click.option("--bf16/--no-bf16", default=None, help="Half precision where the device has it."),
+        click.option("--channels-last/--no-channels-last", default=None, help="Layout of maps in memory."),
     )
     for option in reversed(options):
         command = option(command)

@@ -141,7 +141,6 @@ class Generator(nn.Module):
         given = torch.cat([normalised(noise) if self.normalise_noise else noise, condition], dim=1)
         style = self.to_style(given)
         x = self.stem(given).unflatten(1, (-1, STEM, STEM))  # (B, W0, 4, 4)
-        x = x.contiguous(memory_format=torch.channels_last)
         x = self.first(x, style)
         level = len(self.to_rgb) if level is None else level
         maps = [x] if self.fold == 2 else []

@@ -120,7 +120,7 @@ class ReaderObjective:
         framed = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
         light = 1 + 0.4 * (torch.rand(2, len(images), 1, 1, 1, generator=rng).to(images.device) - 0.5)
         seen = light[0] * framed + (light[1] - 1)
-        return seen.clamp(-1, 1).contiguous(memory_format=torch.channels_last)
+        return seen.clamp(-1, 1)
 
 
 def _log_odds(data: FaceData, balanced_share: float) -> Tensor:
