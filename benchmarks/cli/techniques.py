@@ -21,7 +21,7 @@ from recog.cli.options import check_roles, device_option, json_option, roles_opt
 @click.option("--judges", type=path_type, help="Folder of judges [default: those of this package].")
 @click.option("--kimg", default=60.0, show_default=True, help="Thousands of faces that each run sees.")
 @click.option("--size", default=64, show_default=True, help="Side of the faces, px.")
-@click.option("--batch-size", default=32, show_default=True, help="Faces a step.")
+@click.option("--batch-size", default=16, show_default=True, help="Faces a step.")
 @click.option("--learning-rate", type=float, help="Of all arms [default: what is usual for the kind].")
 @click.option("--runs", type=path_type, required=True, help="Folder of the runs: the same call goes on.")
 @click.option("--seed", default=0, show_default=True)
