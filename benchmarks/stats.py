@@ -122,6 +122,28 @@ def tar_intervals(
     ]
 
 
+def over_people(
+    statistic: Callable[[Floats], float],
+    people: NDArray[np.generic],
+    *,
+    resamples: int = 500,
+    seed: int = 0,
+) -> Interval | None:
+    """95 % interval of a statistic of rows, by resampling people: photos of one person are not independent.
+
+    Args:
+        statistic: (N,) how often each row counts -> its value; NaN where it is not defined.
+        people: (N,) whose row it is.
+    Returns: as `bootstrap`.
+    """
+    names, codes = np.unique(people, return_inverse=True)
+
+    def of(drawn: Indices) -> Floats:
+        return np.array([statistic(np.bincount(drawn, minlength=len(names))[codes].astype(np.float64))])
+
+    return bootstrap(of, len(names), resamples=resamples, seed=seed)[0]
+
+
 def bootstrap(
     statistic: Callable[[Indices], Floats], items: int, *, resamples: int = 1000, seed: int = 0
 ) -> list[Interval | None]:

@@ -229,6 +229,9 @@ def _timed(row: Row) -> tuple[str | int | None, ...]:
         "augment": (row.arm,),
         "backbones": (row.arm, row.metric if row.metric.startswith("ms a face") else "distilled and judged"),
         "speed": (row.protocol,),
+        "generate": (row.arm,),
+        "edit": (row.arm,),
+        "throughput": (row.arm.partition(",")[0],),
     }
     return row.plan, row.seed, *parts.get(row.bench, ())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,10 +35,6 @@ class Batch:
     centres: Tensor  # (B, D) unit vectors of the identities; D = 0 when nothing conditions
     attributes: Tensor  # (B, V) as the data's vocabulary encodes them; zeros: not known
 
-    def take(self, order: Tensor) -> Batch:
-        """These faces, in this order."""
-        return Batch(self.images[order], self.centres[order], self.attributes[order])
-
 
 def condition(centres: Tensor, attributes: Tensor) -> Tensor:
     """(B, D) unit vectors and (B, V) attributes -> (B, D + V), all entries of about unit size."""
@@ -63,6 +60,13 @@ class FaceData:
         """Crops that nothing is known of, for training without conditions."""
         nothing = np.zeros((len(crops), 0), np.float32)
         return cls(crops, nothing, np.zeros(len(crops), np.float32), nothing)
+
+    @property
+    def fingerprint(self) -> str:
+        """What is learned from: the crops, what is known of each, and whose vectors condition."""
+        sha = hashlib.sha256(f"{self.crops.fingerprint} {self.model_digest} {self.vocabulary}".encode())
+        sha.update(np.ascontiguousarray(self.attributes).tobytes())
+        return sha.hexdigest()[:24]
 
     @property
     def condition_size(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -98,16 +99,16 @@ class Editor:
         """The faces of people who do not exist in place of those of crops (B, S, S, 3).
 
         Pose, expression and light are kept as far as the code holds them; the person is made up, of the same
-        apparent sex and age.
+        apparent sex and age. Each crop draws its own strangers: whom it gets does not depend on the others.
 
         Returns: (B, G, G, 3) uint8 RGB at the generator's size; (B,) cosine of the new faces to the old, by
         the embedder.
         """
-        rng = torch.Generator().manual_seed(seed)
         small, centres, shown = self._taken_apart(crops)
         codes = self._codes(small, centres, shown)
         new, alike = [], []
         for row in range(len(crops)):
+            rng = torch.Generator().manual_seed(_seed_of(crops[row], seed))
             kept = self._kept(shown[row])
             others = self.synthesizer.people.draw(STRANGERS, rng, kept).numpy()
             codes_of, shown_of = (np.repeat(x[row][None], STRANGERS, axis=0) for x in (codes, shown))
@@ -191,3 +192,9 @@ class Editor:
     def _given(self, centres: NDArray[np.float32], shown: Encoded) -> Tensor:
         parts = (torch.from_numpy(np.ascontiguousarray(x, np.float32)) for x in (centres, shown))
         return condition(*parts).to(self.synthesizer.device)
+
+
+def _seed_of(crop: NDArray[np.uint8], seed: int) -> int:
+    """Another one for each crop, the same for the same."""
+    sha = hashlib.sha256(f"{seed} {crop.shape}".encode() + np.ascontiguousarray(crop).tobytes())
+    return int.from_bytes(sha.digest()[:7])

@@ -56,6 +56,10 @@ SETTINGS: dict[str, Callable[..., Settings]] = {
 }
 
 
+# what a plain generator has no use for
+UNUSED = {"architecture", "block", "fold", "generator_widths", "discriminator_widths"}
+
+
 def pace(kind: str, **changes: Any) -> GeneratorConfig:
     """The usual length and pace of a run of this kind, with changes; None leaves a value as it is.
 
@@ -76,7 +80,8 @@ def settings(kind: str, **changes: Any) -> Settings:
     Raises: ConfigError: a setting that the kind does not have, or a value out of range.
     """
     given = {name: value for name, value in changes.items() if value is not None}
-    foreign = set(given) - {field.name for field in fields(SETTINGS[kind]())}
+    own = {field.name for field in fields(SETTINGS[kind]())}
+    foreign = set(given) - (own - UNUSED if kind == "dcgan" else own)
     if foreign:
         raise ConfigError(f"A {kind} has no setting {min(foreign)!r}.")
     return SETTINGS[kind](**given)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-import logging
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,18 +12,18 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from generative.averaging import ramped_average, settled, step_rng
 from generative.board import Board
 from generative.data import Batch, FaceData
 from generative.grids import save_grid
+from generative.recorder import Recorder
 from recog import checkpoints
 from recog.device import autocast, keep_freed_memory, resolve
 from recog.errors import TrainingDiverged
 from recog.settings import Checks, above_zero, at_least, check, shares
 from recog.training.runs import RunDirectory, pack
 
-logger = logging.getLogger(__name__)
 EARLY = 0.1  # share of a run in which trouble is usual
-REHEARSALS = 100  # batches from which the finished weights' statistics are taken
 PATIENCE = 3  # lines of statistics that show trouble, before a run is stopped
 
 
@@ -161,21 +158,22 @@ def train(
             **asdict(config),
             "kind": objective.kind,
             "objective": objective.run_config(),
-            "data": data.crops.fingerprint,
+            "data": data.fingerprint,
         },
         usual={"channels_last": True},
     )
     layout = torch.channels_last if config.channels_last else torch.contiguous_format
     modules = {phase.name: phase.module.to(place).to(memory_format=layout) for phase in objective.phases}
     optimizers = {f"adam_{phase.name}": _optimizer(config, phase.module) for phase in objective.phases}
-    average = AveragedModel(objective.network, multi_avg_fn=_ramped_average(config))
+    average = AveragedModel(objective.network, multi_avg_fn=ramped_average(config))
     start = run.resume({**modules, "average": average}, optimizers)
     recorder = Recorder(config, run, start)
     board = Board(run_dir / "tensorboard") if tensorboard else None
+    finished: nn.Module | None = None
     bad = 0  # lines of statistics in a row that show trouble
 
     for step in range(start, config.steps):
-        moment = Moment(step, step / config.steps, _rng(config, step))
+        moment = Moment(step, step / config.steps, step_rng(config, step))
         batch = data.batch(config.batch_size, moment.rng, place, config.balanced_share, layout)
         for phase, optimizer in zip(objective.phases, optimizers.values(), strict=True):
             with autocast(place, config.bf16):
@@ -193,46 +191,19 @@ def train(
                 raise TrainingDiverged(f"{objective.kind} training stopped at step {step + 1}: {why}.")
         if (step + 1) % config.every(config.snapshot_kimg) == 0 or step + 1 == config.steps:
             run.save_state(pack({**modules, "average": average}, optimizers), {"step": step + 1})
-            settled = _settled(config, data, objective, average.module, place)
-            grid = _save_samples(config, data, objective, settled, run_dir, step + 1, place)
+            finished = settled(config, data, objective, average.module, place)
+            grid = _save_samples(config, data, objective, finished, run_dir, step + 1, place)
             if board is not None:
                 board.picture(grid, step + 1)
 
-    settled = _settled(config, data, objective, average.module, place)
-    weights = {f"network.{name}": value for name, value in settled.state_dict().items()}
-    tensors = {**weights, **objective.extra_tensors(settled, data)}
+    if finished is None:  # the run was whole already
+        finished = settled(config, data, objective, average.module, place)
+    weights = {f"network.{name}": value for name, value in finished.state_dict().items()}
+    tensors = {**weights, **objective.extra_tensors(finished, data)}
     checkpoints.save(
         run.final, kind=objective.kind, config=objective.model_config(), tensors=tensors, dtype=torch.float16
     )
     return run.final
-
-
-class Recorder:
-    """Means of the losses since the last line of stats.jsonl, and the pace."""
-
-    def __init__(self, config: GeneratorConfig, run: RunDirectory, start: int) -> None:
-        self.config, self.run = config, run
-        self.since, self.at = time.monotonic(), start
-        self.values: dict[str, list[Tensor]] = {}
-
-    def add(self, stats: Mapping[str, Tensor]) -> None:
-        """Note one step's numbers, without waiting for the device."""
-        for name, value in stats.items():
-            self.values.setdefault(name, []).append(value.detach().float())
-
-    def tick(self, step: int) -> dict[str, float] | None:
-        """Write a line when enough faces were seen; what it says of the losses, or None."""
-        if step % self.config.every(self.config.log_kimg) and step != self.config.steps:
-            return None
-        means = {name: round(float(torch.stack(v).mean()), 5) for name, v in self.values.items()}
-        kimg = step * self.config.batch_size / 1000
-        now = time.monotonic()
-        pace = (step - self.at) * self.config.batch_size / 1000 / max(now - self.since, 1e-9)
-        self.run.append_stats({"step": step, "kimg": kimg, "kimg_per_s": round(pace, 4), **means})
-        told = ", ".join(f"{name} {value:.3f}" for name, value in means.items())
-        logger.info("%.0f/%.0f kimg, %.3f kimg/s: %s", kimg, self.config.total_kimg, pace, told)
-        self.since, self.at, self.values = now, step, {}
-        return means
 
 
 def _update(
@@ -270,45 +241,6 @@ def _optimizer(config: GeneratorConfig, module: nn.Module) -> torch.optim.Optimi
     return torch.optim.Adam(module.parameters(), config.learning_rate, (config.beta1, config.beta2), eps=1e-8)
 
 
-def _ramped_average(config: GeneratorConfig) -> Callable[[Any, Any, Any], None]:
-    """Exponential average whose half-life grows with the run (Karras et al. 2020, arXiv:2006.06676)."""
-
-    @torch.no_grad()
-    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
-        if not config.ema_halflife_kimg:
-            torch._foreach_copy_(list(averaged), list(current))
-            return
-        seen = float(count) * config.batch_size / 1000
-        halflife = max(min(config.ema_halflife_kimg, config.ema_rampup * seen), 1e-8)
-        decay = 0.5 ** (config.batch_size / 1000 / halflife)
-        torch._foreach_lerp_(list(averaged), list(current), 1 - decay)
-
-    return update
-
-
-def _settled(
-    config: GeneratorConfig, data: FaceData, objective: Objective, network: nn.Module, place: torch.device
-) -> nn.Module:
-    """A copy whose batch normalisation has the statistics of these weights.
-
-    Averaged weights make other maps than the weights of any one step, whose statistics they come with.
-    """
-    settled = copy.deepcopy(network).eval()
-    norms = [module for module in settled.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    if not norms:
-        return settled
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a plain mean over all batches
-        norm.train()
-    for index in range(REHEARSALS):
-        rng = _rng(config, -2 - index)
-        batch = data.batch(config.batch_size, rng, place, config.balanced_share)
-        with torch.no_grad(), autocast(place, config.bf16):
-            objective.rehearse(settled, batch, rng)
-    return settled.eval()
-
-
 def _save_samples(
     config: GeneratorConfig,
     data: FaceData,
@@ -318,7 +250,7 @@ def _save_samples(
     step: int,
     place: torch.device,
 ) -> Path:
-    rng = _rng(config, -1)  # the same faces and noise each time, so that grids can be compared
+    rng = step_rng(config, -1)  # the same faces and noise each time, so that grids can be compared
     batch = data.batch(min(config.batch_size, 32), rng, place)
     network.eval()
     with torch.no_grad(), autocast(place, config.bf16):
@@ -326,7 +258,3 @@ def _save_samples(
     grid = run_dir / f"grid-{round(step * config.batch_size / 1000):05d}.png"
     save_grid(grid, images, columns)
     return grid
-
-
-def _rng(config: GeneratorConfig, step: int) -> torch.Generator:
-    return torch.Generator().manual_seed((config.seed + 1) * 1_000_003 + step)

@@ -23,6 +23,7 @@ COMMANDS = {
             "benchmarks.cli.techniques:techniques", "What each way of training a generator is worth."
         ),
         "judges": Command("benchmarks.cli.generate:judges", "Train the judges of made-up faces."),
+        "halves": Command("benchmarks.cli.generate:halves", "Who may learn to make faces, and who to judge."),
         "backbones": Command("benchmarks.cli.backbones:backbones", "Which backbone learns most in short."),
         "speed": Command("benchmarks.cli.speed:speed", "How long embedding a face takes."),
         "search": Command("benchmarks.cli.search:search", "How quickly large galleries answer, and rightly."),

@@ -71,16 +71,18 @@ def generate(
     from benchmarks.generation.subjects import Subjects
     from benchmarks.judging.judges import Judges
     from benchmarks.materials import name_of
-    from generative.data import FaceData, open_read_faces
+    from generative.data import FaceData, open_faces, open_read_faces
     from generative.synthesis import Synthesizer
     from recog.detection import Detector
     from recog.embedding import Embedder
-    from recog.training.data import open_crops
 
     plan = Plan(photos=photos, candidates=candidates, shown=shown, leak=leak, seed=seed)
     embedder = Embedder.load("bundled", device)
     names = generators or ("bundled-gan", "bundled-vae")
-    loaded = {Path(name).name: Synthesizer.load(name, embedder, device) for name in names}
+    arms = [_arm(name) for name in names]
+    if len(set(arms)) < len(arms):
+        raise click.UsageError(f"Two generators are called {max(arms, key=arms.count)!r}: rename a folder.")
+    loaded = {arm: Synthesizer.load(name, embedder, device) for arm, name in zip(arms, names, strict=True)}
     size = next(iter(loaded.values())).image_size
     subjects = Subjects.open(
         data,
@@ -94,12 +96,16 @@ def generate(
     learned: FaceData | None = None
     if training is not None:
         chosen = roles if training_role else None
-        learned = FaceData.plain(open_crops(training, size=size, roles=chosen, role=training_role))
+        learned = open_faces(training, size=size, embedder=embedder, roles=chosen, role=training_role)
     aged = open_read_faces([(ages, ages_table)], size=size) if ages and ages_table else None
     materials = Materials(
         Judges.load(judges, device), subjects, learned, aged, None if no_detection else Detector(device)
     )
-    print_rows(rows.append_all(out, measure(loaded, materials, plan, device, out)), as_json)
+
+    def kept(found: list[rows.Row]) -> None:
+        print_rows(rows.append_all(out, found), as_json)
+
+    measure(loaded, materials, plan, kept, device, out)
 
 
 @click.command()
@@ -149,6 +155,7 @@ def judges(
 @click.option("--data", type=path_type, required=True, help="Aligned crops of people not learned from.")
 @roles_option
 @click.option("--role", help="Use the identities of this role only.")
+@click.option("--attributes", type=path_type, help="CSV of what the crops show; else it is read off.")
 @click.option("--judges", type=path_type, help="Folder of judges [default: those of this package].")
 @click.option("--no-detection", is_flag=True, help="Do not look for faces in what is changed.")
 @click.option("--seed", default=0, show_default=True)
@@ -160,6 +167,7 @@ def edit(
     data: Path,
     roles: Path | None,
     role: str | None,
+    attributes: Path | None,
     judges: Path | None,
     no_detection: bool,
     seed: int,
@@ -190,8 +198,42 @@ def edit(
     embedder = Embedder.load("bundled", device)
     editor = Editor.load(generator, embedder, device=device)
     name = name_of(data, roles, role or "")
-    subjects = Subjects.open(data, embedder, size=TEMPLATE_SIZE, name=name, roles=roles, role=role)
+    subjects = Subjects.open(
+        data, embedder, size=TEMPLATE_SIZE, name=name, roles=roles, role=role, attributes=attributes
+    )
     detector = None if no_detection else Detector(device)
     materials = Materials(Judges.load(judges, device), subjects, detector)
-    found = measure(editor, Path(generator).name, materials, Plan(seed=seed), device)
-    print_rows(rows.append_all(out, found), as_json)
+
+    def kept(found: list[rows.Row]) -> None:
+        print_rows(rows.append_all(out, found), as_json)
+
+    measure(editor, _arm(generator), materials, Plan(seed=seed), kept, device)
+
+
+def _arm(generator: str) -> str:
+    """What rows call a generator: its file's folder says more than `final.safetensors`."""
+    from recog.checkpoints import FINAL
+
+    path = Path(generator)
+    return path.resolve().parent.name if path.name == FINAL else path.name
+
+
+@click.command()
+@click.argument("table", type=path_type)
+@click.option("--half", type=click.Choice(["makers", "judges"]), default="makers", show_default=True)
+@roles_option
+@click.option("--role", help="Only identities of this role; the identity decides then, else the file.")
+@click.option("--out", type=path_type, required=True, help="CSV with the lines of that half.")
+@json_option
+def halves(table: Path, half: str, roles: Path | None, role: str | None, out: Path, as_json: bool) -> None:
+    """Write the half of a TABLE of attributes that makers of faces may learn from, or judges.
+
+    \b
+    Example:
+      recog bench halves celeba.csv --roles roles.csv --role fit --out makers.csv
+    """
+    check_roles(roles, role)
+    from benchmarks.judging.halves import write_half
+
+    write_half(table, half, out, roles=roles, role=role)
+    emit({"table": str(out)}, as_json, str(out))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from benchmarks import rows as results
 from benchmarks.generation import fidelity, identity, leaks, ranking, showing
 from benchmarks.generation.fidelity import Scale
-from benchmarks.generation.subjects import LEAST, Crops, Subjects, counterparts, portraits
+from benchmarks.generation.subjects import ASKED, LEAST, Crops, Subjects, counterparts, portraits
 from benchmarks.judging.judges import Judges
 from benchmarks.rows import FIGURES, Measurement, Row
 from generative.data import FaceData
 from generative.synthesis import Synthesizer
 from recog.checkpoints import write_atomically
 from recog.detection import Detector
-from recog.errors import ConfigError
+from recog.errors import ConfigError, DataError
 
 REAL = "real photos"  # the arm of what real faces reach, beside which the others are read
 Features = NDArray[np.float32]
@@ -53,9 +53,13 @@ class Materials:
 
     judges: Judges
     subjects: Subjects  # people the generator has not learned from
-    training: FaceData | None = None  # faces it learned from: for the leak check
+    training: FaceData | None = None  # faces it learned from, with their centres: for the leak check
     ages: FaceData | None = None  # faces of known age that the reader has not learned from
     detector: Detector | None = None  # for the share of faces that are found
+
+    def __post_init__(self) -> None:
+        if self.training is not None:
+            require_apart(self.training, self.subjects)
 
 
 class Measured:
@@ -64,7 +68,7 @@ class Measured:
     def __init__(self, materials: Materials, plan: Plan) -> None:
         self.materials, self.plan = materials, plan
         subjects, judges = materials.subjects, materials.judges
-        self.asked, self.compared = subjects.parts()
+        self.asked, self.compared = subjects.parts(ASKED)
         self.several, self.references = subjects.parts(LEAST)
         self.vectors = judges.vectors(np.asarray(subjects.images))  # (N, D)
         features = judges.features(np.asarray(subjects.images))
@@ -79,9 +83,11 @@ class Measured:
         whose = self._codes(self.materials.subjects.labels[self.several])
         found = self._distances({kind: f[self.asked] for kind, f in self.features.items()})
         found += self._identity(self.vectors[self.several], whose)
+        found.append(self._accuracy_score(self.vectors[self.several], whose))
         if self.materials.detector is not None:
             shown = [self.materials.subjects.images[row] for row in self.compared]
-            found.append(identity.detected(shown, self.materials.detector, "face found"))
+            whose = self.materials.subjects.labels[self.compared]
+            found.append(identity.detected(shown, whose, self.materials.detector))
         return found + self._real_showing()
 
     def likeness(self, synthesizer: Synthesizer) -> list[Measurement]:
@@ -104,6 +110,7 @@ class Measured:
         whose = np.repeat(np.arange(len(people)), plan.photos)
         vectors = judges.vectors(images)
         found += self._identity(vectors, whose)
+        found.append(self._accuracy_score(vectors, whose))
         real = self.vectors[np.concatenate([self.several, self.references])]
         real_whose = np.concatenate([self._codes(subjects.labels[self.several]), self.known])
         ratio = identity.diversity_ratio(
@@ -111,7 +118,7 @@ class Measured:
         )
         found.append(ratio)
         if self.materials.detector is not None:
-            found.append(identity.detected(list(images), self.materials.detector, "face found"))
+            found.append(identity.detected(list(images), whose, self.materials.detector))
         found += showing.of_attributes(synthesizer, judges.reader, plan.shown, plan.seed)
         found += showing.of_ages(synthesizer, judges.reader, plan.shown, plan.seed)
         return found + self._leaks(synthesizer)
@@ -134,7 +141,8 @@ class Measured:
         for kind, made in features.items():
             real = self.features[kind][self.compared]
             value, error = fidelity.kernel_distance(real, made), fidelity.kernel_distance_error(real, made)
-            interval = (value - 1.96 * error, value + 1.96 * error)
+            reach = fidelity.T_QUANTILE * error
+            interval = (value - reach, value + reach)
             found.append(Measurement(f"KID, {kind}", value, len(made), interval))
             found.append(Measurement(f"FID, {kind}", fidelity.frechet_distance(real, made), len(made)))
             for name, share in fidelity.among(real, made).items():
@@ -143,11 +151,22 @@ class Measured:
 
     def _identity(self, vectors: Features, whose: NDArray[np.int64]) -> list[Measurement]:
         references = self.vectors[self.references]
-        found = identity.recognised(vectors, whose, references, self.known, seed=self.plan.seed)
-        found.append(
-            identity.accuracy_score(vectors, whose, references, self.known, "classification accuracy score")
+        return identity.recognised(vectors, whose, references, self.known, seed=self.plan.seed)
+
+    def _accuracy_score(self, vectors: Features, whose: NDArray[np.int64]) -> Measurement:
+        """Of real and of made-up photos alike as many a person as the fewest real ones asked by."""
+        photos = min(
+            int(np.bincount(self._codes(self.materials.subjects.labels[self.several])).min()),
+            self.plan.photos,
         )
-        return found
+        rows = np.concatenate([np.flatnonzero(whose == person)[:photos] for person in np.unique(whose)])
+        return identity.accuracy_score(
+            vectors[rows],
+            whose[rows],
+            self.vectors[self.references],
+            self.known,
+            "classification accuracy score",
+        )
 
     def _real_showing(self) -> list[Measurement]:
         """How rightly the reader reads real faces."""
@@ -155,9 +174,11 @@ class Measured:
         shown = reader.vocabulary.values(reader.read(np.asarray(subjects.images)))
         known = subjects.faces.vocabulary.values(subjects.faces.attributes)
         found = [
-            showing.balanced_accuracy(shown[name], known[name], f"{name} as asked, balanced accuracy")
+            showing.balanced_accuracy(
+                shown[name], known[name], f"{name} as asked, balanced accuracy", subjects.labels
+            )
             for name in showing.HALVED
-            if name in known and name in shown
+            if name in known and name in shown and known[name].any()
         ]
         ages = self.materials.ages
         if ages is not None and reader.vocabulary.ages:
@@ -172,20 +193,19 @@ class Measured:
         training, plan, subjects = self.materials.training, self.plan, self.materials.subjects
         if training is None:
             return []
-        rng = np.random.default_rng(plan.seed)
-        chosen = rng.permutation(len(training))[: plan.leak]
-        others = rng.permutation(len(subjects.labels))[: plan.leak]
-        learned = self._learned
-        asked = rng.permutation(len(subjects.labels))[: plan.leak]
-        made = self._scaled(counterparts(synthesizer, subjects, asked, plan.seed + 1))
-        whose = training.crops.labels[chosen], subjects.labels[others]
+        sides = leaks.Sides.drawn(training, subjects.faces, plan.leak, plan.seed)
+        made = self._scaled(counterparts(synthesizer, subjects, sides.asked, plan.seed + 1))
+        inside, outside = (
+            self._scaled(leaks.asked_again(synthesizer, faces, rows, plan.seed))
+            for faces, rows in ((training, sides.members), (subjects.faces, sides.others))
+        )
+        whose = training.crops.labels[sides.members], subjects.labels[sides.others]
         found = []
-        for kind in made:
-            held_out = self.features[kind][others]
-            found += leaks.too_near(made[kind], held_out, learned[kind], f"nearest training face, {kind}")
-            found += leaks.membership(
-                learned[kind][chosen], held_out, made[kind], whose, f"membership attack, {kind}"
-            )
+        for kind, learned in self._learned.items():
+            members, others = learned[sides.members], self.features[kind][sides.others]
+            near = leaks.to_nearest(members, inside[kind]), leaks.to_nearest(others, outside[kind])
+            found += leaks.too_near(made[kind], others, learned, f"nearest training face, {kind}")
+            found += leaks.membership(*near, whose, f"membership attack, {kind}")
         return found
 
     @cached_property
@@ -205,25 +225,37 @@ def generate(
     generators: Mapping[str, Synthesizer],
     materials: Materials,
     plan: Plan,
+    kept: Callable[[list[Row]], None],
     device: str = "auto",
     out: Path | None = None,
 ) -> list[Row]:
     """Rows of what real faces reach, and of each generator by name.
 
     Args:
+        kept: takes the rows of each as soon as they are measured.
         out: folder of results, for pictures of people who do not exist; None: no pictures.
+    Raises: DataError: the generators make faces of several sizes.
     """
+    if len({synthesizer.image_size for synthesizer in generators.values()}) > 1:
+        raise DataError("These generators make faces of several sizes. Measure each size on its own.")
     measured = Measured(materials, plan)
     details: dict[str, Any] = {"judges": {k: d[:12] for k, d in materials.judges.digests.items()}}
     protocol = (
-        "faces of people not learned from, asked for by every other photo of each, compared with the others; "
-        f"{plan.photos} photos a person, the best of {plan.candidates} each"
+        "people not learned from, asked for by every other photo of each, beside the rest; KID to coverage: "
+        f"a face a photo as it comes; all else: {plan.photos} photos a person, each the best of "
+        f"{plan.candidates}"
     )
     source = results.origin(
         "generate",
         protocol,
         materials.subjects.name,
-        {"plan": asdict(plan), "judges": materials.judges.digests},
+        {
+            "plan": asdict(plan),
+            "judges": materials.judges.digests,
+            "training": materials.training and materials.training.fingerprint,
+            "ages": materials.ages and materials.ages.fingerprint,
+            "detection": materials.detector is not None,
+        },
         device,
     )
     found: list[Row] = []
@@ -231,18 +263,32 @@ def generate(
         started = time.perf_counter()
         measurements = measured.real() if synthesizer is None else measured.made(synthesizer)
         more = dict(details)
-        if synthesizer is not None:
-            more["generator"] = synthesizer.digest[:12]
-            if out is not None:
-                more["pictures"] = _pictured(measured, synthesizer, arm, out)
-        found += source.rows(
+        if synthesizer is not None and out is not None:
+            more["pictures"] = _pictured(measured, synthesizer, arm, out)
+        rows = source.rows(
             measurements,
             arm=arm,
             seed=plan.seed,
             seconds=time.perf_counter() - started,
             details=more,
+            model=None if synthesizer is None else synthesizer.digest,
         )
+        kept(rows)
+        found += rows
     return found
+
+
+def require_apart(learned: FaceData, subjects: Subjects) -> None:
+    """Names stand for people: the folders are of one data set.
+
+    Raises: DataError: somebody is both learned from and judged by.
+    """
+    both = {*learned.crops.identities} & {*subjects.faces.crops.identities}
+    if both:
+        raise DataError(
+            f"{len(both)} people are both learned from and judged by, as {min(both)!r}. Give roles that part "
+            "them, or another folder."
+        )
 
 
 def _pictured(measured: Measured, synthesizer: Synthesizer, arm: str, out: Path) -> dict[str, str]:

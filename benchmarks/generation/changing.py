@@ -62,7 +62,15 @@ class Changed:
         people, codes = np.unique(subjects.labels[self.references], return_inverse=True)
         self.known = codes.astype(np.int64)
         self.whose = np.searchsorted(people, subjects.labels[self.probes]).astype(np.int64)
+        self.people = subjects.labels[self.probes]
         self.shown = self._read(self.crops)
+        known = subjects.faces.vocabulary.values(subjects.faces.attributes[self.probes])
+        # where it is known what photos show, it is not the reader's word against the reader's
+        self.known_to_show = {
+            name: np.where(known[name] != 0, known[name], self.shown[name])
+            for name in subjects.faces.vocabulary.attributes
+            if name in self.shown
+        }
 
     def real(self) -> list[Measurement]:
         """What photos reach that were left alone."""
@@ -78,7 +86,7 @@ class Changed:
         """Whether people are found again behind their new faces, and what these keep."""
         starts = range(0, len(self.crops), BATCH)
         new = np.concatenate(
-            [_replaced(editor, self.crops[at : at + BATCH], self.plan.seed + at) for at in starts]
+            [_replaced(editor, self.crops[at : at + BATCH], self.plan.seed) for at in starts]
         )
         vectors = self.materials.judges.vectors(new)
         found = self._identity(vectors)
@@ -93,9 +101,14 @@ class Changed:
         )
         shown = self._read(new)
         for name in KEPT:
-            metric = f"{name} kept, balanced accuracy"
-            found.append(showing.balanced_accuracy(shown[name], np.sign(self.shown[name]), metric))
-        found.append(showing.age_error(shown[AGE], self.shown[AGE], "age kept, mean difference, years"))
+            if name in shown:
+                metric = f"{name} kept, balanced accuracy"
+                found.append(
+                    showing.balanced_accuracy(shown[name], np.sign(self._before(name)), metric, self.people)
+                )
+        if AGE in shown:
+            metric = "age kept, mean difference, years"
+            found.append(showing.age_error(shown[AGE], self.shown[AGE], metric, self.people))
         return found + self._found(new)
 
     def edited(self, editor: Editor, name: str, method: str) -> list[Measurement]:
@@ -104,7 +117,7 @@ class Changed:
         Args:
             name: an attribute, turned around; or age, raised by YEARS.
         """
-        before = self.shown[name]
+        before = self._before(name)
         asked = STEP * np.rint((before + YEARS) / STEP) if name == AGE else np.where(before > 0, -1.0, 1.0)
         new = np.empty_like(self.crops)
         for value in np.unique(asked):
@@ -113,11 +126,15 @@ class Changed:
                 new[part] = editor.edited(self.crops[part], {name: float(value)}, method=method)
         vectors, after = self.materials.judges.vectors(new), self._read(new)[name]
         cosines = (vectors * self.originals).sum(axis=1)
-        found = [*self._identity(vectors), _mean("cosine to the original", cosines)]
-        if name == AGE:
-            found.append(showing.age_error(after, asked, "as asked, mean error, years"))
-        else:
-            found.append(showing.balanced_accuracy(after, asked, "as asked, balanced accuracy"))
+        found = self._identity(vectors)
+        found.append(showing.mean_of(cosines, "cosine to the original", self.people))
+        # what is said of the originals is where an edit that does nothing stands
+        for what, seen in (("as asked", after), ("as asked, of the originals", self.shown[name])):
+            if name == AGE:
+                found.append(showing.age_error(seen, asked, f"{what}, mean error, years", self.people))
+            else:
+                metric = f"{what}, balanced accuracy"
+                found.append(showing.balanced_accuracy(seen, asked, metric, self.people))
         return found + self._found(new)
 
     def _identity(self, vectors: NDArray[np.float32]) -> list[Measurement]:
@@ -125,29 +142,43 @@ class Changed:
 
     def _found(self, faces: Crops) -> list[Measurement]:
         detector = self.materials.detector
-        return [] if detector is None else [identity.detected(list(faces), detector, "face found")]
+        return [] if detector is None else [identity.detected(list(faces), self.people, detector)]
+
+    def _before(self, name: str) -> NDArray[np.float64]:
+        """(N,) what the originals show: as it is known, else as it is read."""
+        return self.known_to_show.get(name, self.shown[name])
 
     def _read(self, faces: Crops) -> Shown:
         reader = self.materials.judges.reader
         return reader.vocabulary.values(reader.read(faces))
 
 
-def edit(editor: Editor, name: str, materials: Materials, plan: Plan, device: str = "auto") -> list[Row]:
+def edit(
+    editor: Editor,
+    name: str,
+    materials: Materials,
+    plan: Plan,
+    kept: Callable[[list[Row]], None],
+    device: str = "auto",
+) -> list[Row]:
     """Rows of photos left alone, anonymized, and edited in each way.
 
     Args:
         name: of the generator, for the arms.
+        kept: takes the rows of each as soon as they are measured.
     """
     judges = materials.judges
-    details: dict[str, Any] = {
-        "judges": {kind: digest[:12] for kind, digest in judges.digests.items()},
-        "generator": editor.synthesizer.digest[:12],
-    }
+    details: dict[str, Any] = {"judges": {kind: digest[:12] for kind, digest in judges.digests.items()}}
     source = results.origin(
         "edit",
         "every other photo of each person changed, the others left alone; crops at their own size",
         materials.subjects.name,
-        {"plan": asdict(plan), "judges": judges.digests},
+        {
+            "plan": asdict(plan),
+            "judges": judges.digests,
+            "faces": materials.subjects.faces.fingerprint,
+            "detection": materials.detector is not None,
+        },
         device,
     )
     changed = Changed(materials, plan)
@@ -156,9 +187,10 @@ def edit(editor: Editor, name: str, materials: Materials, plan: Plan, device: st
         f"{name}, {ANONYMIZED}": partial(changed.anonymized, editor),
     }
     known = editor.synthesizer.vocabulary
-    wanted = [attribute for attribute in SWITCHED if attribute in known.attributes]
+    reads = changed.shown
+    wanted = [name for name in SWITCHED if name in known.attributes and name in reads]
     for method in METHODS:
-        for one in [*wanted, *([AGE] if known.ages else [])]:
+        for one in [*wanted, *([AGE] if known.ages and AGE in reads else [])]:
             arms[f"{name}, {one} {method}"] = lambda one=one, method=method: changed.edited(
                 editor, one, method
             )  # type: ignore[misc]
@@ -167,7 +199,12 @@ def edit(editor: Editor, name: str, materials: Materials, plan: Plan, device: st
         started = time.perf_counter()
         measurements = measure()
         seconds = time.perf_counter() - started
-        found += source.rows(measurements, arm=arm, seed=plan.seed, seconds=seconds, details=details)
+        model = None if arm == REAL else editor.synthesizer.digest
+        rows = source.rows(
+            measurements, arm=arm, seed=plan.seed, seconds=seconds, details=details, model=model
+        )
+        kept(rows)
+        found += rows
     return found
 
 
@@ -175,8 +212,3 @@ def _replaced(editor: Editor, crops: Crops, seed: int) -> Crops:
     made, _ = editor.replaced(crops, seed)
     landmarks = template(crops.shape[1])
     return np.stack([replace_face(crop, landmarks, new) for crop, new in zip(crops, made, strict=True)])
-
-
-def _mean(metric: str, values: NDArray[np.floating]) -> Measurement:
-    (interval,) = stats.bootstrap(lambda drawn: values[drawn].mean(keepdims=True), len(values), resamples=500)
-    return Measurement(metric, float(values.mean()), len(values), interval)

@@ -15,8 +15,10 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from recog.errors import DataError
 
 Features = NDArray[np.float32]  # (N, F)
+FLOOR = 0.01  # of the median deviation: no feature counts as one that varies less
 NEIGHBOURS = 5  # whose distance is the radius of a face's ball (arXiv:2002.09797, section 3.4)
 BLOCKS = 10  # parts of the sets whose kernel distances say how much chance is in one
+T_QUANTILE = 2.262  # Student's, 97.5 %, of as many parts
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,10 @@ class Scale:
     @classmethod
     def of(cls, real: Features) -> Scale:
         """That of these faces."""
-        return cls(real.mean(axis=0, keepdims=True), real.std(axis=0, keepdims=True) + np.float32(1e-6))
+        deviation = real.std(axis=0, keepdims=True)
+        # a feature that is next to constant on real faces would otherwise decide everything
+        floor = np.float32(FLOOR) * np.median(deviation) + np.float32(1e-12)
+        return cls(real.mean(axis=0, keepdims=True), np.maximum(deviation, floor))
 
     def __call__(self, features: Features) -> Features:
         scaled: Features = ((features - self.mean) / self.deviation).astype(np.float32)

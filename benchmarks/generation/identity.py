@@ -80,11 +80,17 @@ def diversity_ratio(made: NDArray[np.float64], real: NDArray[np.float64]) -> Mea
     )
 
 
-def detected(images: Sequence[NDArray[np.uint8]], detector: Detector, metric: str) -> Measurement:
-    """Share of crops in which the detector finds a face, each with its surroundings mirrored around it."""
+def detected(
+    images: Sequence[NDArray[np.uint8]], whose: NDArray[np.generic], detector: Detector
+) -> Measurement:
+    """Share of crops in which the detector finds a face, each with its surroundings mirrored around it.
+
+    Args:
+        whose: (N,) of each crop.
+    """
     flags = np.array([_found(image, detector) for image in images])
-    interval = stats.proportion_interval(int(flags.sum()), len(flags))
-    return Measurement(metric, float(flags.mean()), len(flags), interval)
+    interval = stats.share_interval(flags, whose)
+    return Measurement("face found", float(flags.mean()), len(flags), interval)
 
 
 def _found(image: NDArray[np.uint8], detector: Detector) -> bool:

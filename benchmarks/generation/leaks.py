@@ -2,15 +2,64 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import stats as scipy_stats
 from sklearn.metrics import roc_auc_score
 
 from benchmarks import stats
+from benchmarks.judging.halves import MAKERS, half_of
 from benchmarks.rows import Measurement
+from generative.data import FaceData
+from generative.synthesis import Synthesizer
+from recog.errors import DataError
 
-Features = NDArray[np.float32]
+Features = NDArray[np.float32]  # (N, F)
+Crops = NDArray[np.uint8]  # (N, S, S, 3)
+DRAWS = 8  # faces that an attacker asks for about each photo
+LEAST = 20  # photos a side
+
+
+@dataclass(frozen=True, eq=False)
+class Sides:
+    """Photos that the check asks about."""
+
+    asked: NDArray[np.int64]  # rows of people not learned from, for whom faces are made
+    members: NDArray[np.int64]  # rows that were learned from
+    others: NDArray[np.int64]  # rows that were not
+
+    @classmethod
+    def drawn(cls, training: FaceData, held_out: FaceData, count: int, seed: int) -> Sides:
+        """`count` rows a side, or as many as there are, of people who have another photo.
+
+        Members are people of the makers' half: the judges, who learned from the other one, know neither side.
+
+        Raises: DataError: too few of them.
+        """
+        rng = np.random.default_rng(seed)
+        makers = np.array([half_of(name) == MAKERS for name in training.crops.identities])
+        usable = makers[training.crops.labels] & ~np.isnan(training.similarities)
+        if usable.sum() < LEAST:
+            raise DataError(
+                f"{int(usable.sum())} training faces are of people who have another photo and are new to the "
+                f"judges; a membership attack needs {LEAST}. Give more training faces, or none."
+            )
+        return cls(
+            rng.permutation(len(held_out))[:count],
+            rng.permutation(np.flatnonzero(usable))[:count],
+            rng.permutation(np.flatnonzero(~np.isnan(held_out.similarities)))[:count],
+        )
+
+
+def asked_again(synthesizer: Synthesizer, faces: FaceData, rows: NDArray[np.int64], seed: int) -> Crops:
+    """(R * DRAWS, S, S, 3) faces of the person on each photo, by the person's other photos."""
+    rng = torch.Generator().manual_seed(seed)
+    centres = torch.from_numpy(faces.centres[rows])
+    attributes = synthesizer.people.draw_attributes(centres, DRAWS, rng).flatten(0, 1)
+    return synthesizer.faces(centres.repeat_interleave(DRAWS, dim=0), attributes, rng)
 
 
 def nearest(features: Features, others: Features, block: int = 256) -> NDArray[np.float64]:
@@ -43,29 +92,38 @@ def too_near(made: Features, held_out: Features, training: Features, metric: str
 
 
 def membership(
-    members: Features,
-    others: Features,
-    made: Features,
+    members: NDArray[np.floating],
+    others: NDArray[np.floating],
     people: tuple[NDArray[np.int64], NDArray[np.int64]],
     metric: str,
 ) -> list[Measurement]:
-    """GAN-Leaks (arXiv:1909.03935, section 5.1, full black box): a face near a made-up one was a member.
+    """GAN-Leaks (arXiv:1909.03935, section 5.1), asking a conditional generator for the very person.
+
+    The attacker asks for faces of the person on a photo and takes the photo for learned from when one of them
+    comes near it.
 
     Args:
-        members, others: (N, F) faces that were learned from, and faces that were not. made: (M, F).
-        people: (N,) whose faces these are, of either; resampled as wholes.
+        members, others: (N,) distance of each photo that was learned from, and of each that was not, to the
+            nearest face made for its person.
+        people: (N,) whose photos these are, of either; resampled as wholes.
     Returns: AUC of telling members from others, with its 95 % interval: 0.5 is chance.
     """
-    scores = -np.concatenate([nearest(members, made), nearest(others, made)])
+    scores = -np.concatenate([members, others])
     truth = np.repeat([True, False], [len(members), len(others)])
     whose = np.concatenate([people[0], people[1] + people[0].max() + 1])
-    names, codes = np.unique(whose, return_inverse=True)
 
-    def resampled(drawn: NDArray[np.integer]) -> NDArray[np.float64]:
-        weights = np.bincount(drawn, minlength=len(names))[codes].astype(np.float64)
-        if not weights[truth].any() or not weights[~truth].any():
-            return np.array([np.nan])
-        return np.array([roc_auc_score(truth, scores, sample_weight=weights)])
+    def auc(times: NDArray[np.floating]) -> float:
+        if not times[truth].any() or not times[~truth].any():
+            return float("nan")
+        return float(roc_auc_score(truth, scores, sample_weight=times))
 
-    (interval,) = stats.bootstrap(resampled, len(names), resamples=500)
-    return [Measurement(f"{metric}, AUC", float(roc_auc_score(truth, scores)), len(truth), interval)]
+    interval = stats.over_people(auc, whose)
+    return [Measurement(f"{metric}, AUC", auc(np.ones(len(truth))), len(truth), interval)]
+
+
+def to_nearest(photos: Features, made: Features) -> NDArray[np.float64]:
+    """(N,) Euclidean distance of each photo (N, F) to the nearest of its own faces (N * DRAWS, F)."""
+    own = made.reshape(len(photos), DRAWS, -1).astype(np.float64)
+    apart = np.linalg.norm(own - photos[:, None], axis=2)
+    found: NDArray[np.float64] = apart.min(axis=1)
+    return found

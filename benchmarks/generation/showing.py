@@ -13,40 +13,69 @@ from benchmarks.rows import Measurement
 from generative.conditions import AGE
 from generative.reading import AttributeReader
 from generative.synthesis import Synthesizer
+from recog.errors import DataError
 
 HALVED = ("Male", "Smiling", "Eyeglasses")  # drawn half and half, each on its own
 AGES = (20.0, 60.0)  # years: samples are asked for ages between
 
 
-def balanced_accuracy(shown: NDArray[np.floating], wanted: NDArray[np.floating], metric: str) -> Measurement:
+def balanced_accuracy(
+    shown: NDArray[np.floating],
+    wanted: NDArray[np.floating],
+    metric: str,
+    people: NDArray[np.generic] | None = None,
+) -> Measurement:
     """Mean of the shares of faces with, and of faces without, that are read rightly; or of those there are.
 
     Args:
         shown: (N,) -1..1 as read. wanted: (N,) -1 or 1; 0: not counted.
+        people: (N,) whose face it is; default: each another's.
+    Raises: DataError: nothing is wanted.
     """
-    right, with_it, without = (shown > 0) == (wanted > 0), wanted > 0, wanted < 0
+    counted = np.flatnonzero(wanted)
+    if not len(counted):
+        raise DataError(f"{metric}: of no face is it known what it should show.")
+    right = ((shown > 0) == (wanted > 0))[counted].astype(np.float64)
+    sides = [side for side in ((wanted > 0)[counted], (wanted < 0)[counted]) if side.any()]
 
-    def mean(rows: NDArray[np.integer]) -> NDArray[np.float64]:
-        sides = [right[rows][side[rows]] for side in (with_it, without)]
-        return np.array([np.mean([part.mean() for part in sides if len(part)])])
+    def mean(times: NDArray[np.floating]) -> float:
+        counts = [times[side].sum() for side in sides]
+        if not all(counts):
+            return float("nan")
+        return float(np.mean([times[side] @ right[side] / n for side, n in zip(sides, counts, strict=True)]))
 
-    rows = np.flatnonzero(wanted)
-    (interval,) = stats.bootstrap(lambda drawn: mean(rows[drawn]), len(rows), resamples=500)
-    return Measurement(metric, float(mean(rows)[0]), len(rows), interval)
+    whose = (np.arange(len(wanted)) if people is None else people)[counted]
+    interval = stats.over_people(mean, whose)
+    return Measurement(metric, mean(np.ones(len(counted))), len(counted), interval)
 
 
-def age_error(shown: NDArray[np.floating], wanted: NDArray[np.floating], metric: str) -> Measurement:
-    """Mean absolute difference of ages read and ages wanted, both (N,) years."""
-    errors = np.abs(np.asarray(shown, np.float64) - wanted)
-    (interval,) = stats.bootstrap(lambda drawn: errors[drawn].mean(keepdims=True), len(errors), resamples=500)
-    return Measurement(metric, float(errors.mean()), len(errors), interval)
+def age_error(
+    shown: NDArray[np.floating],
+    wanted: NDArray[np.floating],
+    metric: str,
+    people: NDArray[np.generic] | None = None,
+) -> Measurement:
+    """Mean absolute difference of ages read and ages wanted, both (N,) years; `people` as above."""
+    return mean_of(np.abs(np.asarray(shown, np.float64) - wanted), metric, people)
+
+
+def mean_of(
+    values: NDArray[np.floating], metric: str, people: NDArray[np.generic] | None = None
+) -> Measurement:
+    """Mean of (N,) values; `people` as above."""
+    whose = np.arange(len(values)) if people is None else people
+    interval = stats.over_people(lambda times: float(times @ values / times.sum()), whose)
+    return Measurement(metric, float(values.mean()), len(values), interval)
 
 
 def of_attributes(
     synthesizer: Synthesizer, reader: AttributeReader, count: int, seed: int
 ) -> list[Measurement]:
     """Balanced accuracy of `count` made-up people, conditions drawn half and half."""
-    names = [name for name in HALVED if name in synthesizer.vocabulary.attributes]
+    known = {*synthesizer.vocabulary.attributes} & {*reader.vocabulary.attributes}
+    names = [name for name in HALVED if name in known]
+    if not names:
+        return []
     rng = torch.Generator().manual_seed(seed)
     wanted = torch.randint(0, 2, (count, len(names)), generator=rng).numpy() * 2 - 1
     asked = [dict(zip(names, map(float, row), strict=True)) for row in wanted.tolist()]
@@ -59,7 +88,7 @@ def of_attributes(
 
 def of_ages(synthesizer: Synthesizer, reader: AttributeReader, count: int, seed: int) -> list[Measurement]:
     """Mean error of the age of `count` made-up people who should be 20 to 60."""
-    if not synthesizer.vocabulary.ages:
+    if not (synthesizer.vocabulary.ages and reader.vocabulary.ages):
         return []
     rng = torch.Generator().manual_seed(seed)
     wanted = AGES[0] + (AGES[1] - AGES[0]) * torch.rand(count, generator=rng).numpy()

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from generative.conditions import Vocabulary
-from generative.data import FaceData, open_faces
+from generative.data import FaceData, leave_one_out, open_faces
 from generative.synthesis import Synthesizer, SyntheticPerson
 from recog.alignment import TEMPLATE_SIZE
 from recog.embedding import Embedder
@@ -21,6 +21,7 @@ from recog.training.embeddings import embeddings
 
 Crops = NDArray[np.uint8]  # (N, S, S, 3)
 LEAST = 4  # photos a person: two to ask by, two to compare with
+ASKED = 3  # photos a person: two to ask by, so that each is asked for by another
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,9 +84,14 @@ class Subjects:
 
 
 def counterparts(synthesizer: Synthesizer, subjects: Subjects, rows: NDArray[np.int64], seed: int) -> Crops:
-    """A made-up face for each of these photos: of its person's other photos' centre, with its attributes."""
+    """A made-up face for each of these photos, with its attributes, of its person's other photos among them.
+
+    What is not among these rows has no part in it, so that the faces can be compared with the rest. Where a
+    person has one photo among them, it stands for the person.
+    """
     rng = torch.Generator().manual_seed(seed)
-    centres = torch.from_numpy(subjects.faces.centres[rows])
+    _, people = np.unique(subjects.labels[rows], return_inverse=True)
+    centres = torch.from_numpy(leave_one_out(subjects.vectors[rows], people)[0])
     attributes = torch.from_numpy(subjects.translated(synthesizer.vocabulary, rows))
     return synthesizer.faces(centres, attributes, rng)
 

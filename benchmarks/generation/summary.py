@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from benchmarks import plots
+import numpy as np
+
+from benchmarks import plots, stats
 from benchmarks.generation.bench import REAL
 from benchmarks.generation.techniques import ARMS, PACE, REFERENCE, STOPPED
 from benchmarks.rows import Row
@@ -29,7 +32,7 @@ def techniques(section: Section, chosen: Sequence[Row]) -> dict[str, bytes]:
     """
     pictures = {}
     for (data, protocol), rows in _by_protocol(chosen).items():
-        lines = one_a_line(rows)
+        lines = _over_seeds(rows)
         values = _values(lines)
         arms = sorted(values, key=_place)
         title = f"{data}: {protocol}"
@@ -62,6 +65,23 @@ def kept_pictures(chosen: Sequence[Row]) -> dict[str, str]:
     for row in chosen:
         found.update(row.details.get("pictures", {}))
     return found
+
+
+def _over_seeds(rows: Sequence[Row]) -> list[Row]:
+    """One row an arm and metric: over several seeds their mean, with Student's interval."""
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        found.setdefault((row.arm, row.metric), []).append(row)
+    kept = []
+    for several in found.values():
+        last = list({row.seed: row for row in several}.values())
+        values = np.array([row.value for row in last])
+        if len(last) > 1:
+            n = sum(row.n for row in last)
+            kept.append(replace(last[-1], value=float(values.mean()), ci95=stats.t_interval(values), n=n))
+        else:
+            kept.append(last[0])
+    return kept
 
 
 def _by_protocol(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.generation.bench import REAL, Measured
+from benchmarks.generation.bench import REAL, Measured, require_apart
 from benchmarks.rows import Measurement, Row, origin, plan_hash
 from generative import presets
 from generative.data import FaceData
@@ -98,6 +98,7 @@ def techniques(
         kept: takes an arm's rows as soon as they are measured.
         done: plans of rows that are there already.
     """
+    require_apart(faces, measured.materials.subjects)
     judges = measured.materials.judges.digests
     people = measured.materials.subjects.name
     found: list[Row] = []
@@ -107,7 +108,7 @@ def techniques(
             f"{config.total_kimg:g} thousand faces seen at {config.image_size} px, batches of "
             f"{config.batch_size}; made for people not learned from"
         )
-        learning: dict[str, Any] = {"data": faces.crops.fingerprint}
+        learning: dict[str, Any] = {"data": faces.fingerprint}
         if arm is not None:
             settings = presets.settings(arm.kind, **arm.settings)
             learning |= {"pace": asdict(config), "kind": arm.kind, "settings": asdict(settings)}

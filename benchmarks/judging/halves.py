@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
 
 from recog.checkpoints import write_atomically
 from recog.errors import DataError
@@ -35,8 +35,8 @@ def write_half(
     """Write the lines of a CSV of attributes that belong to one half.
 
     Args:
-        table: CSV with a column `file`; where its files lie in folders of identities (column `identity`), the
-            identity decides, else the file's name.
+        table: CSV with a column `file`; with roles its files lie in folders of identities, and the identity
+            decides (column `identity`, or the folder), else the file's folder and name.
         roles, role: only identities that have the role.
     Raises: DataError: the table cannot be read or has no such column; WriteFailed.
     """
@@ -45,13 +45,24 @@ def write_half(
             header, *lines = list(csv.reader(file))
     except (OSError, ValueError) as error:
         raise DataError(f"{table}: cannot be read ({error}).") from error
-    key = "identity" if "identity" in header else "file"
-    if key not in header:
+    if not {"identity", "file"} & {*header}:
         raise DataError(f"{table}: columns are {', '.join(header)}; one of them must be file or identity.")
     names = None if roles is None or role is None else {*read_roles(roles, role)}
-    at = header.index(key)
-    chosen = [line for line in lines if half_of(line[at]) == half and (names is None or line[at] in names)]
+    whose = [_whose(dict(zip(header, line, strict=False)), names is not None) for line in lines]
+    chosen = [
+        line
+        for line, name in zip(lines, whose, strict=True)
+        if half_of(name) == half and (names is None or name in names)
+    ]
     return _written(out, [header, *chosen])
+
+
+def _whose(line: Mapping[str, str], by_folder: bool) -> str:
+    """What decides on the half of a line."""
+    if "identity" in line:
+        return line["identity"]
+    parts = PurePosixPath(line["file"]).parts[-2:]
+    return parts[0] if by_folder else "/".join(parts)
 
 
 def _written(out: Path, rows: Iterable[Iterable[str]]) -> Path:

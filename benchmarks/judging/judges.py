@@ -19,6 +19,7 @@ from generative.training import train as run_training
 from recog.alignment import TEMPLATE_SIZE
 from recog.checkpoints import FINAL
 from recog.embedding import Embedder
+from recog.errors import ModelNotFound
 from recog.pixels import from_uint8
 from recog.training import TrainConfig, open_crops, train
 
@@ -49,7 +50,12 @@ class Judges:
 
         Raises: ModelNotFound; CheckpointError; DeviceUnavailable.
         """
-        recogniser, reader, looks = ((folder or BUNDLED) / name for name in FILES)
+        recogniser, reader, looks = files = [(folder or BUNDLED) / name for name in FILES]
+        if not all(file.is_file() for file in files):
+            raise ModelNotFound(
+                f"{folder or 'This package'}: no judges here ({', '.join(FILES)}). Train them with "
+                "recog bench judges, and name their folder (--judges)."
+            )
         return cls(
             Embedder.load(recogniser, device),
             AttributeReader.load(reader, device),

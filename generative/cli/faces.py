@@ -116,6 +116,8 @@ def faces(
         raise click.UsageError("Of whom? Give PHOTO... with --name, --from, --like, or --attributes.")
     if photos and not name:
         raise click.UsageError("--name is missing: who is on the photos?")
+    if name and not photos:
+        raise click.UsageError("--name goes with PHOTO... only.")
     from generative.folders import check_target
     from recog.photos import of_people
 

@@ -57,12 +57,18 @@ def objective_options(command: Callable[..., None]) -> Callable[..., None]:
             "--map-critics", is_flag=True, default=None, help="Critics of what the embedder sees, too."
         ),
         click.option("--block", help="What a generator's maps are made by: normalised, styled."),
-        click.option("--attribute-weight", type=float, help="Of the discriminator's reading of attributes."),
+        click.option(
+            "--attribute-weight",
+            type=float,
+            help="Of the discriminator's reading of attributes, where they are known.",
+        ),
         click.option("--attribute-dropout", type=float, help="Share of attributes hidden in training."),
         click.option("--adversarial-weight", type=float, help="vae-gan: of the game."),
         click.option("--identity-weight", type=float, help="Of the identity term; 0 switches it off."),
         click.option(
-            "--identity-every", type=int, help="Steps between uses of the identity term, which is slow."
+            "--identity-every",
+            type=int,
+            help="Steps between uses of the identity term, which is slow; its weight stays.",
         ),
     )
     for option in reversed(options):
@@ -129,6 +135,10 @@ def train(
         )
     if kind == "reader" and len(data) != len(attributes):
         raise click.UsageError("A reader needs --attributes for each --data, in the same order.")
+    if kind == "reader" and (roles or role or model):
+        raise click.UsageError(
+            "A reader learns from all that its tables name, by itself: leave --roles, --role and --model out."
+        )
     import logging
 
     from generative import presets

@@ -97,12 +97,17 @@ class ConditionalObjective:
         attributes = self.people.draw_attributes(centres, GRID_PHOTOS, rng).flatten(0, 1)
         given = condition(centres.repeat_interleave(GRID_PHOTOS, dim=0), attributes)
         noise = torch.randn(len(given), int(network.noise_size), generator=rng)  # type: ignore[arg-type]
-        return network(noise.to(place), given.to(place)), GRID_PHOTOS
+        return self.drawn(network, noise.to(place), given.to(place)), GRID_PHOTOS
 
     def rehearse(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> None:
         """Faces from noise or made-up codes, for people of the batch."""
         noise = torch.randn(len(batch.images), int(network.noise_size), generator=rng)  # type: ignore[arg-type]
-        network(noise.to(batch.images.device), self.conditions(batch, rng)[1])
+        self.drawn(network, noise.to(batch.images.device), self.conditions(batch, rng)[1])
+
+    def drawn(self, network: nn.Module, noise: Tensor, given: Tensor) -> Tensor:
+        """Faces (B, 3, S, S) from noise (B, Z) and conditions (B, C)."""
+        faces: Tensor = network(noise, given)
+        return faces
 
     def conditions(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """(B, V) attributes of a training batch, some hidden, and (B, C) conditions with them."""

@@ -65,6 +65,10 @@ class GameSettings(ConditionalSettings):
                 0 <= self.label_smoothing < 0.5 and smoothable,
                 f"0, or less than 0.5 with a loss that has a target ({', '.join(SMOOTHED)})",
             ),
+            "attribute_weight": (
+                self.attribute_weight >= 0 and (not self.attribute_weight or self.architecture == "styled"),
+                "0 or more; 0 with dcgan, which has no classifier",
+            ),
             "grow": (not self.grow or self.architecture == "styled", "False: dcgan does not grow"),
             "map_critics": (
                 not self.map_critics or (self.architecture == "styled" and not self.grow),
@@ -75,7 +79,7 @@ class GameSettings(ConditionalSettings):
                 "False: dcgan is the plain reference",
             ),
             **at_least(1, self, "penalty_every"),
-            **at_least(0, self, "penalty_weight", "attribute_weight"),
+            **at_least(0, self, "penalty_weight"),
             **shares(self, "conditioning_ramp"),
         }
 
@@ -151,7 +155,7 @@ class Game:
         fakes = fakes.detach()
         real = self.judged(images, given, moment)
         fake = self.judged(fakes, given[: len(fakes)], moment)
-        loss = self.loss.discriminator(real.logits[: len(fakes)], fake.logits)
+        loss = self.loss.discriminator(real.logits[: len(fakes)], fake.logits) * _critics(fake.logits)
         stats = {
             "real_sign": _own(real.logits).sign().mean(),
             "fake_sign": _own(fake.logits).sign().mean(),
@@ -177,8 +181,9 @@ class Game:
         real = None
         if self.loss.paired:
             images = self.at_level(batch.images[: len(fakes)], self.level(moment))
-            real = self.judged(images, given, moment).logits
-        loss, stats = self.loss.generator(verdict.logits, real), {}
+            with torch.no_grad():
+                real = self.judged(images, given, moment).logits
+        loss, stats = self.loss.generator(verdict.logits, real) * _critics(verdict.logits), {}
         if self.settings.attribute_weight:
             stats["read_fake"] = losses.attribute_error(verdict.attributes, wanted, self.vocabulary)
             loss = loss + self.settings.attribute_weight * self.ramp(moment) * stats["read_fake"]
@@ -217,6 +222,11 @@ def _panel(alone: Discriminator, embedder: Embedder, condition_size: int, image_
         blank = torch.zeros(1, 3, image_size, image_size, device=embedder.device)
         channels = [seen.shape[1] for seen in embedder.maps_tensor(blank)[:MAPS]]
     return Panel(alone, lambda images: embedder.maps_tensor(images)[:MAPS], channels, condition_size)
+
+
+def _critics(logits: Tensor) -> int:
+    """How many speak: losses are means over all answers, and a panel's are to be summed."""
+    return 1 if logits.ndim == 1 else logits.shape[1]
 
 
 def _own(logits: Tensor) -> Tensor:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from generative import losses
 from generative.data import Batch, FaceData
 from generative.models.dcgan import PlainGenerator
 from generative.models.gan import GENERATOR_WIDTHS, Generator
@@ -53,6 +52,7 @@ class GanObjective(ConditionalObjective):
             Phase("generator", self.network, self._generator_loss),
         )
         self._fakes = self._given = self._wanted = torch.empty(0)
+        self._level: float | None = None  # of the last step
 
     def network_config(self) -> dict[str, Any]:
         """The generator's arguments."""
@@ -67,6 +67,11 @@ class GanObjective(ConditionalObjective):
             "fold": self.settings.fold,
         }
 
+    def drawn(self, network: nn.Module, noise: Tensor, given: Tensor) -> Tensor:
+        """Faces as far as the network has grown."""
+        faces: Tensor = network(noise, given, self._level)
+        return faces
+
     def trouble(self, means: Mapping[str, float]) -> str | None:
         """Why the run has gone wrong, if it has."""
         return self.game.trouble(means)
@@ -76,15 +81,14 @@ class GanObjective(ConditionalObjective):
         self._wanted, self._given = self.conditions(batch, moment.rng)
         noise = torch.randn(len(batch.images), self.settings.noise_size, generator=moment.rng)
         given = self._given * self.game.ramp(moment)
-        self._fakes = self.network(noise.to(batch.images.device), given, self.game.level(moment))
+        self._level = self.game.level(moment)
+        self._fakes = self.network(noise.to(batch.images.device), given, self._level)
         return self.game.discriminator_loss(batch, self._fakes, self._given, moment)
 
     def _generator_loss(self, batch: Batch, moment: Moment) -> tuple[Tensor, dict[str, Tensor]]:
         loss, stats = self.game.generator_loss(batch, self._fakes, self._given, self._wanted, moment)
         if not self.settings.identity_weight or moment.step % self.settings.identity_every:
             return loss, stats
-        vectors = self.embedder.forward_tensor(self._fakes[: identity.FACES])
-        similarity = (vectors * batch.centres[: identity.FACES]).sum(dim=1)
-        window = losses.identity_window(similarity, self.window_low)
+        window, seen = identity.window(self.embedder, self._fakes, batch.centres, self.window_low)
         loss = loss + self.settings.identity_weight * self.game.ramp(moment) * window
-        return loss, stats | {"identity_cosine": similarity.mean(), "identity_window": window}
+        return loss, stats | seen

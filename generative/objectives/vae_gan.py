@@ -14,7 +14,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from generative import losses
 from generative.data import Batch, FaceData, condition
 from generative.models.gan import GENERATOR_WIDTHS
 from generative.objectives import identity
@@ -33,6 +32,7 @@ class VaeGanSettings(GameSettings, VaeSettings):
     """Settings of both objectives, and how much each weighs."""
 
     decoder_widths: tuple[int, ...] = GENERATOR_WIDTHS
+    identity_weight: float = 0.1  # of reconstructions, as a VAE's; the window below is of made-up faces
     adversarial_weight: float = 0.1  # of the game; reconstruction weighs 1
     feature_weight: float = 0.2  # of the mean absolute error of what the discriminator sees
     window_weight: float = 0.5  # of the identity window, for faces from made-up codes; 0 switches it off
@@ -54,9 +54,8 @@ class Step(NamedTuple):
     """What one phase leaves for the other."""
 
     seen: Reconstruction
-    fakes: Tensor  # (B, 3, S, S) the made-up ones, then some that went through the code
+    fakes: Tensor  # (B, 3, S, S) made up for the first people, gone through the code for the others
     made: int  # how many are made up
-    batch: Batch  # the real faces whose conditions the fakes have
     wanted: Tensor  # (B, V) of the fakes
     given: Tensor  # (B, C) of the fakes
 
@@ -88,11 +87,9 @@ class VaeGanObjective(VaeObjective):
         wanted, given = self.conditions(batch, moment.rng)
         seen = self._seen(batch, given, moment)
         made = self._made_up(batch, wanted, seen, moment)
-        rest = len(batch.images) - len(made)
-        order = torch.cat([torch.arange(len(made)), torch.arange(rest)])  # whose conditions the fakes have
-        fakes = torch.cat([made, seen.faces[:rest]])
-        self._step = Step(seen, fakes, len(made), batch.take(order), wanted[order], given[order])
-        return self.game.discriminator_loss(self._step.batch, fakes, self._step.given, moment)
+        fakes = torch.cat([made, seen.faces[len(made) :]])
+        self._step = Step(seen, fakes, len(made), wanted, given)
+        return self.game.discriminator_loss(batch, fakes, given, moment)
 
     def _made_up(self, batch: Batch, wanted: Tensor, seen: Reconstruction, moment: Moment) -> Tensor:
         """Faces of the batch's first people from codes that are not theirs."""
@@ -109,14 +106,13 @@ class VaeGanObjective(VaeObjective):
         loss, stats = self._evidence(batch, step.seen, moment)
         stats["view_error"] = self._view_error(batch, step.seen.faces, moment)
         loss = loss + self.settings.feature_weight * stats["view_error"]
-        game, more = self.game.generator_loss(step.batch, step.fakes, step.given, step.wanted, moment)
+        game, more = self.game.generator_loss(batch, step.fakes, step.given, step.wanted, moment)
         loss = loss + self.settings.adversarial_weight * game
         if step.made and self.settings.window_weight and moment.step % self.settings.identity_every == 0:
-            vectors = self.embedder.forward_tensor(step.fakes[: step.made][: identity.FACES])
-            similarity = (vectors * batch.centres[: len(vectors)]).sum(dim=1)
-            window = losses.identity_window(similarity, self.window_low)
+            made = step.fakes[: step.made]
+            window, seen = identity.window(self.embedder, made, batch.centres, self.window_low)
             loss = loss + self.settings.window_weight * self.game.ramp(moment) * window
-            more = more | {"identity_cosine": similarity.mean(), "identity_window": window}
+            more = more | seen
         return loss, stats | more
 
     def _view_error(self, batch: Batch, faces: Tensor, moment: Moment) -> Tensor:

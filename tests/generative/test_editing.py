@@ -74,6 +74,8 @@ def test_replaced_faces_are_the_least_alike_of_several(editor: Editor, faces: Fa
     assert alike == pytest.approx((vectors[:2] * vectors[2:]).sum(axis=1), abs=1e-4)
     assert np.array_equal(new, editor.replaced(crops, seed=1)[0])
     assert not np.array_equal(new, editor.replaced(crops, seed=2)[0])
+    backwards = editor.replaced(crops[::-1], seed=1)[0]  # whom a face gets does not depend on the others
+    assert np.abs(backwards[::-1].astype(int) - new).max() <= 1
 
 
 def test_the_way_between_two_faces_begins_and_ends_at_them(editor: Editor, faces: FaceData) -> None:

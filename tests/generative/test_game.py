@@ -9,6 +9,7 @@ import torch
 from generative import presets
 from generative.conditions import ATTRIBUTES, Vocabulary
 from generative.data import Batch, FaceData
+from generative.models.gan import Verdict
 from generative.models.panel import Panel
 from generative.objectives.game import COLLAPSED, OVERFIT_SIGN, Game, spread
 from generative.objectives.gan import GanObjective, GanSettings
@@ -128,9 +129,37 @@ def test_made_up_codes_come_with_the_conditions_of_the_batch(faces: FaceData, em
     assert step is not None
     assert step.made == 4
     assert len(step.fakes) == len(step.given) == 8
-    assert torch.equal(step.given[:4], step.given[4:])  # the same four people, made up and seen again
-    assert torch.equal(step.batch.images[:4], batch.images[:4])
-    assert torch.equal(step.fakes[4:], step.seen.faces[:4])
+    assert torch.equal(step.given[:, : batch.centres.shape[1]].sign(), batch.centres.sign())  # row by row
+    assert torch.equal(step.fakes[4:], step.seen.faces[4:])  # no person twice
+
+
+def test_a_vae_gan_reconstructs_identities_as_a_vae_does() -> None:
+    weights = [presets.settings(kind).identity_weight for kind in ("vae", "vae-gan")]  # type: ignore[union-attr]
+    assert weights[0] == weights[1] > 0
+
+
+def test_settings_that_a_plain_generator_has_no_use_for_are_refused() -> None:
+    for name, value in {"block": "styled", "fold": 1}.items():
+        with pytest.raises(ConfigError, match=f"A dcgan has no setting '{name}'"):
+            presets.settings("dcgan", **{name: value})
+    with pytest.raises(ConfigError, match="attribute_weight"):
+        presets.settings("dcgan", attribute_weight=0.5)
+
+
+def test_critics_of_a_panel_are_summed(faces: FaceData, embedder: Embedder) -> None:
+    gan = objective("gan", faces, embedder, penalty="none")
+    assert isinstance(gan, GanObjective)
+    batch = faces.batch(8, torch.Generator().manual_seed(0), torch.device("cpu"))
+    fakes, given = batch.images.flip(0), torch.zeros(8, gan.condition_size)
+    one = Verdict(torch.linspace(-1, 1, 8), torch.zeros(8, 0), ())
+    several = one._replace(logits=one.logits[:, None].repeat(1, 4))
+    found = []
+    for verdict in (one, several):
+        gan.game.judged = lambda *a, verdict=verdict: verdict  # type: ignore[method-assign, misc]
+        both = gan.game.discriminator_loss(batch, fakes, given, moment(0.5))
+        found.append((both[0], gan.game.generator_loss(batch, fakes, given, given[:, :0], moment(0.5))[0]))
+    assert found[1][0] == pytest.approx(4 * float(found[0][0]))
+    assert found[1][1] == pytest.approx(4 * float(found[0][1]))
 
 
 def test_presets_of_the_plain_reference_have_no_technique() -> None:
