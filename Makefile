@@ -69,14 +69,17 @@ weights: $(STAMP)
 	$(BIN)/recog models pack runs/recog-s --out recog/weights/recog-s.safetensors --name recog-s \
 		--strangers $(CELEBA)/train --roles $(CELEBA)/roles.csv --role tune \
 		--whiten $(CELEBA)/train --whiten-role fit
-	$(BIN)/recog generate train gan --data $(CELEBA)/train $(FIT) --attributes $(CELEBA)/manifest.csv \
-		--batch-size 32 --learning-rate 0.0003 --penalty-weight 0.05 --augment translation --identity-every 2 \
-		--identity-weight 1 --total-kimg 200 --snapshot-kimg 20 --out runs/gan
+	$(BIN)/recog bench halves $(CELEBA)/manifest.csv $(FIT) --out runs/makers-celeba.csv
+	$(BIN)/recog bench halves $(DATA)/utkface/manifest.csv --out runs/makers-utk.csv
+	$(BIN)/recog generate train reader --data $(CELEBA)/train --attributes runs/makers-celeba.csv \
+		--data $(DATA)/utkface --attributes runs/makers-utk.csv --out runs/reader
+	$(BIN)/recog generate label $(CELEBA)/train --known $(CELEBA)/manifest.csv --reader runs/reader --out runs/labels.csv
+	$(BIN)/recog generate train gan --data $(CELEBA)/train $(FIT) --attributes runs/labels.csv --out runs/gan
 	$(BIN)/recog generate train vae --data $(CELEBA)/train $(FIT) --attributes $(CELEBA)/manifest.csv \
 		--identity-every 16 --total-kimg 50 --snapshot-kimg 25 --out runs/vae
 	$(BIN)/recog generate train repairer --data $(CELEBA)/train $(FIT) --image-size 64 --identity-weight 0 \
 		--learning-rate 0.002 --total-kimg 100 --snapshot-kimg 20 --out runs/repairer
-	for kind in gan vae repairer; do cp runs/$$kind/final.safetensors generative/weights/$$kind.safetensors; done
+	for kind in reader gan vae repairer; do cp runs/$$kind/final.safetensors generative/weights/$$kind.safetensors; done
 
 $(STAMP): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python"; exit 1; }

@@ -165,7 +165,7 @@ def _techniques(section: Section, chosen: Sequence[Row], pictures: dict[str, byt
 
 
 def _generators(section: Section, chosen: Sequence[Row], pictures: dict[str, bytes]) -> None:
-    summary.generators(section, chosen)
+    section.tables += summary.generators(chosen)
 
 
 def _kept(section: Section, chosen: Sequence[Row], pictures: dict[str, bytes], results: Path) -> None:

@@ -27,11 +27,15 @@ VAE_PACE = GeneratorConfig(
     gradient_clip=1.0,
     ema_halflife_kimg=5,
 )
+# steps count more than faces, and what is rare is not learned by itself
+GAN_PACE = GeneratorConfig(
+    total_kimg=440, batch_size=16, learning_rate=4e-4, balanced_share=0.25, snapshot_kimg=25
+)
 PACE = {
-    "gan": GeneratorConfig(),
+    "gan": GAN_PACE,
     "dcgan": GeneratorConfig(beta1=0.5, beta2=0.999, ema_halflife_kimg=0),  # as in its paper
     "vae": VAE_PACE,
-    "vae-gan": GeneratorConfig(),
+    "vae-gan": GAN_PACE,
     "repairer": replace(VAE_PACE, image_size=112, total_kimg=100, snapshot_kimg=25),
     "reader": replace(
         VAE_PACE, total_kimg=600, batch_size=128, snapshot_kimg=200, balanced_share=0.5, log_kimg=20
@@ -47,6 +51,7 @@ SETTINGS: dict[str, Callable[..., Settings]] = {
         penalty="none",
         augment=(),
         identity_weight=0.0,
+        attribute_weight=0.0,
         noise_size=100,
     ),
     "vae": VaeSettings,

@@ -46,8 +46,9 @@ def techniques(section: Section, chosen: Sequence[Row]) -> dict[str, bytes]:
     return pictures
 
 
-def generators(section: Section, chosen: Sequence[Row]) -> None:
-    """A column a generator beside real photos, a line a metric."""
+def generators(chosen: Sequence[Row], metrics: Sequence[str] = ()) -> list[Table]:
+    """A table for each data set and protocol: a column a generator, real photos first, a line a metric."""
+    tables = []
     for (data, protocol), rows in _by_protocol(chosen).items():
         lines = one_a_line(rows)
         arms = list(dict.fromkeys(row.arm for row in lines))
@@ -55,8 +56,10 @@ def generators(section: Section, chosen: Sequence[Row]) -> None:
         body = [
             [metric, *(cells.get((metric, arm), "") for arm in arms)]
             for metric in dict.fromkeys(row.metric for row in lines)
+            if metric in metrics or not metrics
         ]
-        section.tables.append(Table(f"{data}: {protocol}", ["", *arms], body))
+        tables.append(Table(f"{data}: {protocol}", ["", *arms], body))
+    return tables
 
 
 def kept_pictures(chosen: Sequence[Row]) -> dict[str, str]:

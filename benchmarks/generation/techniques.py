@@ -38,8 +38,7 @@ class Arm:
 
 REFERENCE = "DCGAN"
 PACE, STOPPED = "faces/s", "stopped"  # metrics of a run
-BASE = {"identity_weight": 0.0, "augment": ("translation",), "penalty_weight": 0.05}
-SHARED = {"augment": ("translation",), "penalty_weight": 0.05, "window_weight": 0.0}
+BASE = {"identity_weight": 0.0, "attribute_weight": 0.0}
 
 
 def _gan(pace: Mapping[str, Any] | None = None, **changes: Any) -> Arm:
@@ -69,9 +68,9 @@ ARMS: Mapping[str, Arm] = {
     "maps as large as the face": _gan(fold=1),
     "critics of the embedder's maps": _gan(map_critics=True),
     "attribute classifier": _gan(attribute_weight=0.5),
-    "identity window": _gan(identity_weight=0.5),
+    "identity window": _gan(identity_weight=3.0),
     "VAE": Arm("vae"),
-    "VAE-GAN": Arm("vae-gan", SHARED),
+    "VAE-GAN": Arm("vae-gan", {"attribute_weight": 0.0, "window_weight": 0.0}),
 }
 
 

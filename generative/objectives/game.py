@@ -44,14 +44,14 @@ class GameSettings(ConditionalSettings):
     loss: str = "non-saturating"
     label_smoothing: float = 0.0  # one-sided: the target of real faces falls from 1 by so much
     penalty: str = "r1"  # on the discriminator's slope
-    penalty_weight: float = 0.5
+    penalty_weight: float = 0.05
     penalty_every: int = 16  # steps (lazy regularisation: the weight makes up for it)
     spectral_norm: bool = False  # of the discriminator's weights
-    augment: tuple[str, ...] = POLICY  # DiffAugment: which of its parts
+    augment: tuple[str, ...] = ("translation",)  # DiffAugment: which of its parts; few faces want all
     grow: bool = False  # from 16 px on, doubling by doubling
     conditioning_ramp: float = 0.2  # share of the run in which the condition fades in (arXiv:2201.06578)
     map_critics: bool = False  # further critics, of what the embedder sees (arXiv:2111.01007)
-    attribute_weight: float = 0.0  # of an auxiliary classifier in the discriminator; 0 switches it off
+    attribute_weight: float = 0.5  # of an auxiliary classifier in the discriminator; 0 switches it off
 
     def _checks(self) -> Checks:
         penalties = ("none", *PENALTIES)

@@ -26,7 +26,8 @@ class GanSettings(GameSettings):
 
     noise_size: int = 64
     generator_widths: tuple[int, ...] = GENERATOR_WIDTHS
-    identity_weight: float = 0.5  # of the identity window; 0 switches it off
+    identity_weight: float = 3.0  # of the identity window; 0 switches it off
+    identity_every: int = 2  # steps
 
     def _checks(self) -> Checks:
         return super()._checks() | at_least(1, self, "noise_size")

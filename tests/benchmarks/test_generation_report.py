@@ -10,6 +10,7 @@ from benchmarks import report
 from benchmarks.generation.bench import REAL
 from benchmarks.generation.summary import KID
 from benchmarks.generation.techniques import PACE, REFERENCE, STOPPED
+from benchmarks.readme import figures
 from benchmarks.report import build
 from benchmarks.rows import Row, append_all
 from recog.images import png
@@ -64,6 +65,9 @@ def test_generators_have_a_line_a_metric(tmp_path: Path) -> None:
     )
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures/faces-gan.png").write_bytes(png(np.zeros((8, 8, 3), np.uint8)))
+    told = figures(tmp_path)
+    assert "| FID, recogniser B | 12.500 | 40.250 |" in told
+    assert "| | real photos | gan |".replace("| |", "|  |") in told
     files = report.write(tmp_path, tmp_path / "out")
     text = (tmp_path / "out/report.md").read_text()
     assert "| FID, recogniser B | 12.500 | 40.250 |" in text  # no share, though it begins with an F
