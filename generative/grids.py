@@ -18,6 +18,7 @@ Colour = tuple[int, int, int]
 
 WHITE = (255, 255, 255)
 FRAME = 3  # px around each picture
+ACROSS = 8  # people of one photo in a row
 
 
 def sheet(rows: Sequence[Sequence[Picture]], colours: Sequence[Sequence[Colour]] | None = None) -> bytes:
@@ -34,6 +35,14 @@ def sheet(rows: Sequence[Sequence[Picture]], colours: Sequence[Sequence[Colour]]
             place[1:-1, 1:-1] = WHITE if colours is None else colours[y][x]
             place[FRAME:-FRAME, FRAME:-FRAME] = picture
     return png(canvas)
+
+
+def arranged(people: Sequence[Sequence[Picture]]) -> list[list[Picture]]:
+    """Rows of a sheet: a person each; people of one photo side by side."""
+    if max(map(len, people)) > 1:
+        return [list(photos) for photos in people]
+    alone = [photos[0] for photos in people]
+    return [alone[at : at + ACROSS] for at in range(0, len(alone), ACROSS)]
 
 
 def save_grid(path: Path, images: Tensor, columns: int) -> None:

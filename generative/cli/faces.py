@@ -273,14 +273,14 @@ def _write(
     as_json: bool,
 ) -> None:
     from generative.folders import write
-    from generative.grids import sheet
+    from generative.grids import arranged, sheet
     from recog.checkpoints import write_atomically
 
     if not made:
         return
     outcome.done = write(out, made, synthesizer)
     if grid is not None:
-        write_atomically(grid, sheet([list(person.images) for person in made]))
+        write_atomically(grid, sheet(arranged([list(person.images) for person in made])))
     for record, text in _summaries(out, made):
         emit(record, as_json, text)
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from generative.grids import FRAME, WHITE, save_grid, sheet
+from generative.grids import FRAME, WHITE, arranged, save_grid, sheet
 
 GREEN, RED = (0, 200, 0), (200, 0, 0)
 
@@ -33,3 +33,9 @@ def test_a_grid_shows_each_picture_as_it_is(tmp_path: Path) -> None:
     assert grid.shape == (3 * cell, 2 * cell, 3)
     centres = grid[cell // 2 :: cell, cell // 2 :: cell, 0]
     assert centres.tolist() == [[0, 64], [128, 191], [255, 255]]  # one place stays empty
+
+
+def test_people_of_one_photo_stand_side_by_side() -> None:
+    picture = np.zeros((4, 4, 3), np.uint8)
+    assert [len(row) for row in arranged([[picture]] * 19)] == [8, 8, 3]
+    assert [len(row) for row in arranged([[picture], [picture] * 3])] == [1, 3]
