@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from benchmarks.generation.bench import REAL, Measured, require_apart
 from benchmarks.rows import Measurement, Row, origin, plan_hash
@@ -139,12 +140,20 @@ def _trained(
     device: str,
 ) -> list[Measurement]:
     """What a run leads to, be it that it was stopped."""
+    sizes = [
+        Measurement(f"parameters of the {phase.name}, millions", _millions(phase.module), 1)
+        for phase in objective.phases
+    ]
     try:
         weights = train(config, faces, objective, folder, device)
     except TrainingDiverged as error:
         return [Measurement(STOPPED, 1.0, 1, details={"why": str(error)})]
     synthesizer = Synthesizer.load(weights, embedder, device)
-    return [Measurement(STOPPED, 0.0, 1), _pace(folder), *measured.likeness(synthesizer)]
+    return [Measurement(STOPPED, 0.0, 1), _pace(folder), *sizes, *measured.likeness(synthesizer)]
+
+
+def _millions(network: nn.Module) -> float:
+    return sum(weight.numel() for weight in network.parameters()) / 1e6
 
 
 def _pace(run: Path) -> Measurement:

@@ -16,7 +16,7 @@ from generative.models.gan import STEM, Verdict, doublings
 from generative.models.initial import SLOPE
 from recog.errors import ConfigError
 
-WIDTHS = (256, 192, 96, 48)  # of the generator's maps at 4, 8, ... px; the discriminator's are the reverse
+WIDTHS = (256, 256, 128, 64)  # of the generator's maps at 4, 8, ... px; the discriminator's are the reverse
 SPREAD = 0.02  # standard deviation of initial weights (section 4)
 
 

@@ -147,7 +147,7 @@ def test_settings_that_a_plain_generator_has_no_use_for_are_refused() -> None:
 
 
 def test_critics_of_a_panel_are_summed(faces: FaceData, embedder: Embedder) -> None:
-    gan = objective("gan", faces, embedder, penalty="none")
+    gan = objective("gan", faces, embedder, penalty="none", attribute_weight=0.0)
     assert isinstance(gan, GanObjective)
     batch = faces.batch(8, torch.Generator().manual_seed(0), torch.device("cpu"))
     fakes, given = batch.images.flip(0), torch.zeros(8, gan.condition_size)

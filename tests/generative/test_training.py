@@ -159,7 +159,7 @@ def test_settings_out_of_range_are_named(kind: str, change: dict[str, Any], want
     ("change", "wanted"),
     [
         ({"total_kimg": 0}, "total_kimg is 0; give more than 0"),
-        ({"final_learning_rate": 1.0}, "final_learning_rate is 1.0; give 0 to learning_rate (0.0002)"),
+        ({"final_learning_rate": 1.0}, "final_learning_rate is 1.0; give 0 to learning_rate (0.0004)"),
         ({"beta1": 1.0}, "beta1 is 1.0; give 0 or more, less than 1"),
         ({"gradient_clip": math.inf}, "gradient_clip is inf; give more than 0, or None"),
     ],
