@@ -13,7 +13,7 @@ from recog.cli.options import device_option, json_option
 
 @click.command()
 @click.argument("kinds", nargs=-1, type=click.Choice(KINDS), metavar="[KIND]...")
-@click.option("--steps", default=48, show_default=True, type=click.IntRange(min=3), help="Of each run.")
+@click.option("--steps", default=48, show_default=True, type=click.IntRange(min=2), help="Of each run.")
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(min=1), help="Runs of each mode.")
 @out_option
 @device_option
