@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from benchmarks.summaries import (
     arm_sentences,
     arms_table,
     by_plan,
+    by_protocol,
     cost,
     differentials,
     discarded,
@@ -107,10 +107,7 @@ def render_page(template: str, **content: object) -> str:
 
 def _plain(section: Section, chosen: Sequence[Row], pictures: dict[str, bytes]) -> None:
     """A table and a plot for each data set and protocol; models are the lines."""
-    by_protocol: dict[tuple[str, str], list[Row]] = {}
-    for row in chosen:
-        by_protocol.setdefault((row.data, row.protocol), []).append(row)
-    for (data, protocol), found in by_protocol.items():
+    for (data, protocol), found in by_protocol(chosen).items():
         lines = one_a_line(found)
         title = f"{data}: {protocol}"
         overall = [row for row in lines if "group" not in row.details]
@@ -183,8 +180,7 @@ _MAKERS = {"augment": _augment, "techniques": _techniques, "generate": _generato
 
 def _show(section: Section, pictures: dict[str, bytes], name: str, caption: str, picture: bytes) -> None:
     """Add a picture under a file name that is readable and its own."""
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:48]
-    file = f"{FIGURES}/{slug}-{rows.plan_hash({'name': name})[:6]}.png"
+    file = f"{FIGURES}/{rows.slug(name)[:48]}-{rows.plan_hash({'name': name})[:6]}.png"
     pictures[file] = picture
     section.figures.append(Figure(file, caption))
 

@@ -9,6 +9,7 @@ import logging
 import math
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -108,6 +109,11 @@ class Origin:
             )
             for one in found
         ]
+
+
+def slug(text: str) -> str:
+    """A text as part of a file's name."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def origin(bench: str, protocol: str, data: str, plan: Mapping[str, Any], device: str = "auto") -> Origin:

@@ -90,18 +90,31 @@ def differentials(rows: Sequence[Row], caption: str) -> Table:
     return Table(f"By group, at one threshold for all; {caption}", ["", "pairs of", *rates], body)
 
 
-def one_a_line(rows: Sequence[Row]) -> list[Row]:
-    """The rows of each arm's last plan, arms told apart by seed where there are several seeds.
+def of_last_plans(rows: Sequence[Row]) -> list[Row]:
+    """The rows of each arm's last plan.
 
     An arm that was measured again, with other weights say, must not keep some of its old figures. Some plans
     have the seed in them, so that each seed has a last one.
     """
     model = {row.arm: row.model for row in rows}
     last = {(row.arm, row.seed): row.plan for row in rows}
-    rows = [row for row in rows if row.model == model[row.arm] and row.plan == last[row.arm, row.seed]]
+    return [row for row in rows if row.model == model[row.arm] and row.plan == last[row.arm, row.seed]]
+
+
+def one_a_line(rows: Sequence[Row]) -> list[Row]:
+    """The rows of each arm's last plan, arms told apart by seed where there are several seeds."""
+    rows = of_last_plans(rows)
     several = len({row.seed for row in rows}) > 1
     named = [replace(row, arm=f"{row.arm}, seed {row.seed}") if several else row for row in rows]
     return list({(row.arm, row.metric): row for row in named}.values())
+
+
+def by_protocol(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:
+    """Rows of the same data and protocol, in order of appearance."""
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        found.setdefault((row.data, row.protocol), []).append(row)
+    return found
 
 
 def by_plan(rows: Iterable[Row]) -> dict[tuple[str, str, str], list[Row]]:

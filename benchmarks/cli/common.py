@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,16 @@ def print_rows(rows: Iterable[Row], as_json: bool) -> None:
     """Print rows as they come."""
     for row in rows:
         emit(row.to_json(), as_json, sentence(row))
+
+
+def keeper(out: Path, as_json: bool) -> Callable[[list[Row]], None]:
+    """What takes rows as they come: appends them to the folder of results, and prints them."""
+    from benchmarks import rows
+
+    def kept(found: list[Row]) -> None:
+        print_rows(rows.append_all(out, found), as_json)
+
+    return kept
 
 
 def sentence(row: Row) -> str:

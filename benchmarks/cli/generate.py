@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks.cli.common import out_option, path_type, print_rows
+from benchmarks.cli.common import keeper, out_option, path_type
 from recog.cli.options import check_roles, device_option, emit, json_option, roles_option
 
 
@@ -65,7 +65,6 @@ def generate(
         raise click.UsageError("--ages and --ages-table go together.")
     if training_role and roles is None:
         raise click.UsageError("--training-role needs --roles.")
-    from benchmarks import rows
     from benchmarks.generation.bench import Materials, Plan
     from benchmarks.generation.bench import generate as measure
     from benchmarks.generation.subjects import Subjects
@@ -101,10 +100,7 @@ def generate(
     materials = Materials(
         Judges.load(judges, device), subjects, learned, aged, None if no_detection else Detector(device)
     )
-
-    def kept(found: list[rows.Row]) -> None:
-        print_rows(rows.append_all(out, found), as_json)
-
+    kept = keeper(out, as_json)
     measure(loaded, materials, plan, kept, device, out)
 
 
@@ -184,8 +180,7 @@ def edit(
       recog bench edit --data crops --out recog-results
     """
     check_roles(roles, role)
-    from benchmarks import rows
-    from benchmarks.generation.changing import Materials, Plan
+    from benchmarks.generation.bench import Materials
     from benchmarks.generation.changing import edit as measure
     from benchmarks.generation.subjects import Subjects
     from benchmarks.judging.judges import Judges
@@ -202,12 +197,9 @@ def edit(
         data, embedder, size=TEMPLATE_SIZE, name=name, roles=roles, role=role, attributes=attributes
     )
     detector = None if no_detection else Detector(device)
-    materials = Materials(Judges.load(judges, device), subjects, detector)
-
-    def kept(found: list[rows.Row]) -> None:
-        print_rows(rows.append_all(out, found), as_json)
-
-    measure(editor, _arm(generator), materials, Plan(seed=seed), kept, device)
+    materials = Materials(Judges.load(judges, device), subjects, detector=detector)
+    kept = keeper(out, as_json)
+    measure(editor, _arm(generator), materials, seed, kept, device)
 
 
 def _arm(generator: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks.cli.common import out_option, path_type, print_rows
+from benchmarks.cli.common import keeper, out_option, path_type
 from recog.cli.options import check_roles, device_option, json_option, roles_option
 
 
@@ -89,7 +89,6 @@ def techniques(
         "seed": seed,
     }
 
-    def kept(found: list[rows.Row]) -> None:
-        print_rows(rows.append_all(out, found), as_json)
-
-    measure(arms, faces, embedder, measured, runs, pace=pace, kept=kept, done=done, device=device)
+    measure(
+        arms, faces, embedder, measured, runs, pace=pace, kept=keeper(out, as_json), done=done, device=device
+    )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks.cli.common import out_option, print_rows
+from benchmarks.cli.common import keeper, out_option
 from generative.cli.train import KINDS
 from recog.cli.options import device_option, json_option
 
@@ -27,12 +27,8 @@ def throughput(
     Example:
       recog bench throughput gan vae
     """
-    from benchmarks import rows
     from benchmarks.generation.throughput import throughput as measure
     from recog.embedding import Embedder
 
-    def kept(found: list[rows.Row]) -> None:
-        print_rows(rows.append_all(out, found), as_json)
-
     embedder = Embedder.load("bundled", device)
-    measure(kinds or KINDS, embedder, steps=steps, rounds=rounds, kept=kept, device=device)
+    measure(kinds or KINDS, embedder, steps=steps, rounds=rounds, kept=keeper(out, as_json), device=device)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -297,6 +296,6 @@ def _pictured(measured: Measured, synthesizer: Synthesizer, arm: str, out: Path)
         f"{arm}: faces of people who do not exist. Of {ranking.DRAWN}, above those whose features are "
         "nearest to real photos', in the middle the first as they come, below those that are farthest."
     )
-    file = f"{FIGURES}/faces-{re.sub('[^a-z0-9]+', '-', arm.lower())}.png"
+    file = f"{FIGURES}/faces-{results.slug(arm)}.png"
     write_atomically(out / file, measured.ranked(synthesizer))
     return {file: caption}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -14,15 +13,13 @@ from numpy.typing import NDArray
 from benchmarks import rows as results
 from benchmarks import stats
 from benchmarks.generation import identity, showing
-from benchmarks.generation.bench import REAL
-from benchmarks.generation.subjects import LEAST, Crops, Subjects
-from benchmarks.judging.judges import Judges
+from benchmarks.generation.bench import REAL, Materials
+from benchmarks.generation.subjects import LEAST, Crops
 from benchmarks.rows import Measurement, Row
 from generative.conditions import AGE
 from generative.editing import METHODS, Editor
 from generative.pasting import replace_face
 from recog.alignment import template
-from recog.detection import Detector
 
 ANONYMIZED = "anonymized"
 SWITCHED = ("Smiling", "Eyeglasses", "Male")  # attributes that edits turn around
@@ -32,27 +29,12 @@ BATCH = 64  # faces edited at once
 Shown = Mapping[str, NDArray[np.float64]]  # what the judges' reader says of faces
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What is decided before measuring."""
-
-    seed: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class Materials:
-    """Who judges, and whose photos are changed."""
-
-    judges: Judges
-    subjects: Subjects  # people that no generator learned from, their crops at 112 px
-    detector: Detector | None = None
-
-
 class Changed:
     """Photos of people, changed, compared with other photos of them that were left alone."""
 
-    def __init__(self, materials: Materials, plan: Plan) -> None:
-        self.materials, self.plan = materials, plan
+    def __init__(self, materials: Materials, seed: int = 0) -> None:
+        """`materials`: with crops at 112 px."""
+        self.materials, self.seed = materials, seed
         subjects = materials.subjects
         self.probes, self.references = subjects.parts(LEAST)
         images = np.asarray(subjects.images)
@@ -62,7 +44,6 @@ class Changed:
         people, codes = np.unique(subjects.labels[self.references], return_inverse=True)
         self.known = codes.astype(np.int64)
         self.whose = np.searchsorted(people, subjects.labels[self.probes]).astype(np.int64)
-        self.people = subjects.labels[self.probes]
         self.shown = self._read(self.crops)
         known = subjects.faces.vocabulary.values(subjects.faces.attributes[self.probes])
         # where it is known what photos show, it is not the reader's word against the reader's
@@ -85,9 +66,7 @@ class Changed:
     def anonymized(self, editor: Editor) -> list[Measurement]:
         """Whether people are found again behind their new faces, and what these keep."""
         starts = range(0, len(self.crops), BATCH)
-        new = np.concatenate(
-            [_replaced(editor, self.crops[at : at + BATCH], self.plan.seed) for at in starts]
-        )
+        new = np.concatenate([_replaced(editor, self.crops[at : at + BATCH], self.seed) for at in starts])
         vectors = self.materials.judges.vectors(new)
         found = self._identity(vectors)
         itself = (vectors @ self.originals.T).argmax(axis=1) == np.arange(len(vectors))
@@ -96,7 +75,7 @@ class Changed:
                 "rank-1 where the photo itself is searched",
                 float(itself.mean()),
                 len(itself),
-                stats.share_interval(itself, self.whose, seed=self.plan.seed),
+                stats.share_interval(itself, self.whose, seed=self.seed),
             )
         )
         shown = self._read(new)
@@ -104,11 +83,11 @@ class Changed:
             if name in shown:
                 metric = f"{name} kept, balanced accuracy"
                 found.append(
-                    showing.balanced_accuracy(shown[name], np.sign(self._before(name)), metric, self.people)
+                    showing.balanced_accuracy(shown[name], np.sign(self._before(name)), metric, self.whose)
                 )
         if AGE in shown:
             metric = "age kept, mean difference, years"
-            found.append(showing.age_error(shown[AGE], self.shown[AGE], metric, self.people))
+            found.append(showing.age_error(shown[AGE], self.shown[AGE], metric, self.whose))
         return found + self._found(new)
 
     def edited(self, editor: Editor, name: str, method: str) -> list[Measurement]:
@@ -127,22 +106,22 @@ class Changed:
         vectors, after = self.materials.judges.vectors(new), self._read(new)[name]
         cosines = (vectors * self.originals).sum(axis=1)
         found = self._identity(vectors)
-        found.append(showing.mean_of(cosines, "cosine to the original", self.people))
+        found.append(showing.mean_of(cosines, "cosine to the original", self.whose))
         # what is said of the originals is where an edit that does nothing stands
         for what, seen in (("as asked", after), ("as asked, of the originals", self.shown[name])):
             if name == AGE:
-                found.append(showing.age_error(seen, asked, f"{what}, mean error, years", self.people))
+                found.append(showing.age_error(seen, asked, f"{what}, mean error, years", self.whose))
             else:
                 metric = f"{what}, balanced accuracy"
-                found.append(showing.balanced_accuracy(seen, asked, metric, self.people))
+                found.append(showing.balanced_accuracy(seen, asked, metric, self.whose))
         return found + self._found(new)
 
     def _identity(self, vectors: NDArray[np.float32]) -> list[Measurement]:
-        return identity.recognised(vectors, self.whose, self.others, self.known, seed=self.plan.seed)
+        return identity.recognised(vectors, self.whose, self.others, self.known, seed=self.seed)
 
     def _found(self, faces: Crops) -> list[Measurement]:
         detector = self.materials.detector
-        return [] if detector is None else [identity.detected(list(faces), self.people, detector)]
+        return [] if detector is None else [identity.detected(list(faces), self.whose, detector)]
 
     def _before(self, name: str) -> NDArray[np.float64]:
         """(N,) what the originals show: as it is known, else as it is read."""
@@ -157,7 +136,7 @@ def edit(
     editor: Editor,
     name: str,
     materials: Materials,
-    plan: Plan,
+    seed: int,
     kept: Callable[[list[Row]], None],
     device: str = "auto",
 ) -> list[Row]:
@@ -174,14 +153,14 @@ def edit(
         "every other photo of each person changed, the others left alone; crops at their own size",
         materials.subjects.name,
         {
-            "plan": asdict(plan),
+            "seed": seed,
             "judges": judges.digests,
             "faces": materials.subjects.faces.fingerprint,
             "detection": materials.detector is not None,
         },
         device,
     )
-    changed = Changed(materials, plan)
+    changed = Changed(materials, seed)
     arms: dict[str, Callable[[], list[Measurement]]] = {
         REAL: changed.real,
         f"{name}, {ANONYMIZED}": partial(changed.anonymized, editor),
@@ -191,18 +170,14 @@ def edit(
     wanted = [name for name in SWITCHED if name in known.attributes and name in reads]
     for method in METHODS:
         for one in [*wanted, *([AGE] if known.ages and AGE in reads else [])]:
-            arms[f"{name}, {one} {method}"] = lambda one=one, method=method: changed.edited(
-                editor, one, method
-            )  # type: ignore[misc]
+            arms[f"{name}, {one} {method}"] = partial(changed.edited, editor, one, method)
     found: list[Row] = []
     for arm, measure in arms.items():
         started = time.perf_counter()
         measurements = measure()
         seconds = time.perf_counter() - started
         model = None if arm == REAL else editor.synthesizer.digest
-        rows = source.rows(
-            measurements, arm=arm, seed=plan.seed, seconds=seconds, details=details, model=model
-        )
+        rows = source.rows(measurements, arm=arm, seed=seed, seconds=seconds, details=details, model=model)
         kept(rows)
         found += rows
     return found

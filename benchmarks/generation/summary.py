@@ -11,7 +11,7 @@ from benchmarks import plots, stats
 from benchmarks.generation.bench import REAL
 from benchmarks.generation.techniques import ARMS, PACE, REFERENCE, STOPPED
 from benchmarks.rows import Row
-from benchmarks.summaries import Section, Table, number, one_a_line
+from benchmarks.summaries import Section, Table, by_protocol, number, of_last_plans, one_a_line
 
 KID = "KID, recogniser B"
 COLUMNS = (  # of the table of techniques
@@ -31,7 +31,7 @@ def techniques(section: Section, chosen: Sequence[Row]) -> dict[str, bytes]:
     Returns: pictures by caption.
     """
     pictures = {}
-    for (data, protocol), rows in _by_protocol(chosen).items():
+    for (data, protocol), rows in by_protocol(chosen).items():
         lines = _over_seeds(rows)
         values = _values(lines)
         arms = sorted(values, key=_place)
@@ -49,7 +49,7 @@ def techniques(section: Section, chosen: Sequence[Row]) -> dict[str, bytes]:
 def generators(chosen: Sequence[Row], metrics: Sequence[str] = ()) -> list[Table]:
     """A table for each data set and protocol: a column a generator, real photos first, a line a metric."""
     tables = []
-    for (data, protocol), rows in _by_protocol(chosen).items():
+    for (data, protocol), rows in by_protocol(chosen).items():
         lines = one_a_line(rows)
         arms = list(dict.fromkeys(row.arm for row in lines))
         cells = {(row.metric, row.arm): number(row) for row in lines}
@@ -73,7 +73,7 @@ def kept_pictures(chosen: Sequence[Row]) -> dict[str, str]:
 def _over_seeds(rows: Sequence[Row]) -> list[Row]:
     """One row an arm and metric: over several seeds their mean, with Student's interval."""
     found: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
+    for row in of_last_plans(rows):
         found.setdefault((row.arm, row.metric), []).append(row)
     kept = []
     for several in found.values():
@@ -85,13 +85,6 @@ def _over_seeds(rows: Sequence[Row]) -> list[Row]:
         else:
             kept.append(last[0])
     return kept
-
-
-def _by_protocol(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
-    found: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        found.setdefault((row.data, row.protocol), []).append(row)
-    return found
 
 
 def _values(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
@@ -130,9 +123,9 @@ def _beside_reference(values: Mapping[str, Mapping[str, float]], data: str) -> l
     if not left:
         return []
     best = min(left, key=lambda arm: left[arm])
-    halved = sorted((arm for arm in left if left[arm] <= 0.5), key=lambda arm: left[arm])
+    halved = sum(share <= 0.5 for share in left.values())
     return [
         f"{data}: of the {REFERENCE}'s {KID} ({reference:.3f}, of which {floor:.3f} is what two sets of real "
-        f"photos have), {best} leaves {100 * left[best]:.0f} %; {len(halved)} of {len(left)} techniques at "
+        f"photos have), {best} leaves {100 * left[best]:.0f} %; {halved} of {len(left)} techniques at "
         "least halve it."
     ]

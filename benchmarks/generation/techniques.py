@@ -6,7 +6,6 @@ plain DCGAN is the reference that others are held against.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,7 +16,7 @@ import numpy as np
 from torch import nn
 
 from benchmarks.generation.bench import REAL, Measured, require_apart
-from benchmarks.rows import Measurement, Row, origin, plan_hash
+from benchmarks.rows import Measurement, Row, origin, plan_hash, slug
 from generative import presets
 from generative.data import FaceData
 from generative.synthesis import Synthesizer
@@ -120,7 +119,7 @@ def techniques(
             measurements = measured.real()
         else:
             # whoever judges, the run is the same
-            folder = runs / f"{re.sub('[^a-z0-9]+', '-', name.lower())}-{plan_hash(learning)}"
+            folder = runs / f"{slug(name)}-{plan_hash(learning)}"
             objective = presets.objective(config, faces, embedder, settings)
             measurements = _trained(config, faces, objective, folder, measured, embedder, device)
         seconds = time.perf_counter() - started

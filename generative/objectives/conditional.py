@@ -96,13 +96,16 @@ class ConditionalObjective:
         centres = self.people.draw(GRID_PEOPLE, rng)
         attributes = self.people.draw_attributes(centres, GRID_PHOTOS, rng).flatten(0, 1)
         given = condition(centres.repeat_interleave(GRID_PHOTOS, dim=0), attributes)
-        noise = torch.randn(len(given), int(network.noise_size), generator=rng)  # type: ignore[arg-type]
-        return self.drawn(network, noise.to(place), given.to(place)), GRID_PHOTOS
+        return self._anybody(network, given.to(place), rng), GRID_PHOTOS
 
     def rehearse(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> None:
         """Faces from noise or made-up codes, for people of the batch."""
-        noise = torch.randn(len(batch.images), int(network.noise_size), generator=rng)  # type: ignore[arg-type]
-        self.drawn(network, noise.to(batch.images.device), self.conditions(batch, rng)[1])
+        self._anybody(network, self.conditions(batch, rng)[1], rng)
+
+    def _anybody(self, network: nn.Module, given: Tensor, rng: torch.Generator) -> Tensor:
+        """Faces (B, 3, S, S) for conditions (B, C), from noise or codes drawn here."""
+        noise = torch.randn(len(given), int(network.noise_size), generator=rng)  # type: ignore[arg-type]
+        return self.drawn(network, noise.to(given.device), given)
 
     def drawn(self, network: nn.Module, noise: Tensor, given: Tensor) -> Tensor:
         """Faces (B, 3, S, S) from noise (B, Z) and conditions (B, C)."""

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.generation.bench import REAL
-from benchmarks.generation.changing import Changed, Materials, Plan, edit
+from benchmarks.generation.bench import REAL, Materials
+from benchmarks.generation.changing import Changed, edit
 from benchmarks.generation.subjects import Subjects
 from benchmarks.judging.judges import Judges
 from generative.data import FaceData
@@ -30,7 +30,7 @@ def test_every_way_of_changing_photos_has_rows(
     judges: Judges,
     subjects: Subjects,
 ) -> None:
-    rows = edit(editor, "vae", Materials(judges, subjects), Plan(), lambda found: None, "cpu")
+    rows = edit(editor, "vae", Materials(judges, subjects), 0, lambda found: None, "cpu")
     by_arm: dict[str, dict[str, float]] = {}
     for row in rows:
         by_arm.setdefault(row.arm, {})[row.metric] = row.value
@@ -49,7 +49,7 @@ def test_edits_that_do_nothing_are_seen_to_do_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(editor, "edited", lambda crops, wanted, method: crops)
-    changed = Changed(Materials(judges, subjects), Plan())
+    changed = Changed(Materials(judges, subjects), 0)
     found = {one.metric: one.value for one in changed.edited(editor, "Smiling", "conditional")}
     assert found["as asked, balanced accuracy"] == found["as asked, of the originals, balanced accuracy"]
     assert found["as asked, balanced accuracy"] < 0.8  # it is known what they show: the reader knows nothing
@@ -70,7 +70,7 @@ def test_photos_left_as_they_are_are_found_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(editor, "replaced", lambda crops, seed: (crops, np.ones(len(crops), np.float32)))
-    changed = Changed(Materials(judges, subjects), Plan())
+    changed = Changed(Materials(judges, subjects), 0)
     found = {one.metric: one.value for one in changed.anonymized(editor)}
     assert found["rank-1 where the photo itself is searched"] > 0.9
     assert found["age kept, mean difference, years"] < 5
