@@ -74,7 +74,10 @@ weights: $(STAMP)
 	$(BIN)/recog generate train reader --data $(CELEBA)/train --attributes runs/makers-celeba.csv \
 		--data $(DATA)/utkface --attributes runs/makers-utk.csv --out runs/reader
 	$(BIN)/recog generate label $(CELEBA)/train --known $(CELEBA)/manifest.csv --reader runs/reader --out runs/labels.csv
-	$(BIN)/recog generate train gan --data $(CELEBA)/train $(FIT) --attributes runs/labels.csv --out runs/gan
+	$(BIN)/recog generate train gan --data $(CELEBA)/train $(FIT) --attributes runs/labels.csv \
+		--reader-weight 0 --turned-share 0 --out runs/gan-first
+	$(BIN)/recog generate train gan --data $(CELEBA)/train $(FIT) --attributes runs/labels.csv \
+		--begin-from runs/gan-first --total-kimg 100 --learning-rate 2e-4 --seed 1 --out runs/gan
 	$(BIN)/recog generate train vae --data $(CELEBA)/train $(FIT) --attributes $(CELEBA)/manifest.csv \
 		--identity-every 16 --total-kimg 50 --snapshot-kimg 25 --out runs/vae
 	$(BIN)/recog generate train repairer --data $(CELEBA)/train $(FIT) --image-size 64 --identity-weight 0 \

@@ -61,12 +61,22 @@ def attribute_error(
         logits: (B, V). wanted: (B, V) as the vocabulary encodes attributes and ages; zeros: not known.
         attribute_weight: of the mean over attributes, beside that over ages.
     """
+    flags, ages = attribute_nats(logits, wanted, vocabulary)
     names = len(vocabulary.attributes)
-    logits, known = logits.float(), wanted[:, :names].abs()
-    flags = F.softplus(-logits[:, :names] * wanted[:, :names]) * known  # (B, A)
-    error = attribute_weight * flags.sum() / known.sum().clamp(min=1)
-    if vocabulary.ages:
-        ages = wanted[:, names:]  # (B, K), sums are 1 or 0
-        nats = -(ages * logits[:, names:].log_softmax(dim=1)).sum(dim=1)
-        error = error + nats.sum() / ages.sum().clamp(min=1)
-    return error
+    error = attribute_weight * flags.sum() / wanted[:, :names].abs().sum().clamp(min=1)
+    return error + ages.sum() / wanted[:, names:].sum().clamp(min=1)
+
+
+def attribute_nats(logits: Tensor, wanted: Tensor, vocabulary: Vocabulary) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of each attribute (B, A) and of the age (B,) of faces; 0 where nothing is known.
+
+    Args:
+        logits, wanted: (B, V) as of `attribute_error`.
+    """
+    names = len(vocabulary.attributes)
+    logits = logits.float()
+    flags = F.softplus(-logits[:, :names] * wanted[:, :names]) * wanted[:, :names].abs()
+    if not vocabulary.ages:
+        return flags, flags.new_zeros(len(flags))
+    ages = wanted[:, names:]  # (B, K), sums are 1 or 0
+    return flags, -(ages * logits[:, names:].log_softmax(dim=1)).sum(dim=1)

@@ -32,6 +32,9 @@ class PeopleModel:
         self.age_spread = tensors.get(
             "age_spread", torch.zeros(())
         ).float()  # () years around the expected age
+        names = len(vocabulary.attributes)
+        # (A + 1, A + 1) of what a photo shows, its age in spreads, around what is expected of the person
+        self.joint = tensors.get("joint", torch.eye(names + 1)).float()
         self.vocabulary = vocabulary
 
     @classmethod
@@ -46,15 +49,19 @@ class PeopleModel:
         kept = min(RANK, len(deviations))
         rest = np.sqrt((deviations[kept:] ** 2).sum() / centres.shape[1])
         weights = _ridge(data.centres, data.attributes)
-        expected = data.vocabulary.ages_of((_with_one(data.centres) @ weights).astype(np.float32))
-        years = data.vocabulary.ages_of(data.attributes) - expected
+        expected = (_with_one(data.centres) @ weights).astype(np.float32)
+        years = data.vocabulary.ages_of(data.attributes) - data.vocabulary.ages_of(expected)
         known = years[~np.isnan(years)]
+        age_spread = float(known.std()) if len(known) else 0.0
+        names = len(data.vocabulary.attributes)
+        around = np.where(data.attributes != 0, data.attributes - expected, np.nan)[:, :names]
         tensors = {
             "mean": mean,
             "basis": deviations[:kept, None] * directions[:kept],
             "rest": np.array(rest),
             "attribute_weights": weights,
-            "age_spread": np.array(known.std() if len(known) else 0.0),
+            "age_spread": np.array(age_spread),
+            "joint": _moments(np.column_stack([around, years / max(age_spread, 1e-6)])),
         }
         as_torch = {
             name: torch.from_numpy(np.ascontiguousarray(value)).float() for name, value in tensors.items()
@@ -69,6 +76,7 @@ class PeopleModel:
             "rest": self.rest,
             "attribute_weights": self.attribute_weights,
             "age_spread": self.age_spread,
+            "joint": self.joint,
         }
 
     def draw(self, count: int, rng: torch.Generator, asked: Mapping[str, float] | None = None) -> Tensor:
@@ -93,21 +101,43 @@ class PeopleModel:
         """
         people, names = len(centres), self.vocabulary.attributes
         expected = self._expected(centres)
-        chance = torch.rand(people, photos, len(names), generator=rng)
-        lasting = torch.tensor([name in LASTING for name in names], dtype=torch.bool)
-        # what a person is follows the likelier side; how a photo shows them varies as in the training set
-        chance = torch.where(lasting, torch.full_like(chance, 0.5), chance)
-        likely = torch.from_numpy(expected[:, None, : len(names)]).clamp(-0.96, 0.96)
-        values = torch.where(chance < (likely + 1) / 2, 1.0, -1.0).flatten(0, 1).numpy()
-        years = self.vocabulary.ages_of(expected) + float(self.age_spread) * torch.randn(
-            people, generator=rng
-        ).numpy().astype(np.float64)
-        chosen = {name: values[:, index] for index, name in enumerate(names)}
-        chosen[AGE] = years.repeat(photos)
-        for name, value in consistent(asked or {}).items():
-            chosen[name] = np.full(people * photos, value)
+        likely = expected[:, : len(names)].repeat(photos, axis=0)  # (P * photos, A)
+        years = self.vocabulary.ages_of(expected).repeat(photos)
+        chance = torch.rand(people, photos, len(names), generator=rng).flatten(0, 1).numpy()
+        luck = torch.randn(people, generator=rng).numpy().astype(np.float64).repeat(photos)
+        fixed = consistent(asked or {})
+        columns = {name: index for index, name in enumerate((*names, AGE))}
+        around = np.zeros((people * photos, len(columns)))  # what is drawn, less what was expected
+        drawn: list[int] = []  # columns
+        chosen: dict[str, NDArray[np.float64]] = {}
+        spread = max(float(self.age_spread), 1e-6)
+        for name in (*(n for n in columns if n in fixed), *(n for n in (AGE, *names) if n not in fixed)):
+            column = columns[name]
+            mean, deviation = self._given(column, drawn, around)
+            if name == AGE:
+                value = years + spread * (mean + deviation * luck)
+                chosen[AGE] = np.full(len(value), fixed[AGE]) if AGE in fixed else value
+                around[:, column] = np.nan_to_num((chosen[AGE] - years) / spread)
+            else:
+                # what a person is follows the likelier side; how a photo shows them varies as in training
+                above = np.clip(likely[:, column] + mean, -0.96, 0.96)
+                middle = 0.5 if name in LASTING else chance[:, column]
+                value = np.where(middle < (above + 1) / 2, 1.0, -1.0)
+                chosen[name] = np.full(len(value), fixed[name]) if name in fixed else value
+                around[:, column] = chosen[name] - likely[:, column]
+            drawn.append(column)
         encoded = self.vocabulary.encoded(chosen, people * photos)
         return torch.from_numpy(encoded).reshape(people, photos, -1)
+
+    def _given(
+        self, column: int, drawn: list[int], around: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], float]:
+        """What is expected of a column by what is drawn already: the mean (N,) of a normal, its deviation."""
+        joint = self.joint.numpy().astype(np.float64)
+        inner = joint[np.ix_(drawn, drawn)] + 1e-3 * np.eye(len(drawn))
+        slope = np.linalg.solve(inner, joint[drawn, column])
+        left = joint[column, column] - slope @ joint[drawn, column]
+        return around[:, drawn] @ slope, float(np.sqrt(max(left, 0.0)))
 
     def _drawn(self, count: int, rng: torch.Generator) -> Tensor:
         centres = self.mean + torch.randn(count, len(self.basis), generator=rng) @ self.basis
@@ -128,6 +158,15 @@ class PeopleModel:
         if AGE in asked:
             fit -= np.nan_to_num(np.abs(self.vocabulary.ages_of(expected) - asked[AGE])) / DECADE
         return fit
+
+
+def _moments(around: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(V, V) mean products of the columns of (N, V), over the rows that know both; NaN stands for unknown."""
+    known = ~np.isnan(around)
+    values = np.nan_to_num(around).astype(np.float64)
+    counts = known.T.astype(np.float64) @ known
+    products: NDArray[np.float64] = values.T @ values / np.maximum(counts, 1)
+    return np.where(counts > 0, products, np.eye(len(products)))
 
 
 def _ridge(

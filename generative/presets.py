@@ -15,6 +15,7 @@ from generative.objectives.reader import ReaderObjective, ReaderSettings
 from generative.objectives.repair import RepairObjective, RepairSettings
 from generative.objectives.vae import VaeObjective, VaeSettings
 from generative.objectives.vae_gan import VaeGanObjective, VaeGanSettings
+from generative.reading import AttributeReader
 from generative.training import GeneratorConfig, Objective
 from recog.embedding import Embedder
 from recog.errors import ConfigError
@@ -52,6 +53,8 @@ SETTINGS: dict[str, Callable[..., Settings]] = {
         augment=(),
         identity_weight=0.0,
         attribute_weight=0.0,
+        reader_weight=0.0,
+        turned_share=0.0,
         noise_size=100,
     ),
     "vae": VaeSettings,
@@ -62,7 +65,15 @@ SETTINGS: dict[str, Callable[..., Settings]] = {
 
 
 # what a plain generator has no use for
-UNUSED = {"architecture", "block", "fold", "generator_widths", "discriminator_widths"}
+UNUSED = {
+    "architecture",
+    "block",
+    "fold",
+    "generator_widths",
+    "discriminator_widths",
+    "reader_weight",
+    "turned_share",
+}
 
 
 def pace(kind: str, **changes: Any) -> GeneratorConfig:
@@ -93,11 +104,15 @@ def settings(kind: str, **changes: Any) -> Settings:
 
 
 def objective(
-    config: GeneratorConfig, data: FaceData, embedder: Embedder | None, settings: Settings
+    config: GeneratorConfig,
+    data: FaceData,
+    embedder: Embedder | None,
+    settings: Settings,
+    reader: AttributeReader | None = None,
 ) -> Objective:
     """The objective that has these settings, its networks initialised from the run's seed.
 
-    Raises: ConfigError: no embedder where one is needed; as the objective.
+    Raises: ConfigError: no embedder, or no reader, where one is needed; as the objective.
     """
     torch.manual_seed(config.seed)
     if isinstance(settings, RepairSettings):
@@ -107,7 +122,7 @@ def objective(
     if embedder is None:
         raise ConfigError("Generators are conditioned on identities: give an embedder (--model).")
     if isinstance(settings, GanSettings):
-        return GanObjective(data, embedder, settings, config.image_size)
+        return GanObjective(data, embedder, settings, config.image_size, reader)
     if isinstance(settings, VaeGanSettings):
-        return VaeGanObjective(data, embedder, settings, config.image_size)
-    return VaeObjective(data, embedder, settings, config.image_size)
+        return VaeGanObjective(data, embedder, settings, config.image_size, reader)
+    return VaeObjective(data, embedder, settings, config.image_size, reader)

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from generative.conditions import Encoded, Vocabulary
 from generative.models.reader import Reader
 from recog import checkpoints
 from recog.device import autocast, resolve
-from recog.pixels import from_uint8
+from recog.pixels import from_uint8, resized
 
 BUNDLED = {"bundled": Path(__file__).parent / "weights" / "reader.safetensors"}
 BATCH = 128  # faces a forward pass
@@ -25,7 +26,7 @@ class AttributeReader:
     """
 
     def __init__(
-        self, network: Reader, vocabulary: Vocabulary, image_size: int, digest: str, device: torch.device
+        self, network: nn.Module, vocabulary: Vocabulary, image_size: int, digest: str, device: torch.device
     ) -> None:
         self.network = network.to(device).eval().requires_grad_(False)
         self.vocabulary, self.image_size = vocabulary, image_size
@@ -44,6 +45,11 @@ class AttributeReader:
         vocabulary = Vocabulary(tuple(checkpoint.config["attributes"]), bool(checkpoint.config["ages"]))
         return cls(network, vocabulary, int(checkpoint.config["image_size"]), checkpoint.digest, place)
 
+    def logits(self, images: Tensor) -> Tensor:
+        """(B, 3, S, S) RGB in [-1, 1] -> (B, V) logits of attributes and of knots of age; gradients pass."""
+        answers: Tensor = self.network(resized(images, self.image_size))
+        return answers
+
     @torch.inference_mode()
     def read(self, crops: NDArray[np.uint8]) -> Encoded:
         """What (N, S, S, 3) uint8 RGB show, face and mirror image averaged.
@@ -53,13 +59,10 @@ class AttributeReader:
         """
         found = [np.zeros((0, len(self.vocabulary)), np.float32)]
         names = len(self.vocabulary.attributes)
-        size = (self.image_size, self.image_size)
         for at in range(0, len(crops), BATCH):
             images = from_uint8(crops[at : at + BATCH], self.device)
-            if images.shape[-1] != self.image_size:
-                images = torch.nn.functional.interpolate(images, size, mode="bilinear", antialias=True)
             with autocast(self.device):
-                logits = (self.network(images).float() + self.network(images.flip(3)).float()) / 2
+                logits = (self.logits(images).float() + self.logits(images.flip(3)).float()) / 2
             shown = [2 * logits[:, :names].sigmoid() - 1]
             if self.vocabulary.ages:
                 shown.append(logits[:, names:].softmax(dim=1))

@@ -29,6 +29,7 @@ from recog.vectors import unit
 WEIGHTS = Path(__file__).parent / "weights"
 BUNDLED = {f"bundled-{kind}": WEIGHTS / f"{kind}.safetensors" for kind in ("gan", "vae")}
 BATCH = 32  # faces a forward pass
+GUIDES = ("conditioning_digest", "reader_digest")  # in a checkpoint: the models that its training looked to
 DRAWS = 20  # candidates for each person wanted, before giving up
 
 
@@ -73,6 +74,8 @@ class Synthesizer:
         self.noise_size = int(network.noise_size)  # type: ignore[arg-type]
         self.directions = directions  # (names, Z) of attributes in a VAE's code
         self.vocabulary = people.vocabulary
+        # digests of the models that had a part in its training, and so cannot judge it
+        self.guides = frozenset(config[key] for key in GUIDES if key in config)
         self.window = Window(*config.get("similarity_window", ()))
 
     @classmethod

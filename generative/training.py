@@ -139,6 +139,7 @@ def train(
     run_dir: Path,
     device: str = "auto",
     *,
+    begin_from: Path | None = None,
     tensorboard: bool = False,
 ) -> Path:
     """Train, or go on with the run in `run_dir`, and return the finished weights (the running average).
@@ -146,19 +147,23 @@ def train(
     The folder gets config.json, stats.jsonl, grid-<kimg>.png, state.safetensors and final.safetensors.
 
     Args:
+        begin_from: folder of another run whose networks a new run begins with, as that run left them.
         tensorboard: also log losses and previews for TensorBoard, in the folder's `tensorboard`.
     Raises: TrainingDiverged: a loss or gradient is not finite, or the objective sees that the run has gone
-    wrong; ConfigError: the folder holds another run, or TensorBoard is not installed.
+    wrong; ConfigError: the folder holds another run, `begin_from` holds none or one of other networks, or
+    TensorBoard is not installed.
     """
     place = resolve(device)
     keep_freed_memory()
     run = RunDirectory(run_dir)
+    before = None if begin_from is None else RunDirectory(begin_from)
     run.write_config(
         {
             **asdict(config),
             "kind": objective.kind,
             "objective": objective.run_config(),
             "data": data.fingerprint,
+            **({} if before is None else {"begun_from": before.state_digest}),
         },
         usual={"channels_last": True},
     )
@@ -167,6 +172,8 @@ def train(
     optimizers = {f"adam_{phase.name}": _optimizer(config, phase.module) for phase in objective.phases}
     average = AveragedModel(objective.network, multi_avg_fn=ramped_average(config))
     start = run.resume({**modules, "average": average}, optimizers)
+    if before is not None and start == 0:
+        before.give({**modules, "average": average}, optimizers)
     recorder = Recorder(config, run, start)
     board = Board(run_dir / "tensorboard") if tensorboard else None
     finished: nn.Module | None = None

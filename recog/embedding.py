@@ -20,7 +20,7 @@ from recog.catalogue import FACENET, HUB, LOCAL, bundled_path, named_models
 from recog.device import resolve, turn
 from recog.errors import ConfigError
 from recog.models import bare, create_network, pretrained_network, require_here
-from recog.pixels import from_uint8
+from recog.pixels import from_uint8, resized
 
 KIND = "embedder"
 BATCH = 32  # crops a forward pass in `embed`: larger gains nothing on a CPU and costs memory
@@ -110,10 +110,7 @@ class Embedder:
 
     def forward_tensor(self, images: Tensor) -> Tensor:
         """(B, 3, S, S) in [-1, 1] -> (B, D) unit vectors; gradients flow to the images."""
-        if images.shape[-1] != self.image_size:
-            size = (self.image_size, self.image_size)
-            images = F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
-        prepared = (images * 0.5 + 0.5 - self._mean) / self._std
+        prepared = (resized(images, self.image_size) * 0.5 + 0.5 - self._mean) / self._std
         return F.normalize(self.network(prepared).float(), dim=1)
 
     def maps_tensor(self, images: Tensor) -> list[Tensor]:

@@ -2,34 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from benchmarks.cli.common import keeper, out_option, path_type
-from recog.cli.options import check_roles, device_option, emit, json_option, roles_option
+from recog.cli.options import check_roles, device_option, emit, json_option, role_option, roles_option
+
+
+def judged_options(command: Callable[..., None]) -> Callable[..., None]:
+    """By whom, and on whose photos, what generators make is judged."""
+    options = (
+        click.option(
+            "--data", type=path_type, required=True, help="Aligned crops of people not learned from."
+        ),
+        roles_option,
+        role_option,
+        click.option("--attributes", type=path_type, help="CSV of what the crops show; edit reads it off."),
+        click.option("--judges", type=path_type, help="Folder of judges [default: those of this package]."),
+        click.option("--no-detection", is_flag=True, help="Do not look for faces in what is made."),
+        click.option("--seed", default=0, show_default=True),
+        out_option,
+        device_option,
+        json_option,
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 @click.command()
 @click.argument("generators", nargs=-1)
-@click.option("--data", type=path_type, required=True, help="Aligned crops of people not learned from.")
-@roles_option
-@click.option("--role", help="Use the identities of this role only.")
-@click.option("--attributes", type=path_type, help="CSV of what the crops show.")
+@judged_options
 @click.option("--training", type=path_type, help="Crops that the generators learned from: checks for leaks.")
 @click.option("--training-role", help="Of --training, the identities of this role only.")
+@click.option(
+    "--strangers-role",
+    help="Of --training, people whom nobody learned from: are made-up faces nearer to training faces?",
+)
 @click.option("--ages", type=path_type, help="Crops of known age that the judges have not learned from.")
 @click.option("--ages-table", type=path_type, help="CSV of file and age of these.")
-@click.option("--judges", type=path_type, help="Folder of judges [default: those of this package].")
 @click.option("--photos", default=4, show_default=True, help="Made-up photos a person.")
 @click.option("--candidates", default=4, show_default=True, help="Made for each that is kept.")
 @click.option("--shown", default=1000, show_default=True, help="People asked for attributes, and for ages.")
 @click.option("--leak", default=1000, show_default=True, help="Faces a side of the leak check.")
-@click.option("--no-detection", is_flag=True, help="Do not look for faces in what is made.")
-@click.option("--seed", default=0, show_default=True)
-@out_option
-@device_option
-@json_option
 def generate(
     generators: tuple[str, ...],
     data: Path,
@@ -38,6 +55,7 @@ def generate(
     attributes: Path | None,
     training: Path | None,
     training_role: str | None,
+    strangers_role: str | None,
     ages: Path | None,
     ages_table: Path | None,
     judges: Path | None,
@@ -63,8 +81,10 @@ def generate(
     check_roles(roles, role)
     if (ages is None) != (ages_table is None):
         raise click.UsageError("--ages and --ages-table go together.")
-    if training_role and roles is None:
-        raise click.UsageError("--training-role needs --roles.")
+    if (training_role or strangers_role) and roles is None:
+        raise click.UsageError("--training-role and --strangers-role need --roles.")
+    if strangers_role and (training is None or training_role is None):
+        raise click.UsageError("--strangers-role needs --training and --training-role.")
     from benchmarks.generation.bench import Materials, Plan
     from benchmarks.generation.bench import generate as measure
     from benchmarks.generation.subjects import Subjects
@@ -93,12 +113,20 @@ def generate(
         attributes=attributes,
     )
     learned: FaceData | None = None
+    strangers: FaceData | None = None
     if training is not None:
         chosen = roles if training_role else None
         learned = open_faces(training, size=size, embedder=embedder, roles=chosen, role=training_role)
+    if training is not None and strangers_role:
+        strangers = open_faces(training, size=size, embedder=embedder, roles=roles, role=strangers_role)
     aged = open_read_faces([(ages, ages_table)], size=size) if ages and ages_table else None
     materials = Materials(
-        Judges.load(judges, device), subjects, learned, aged, None if no_detection else Detector(device)
+        Judges.load(judges, device),
+        subjects,
+        learned,
+        strangers,
+        aged,
+        None if no_detection else Detector(device),
     )
     kept = keeper(out, as_json)
     measure(loaded, materials, plan, kept, device, out)
@@ -148,16 +176,7 @@ def judges(
 
 @click.command()
 @click.argument("generator", default="bundled-vae")
-@click.option("--data", type=path_type, required=True, help="Aligned crops of people not learned from.")
-@roles_option
-@click.option("--role", help="Use the identities of this role only.")
-@click.option("--attributes", type=path_type, help="CSV of what the crops show; else it is read off.")
-@click.option("--judges", type=path_type, help="Folder of judges [default: those of this package].")
-@click.option("--no-detection", is_flag=True, help="Do not look for faces in what is changed.")
-@click.option("--seed", default=0, show_default=True)
-@out_option
-@device_option
-@json_option
+@judged_options
 def edit(
     generator: str,
     data: Path,

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks import rows as results
 from benchmarks.generation import fidelity, identity, leaks, ranking, showing
+from benchmarks.generation.apart import require_apart, require_judges_apart
 from benchmarks.generation.fidelity import Scale
 from benchmarks.generation.subjects import ASKED, LEAST, Crops, Subjects, counterparts, portraits
 from benchmarks.judging.judges import Judges
@@ -53,12 +55,14 @@ class Materials:
     judges: Judges
     subjects: Subjects  # people the generator has not learned from
     training: FaceData | None = None  # faces it learned from, with their centres: for the leak check
+    strangers: FaceData | None = None  # faces of yet other people, whom nobody learned from: for that, too
     ages: FaceData | None = None  # faces of known age that the reader has not learned from
     detector: Detector | None = None  # for the share of faces that are found
 
     def __post_init__(self) -> None:
-        if self.training is not None:
-            require_apart(self.training, self.subjects)
+        sides = [side for side in (self.training, self.strangers, self.subjects.faces) if side is not None]
+        for one, other in combinations(sides, 2):
+            require_apart(one, other)
 
 
 class Measured:
@@ -201,11 +205,24 @@ class Measured:
         whose = training.crops.labels[sides.members], subjects.labels[sides.others]
         found = []
         for kind, learned in self._learned.items():
+            name = f"nearest training face, {kind}"
             members, others = learned[sides.members], self.features[kind][sides.others]
             near = leaks.to_nearest(members, inside[kind]), leaks.to_nearest(others, outside[kind])
-            found += leaks.too_near(made[kind], others, learned, f"nearest training face, {kind}")
+            found += leaks.too_near(made[kind], others, learned, name)
+            if self.materials.strangers is not None:
+                strange = self._strange[kind]
+                rows = np.random.default_rng(plan.seed).permutation(sides.usable)[: len(strange)]
+                asked = subjects.labels[sides.asked]
+                found.append(leaks.nearer(made[kind], learned[rows], strange[: len(rows)], asked, name))
             found += leaks.membership(*near, whose, f"membership attack, {kind}")
         return found
+
+    @cached_property
+    def _strange(self) -> dict[str, Features]:
+        """Features of the strangers' faces in any order, for every generator alike."""
+        assert self.materials.strangers is not None
+        images = np.asarray(self.materials.strangers.crops.images)
+        return self._scaled(images[np.random.default_rng(self.plan.seed).permutation(len(images))])
 
     @cached_property
     def _learned(self) -> dict[str, Features]:
@@ -233,10 +250,13 @@ def generate(
     Args:
         kept: takes the rows of each as soon as they are measured.
         out: folder of results, for pictures of people who do not exist; None: no pictures.
-    Raises: DataError: the generators make faces of several sizes.
+    Raises: DataError: the generators make faces of several sizes; ConfigError: a judge had a part in training
+    one of them.
     """
     if len({synthesizer.image_size for synthesizer in generators.values()}) > 1:
         raise DataError("These generators make faces of several sizes. Measure each size on its own.")
+    for name, synthesizer in generators.items():
+        require_judges_apart(name, synthesizer, materials.judges)
     measured = Measured(materials, plan)
     details: dict[str, Any] = {"judges": {k: d[:12] for k, d in materials.judges.digests.items()}}
     protocol = (
@@ -252,6 +272,7 @@ def generate(
             "plan": asdict(plan),
             "judges": materials.judges.digests,
             "training": materials.training and materials.training.fingerprint,
+            "strangers": materials.strangers and materials.strangers.fingerprint,
             "ages": materials.ages and materials.ages.fingerprint,
             "detection": materials.detector is not None,
         },
@@ -275,19 +296,6 @@ def generate(
         kept(rows)
         found += rows
     return found
-
-
-def require_apart(learned: FaceData, subjects: Subjects) -> None:
-    """Names stand for people: the folders are of one data set.
-
-    Raises: DataError: somebody is both learned from and judged by.
-    """
-    both = {*learned.crops.identities} & {*subjects.faces.crops.identities}
-    if both:
-        raise DataError(
-            f"{len(both)} people are both learned from and judged by, as {min(both)!r}. Give roles that part "
-            "them, or another folder."
-        )
 
 
 def _pictured(measured: Measured, synthesizer: Synthesizer, arm: str, out: Path) -> dict[str, str]:

@@ -30,6 +30,7 @@ class Sides:
     asked: NDArray[np.int64]  # rows of people not learned from, for whom faces are made
     members: NDArray[np.int64]  # rows that were learned from
     others: NDArray[np.int64]  # rows that were not
+    usable: NDArray[np.int64]  # all rows that were learned from, of people who are new to the judges
 
     @classmethod
     def drawn(cls, training: FaceData, held_out: FaceData, count: int, seed: int) -> Sides:
@@ -41,7 +42,8 @@ class Sides:
         """
         rng = np.random.default_rng(seed)
         makers = np.array([half_of(name) == MAKERS for name in training.crops.identities])
-        usable = makers[training.crops.labels] & ~np.isnan(training.similarities)
+        new = makers[training.crops.labels]
+        usable = new & ~np.isnan(training.similarities)
         if usable.sum() < LEAST:
             raise DataError(
                 f"{int(usable.sum())} training faces are of people who have another photo and are new to the "
@@ -51,6 +53,7 @@ class Sides:
             rng.permutation(len(held_out))[:count],
             rng.permutation(np.flatnonzero(usable))[:count],
             rng.permutation(np.flatnonzero(~np.isnan(held_out.similarities)))[:count],
+            np.flatnonzero(new),
         )
 
 
@@ -89,6 +92,24 @@ def too_near(made: Features, held_out: Features, training: Features, metric: str
         "median distance": [round(float(np.median(d)), 4) for d in distances],
     }
     return [Measurement(f"{metric}, KS p", float(found.pvalue), len(made), details=details)]
+
+
+def nearer(
+    made: Features, training: Features, others: Features, people: NDArray[np.int64], metric: str
+) -> Measurement:
+    """Share of made-up faces that are nearer to a training face than to any of as many others.
+
+    After Platzer and Reutterer (arXiv:2104.00635): half, where training faces are no more repeated than
+    faces never seen are. How typical made-up faces are does not matter, as it does for the test above.
+
+    Args:
+        made: (N, F). training, others: (M, F) real faces, learned from and not. people: (N,) for whom each
+            was made; resampled as wholes.
+    """
+    near, far = nearest(made, training), nearest(made, others)
+    sooner = (near < far) + 0.5 * (near == far)
+    interval = stats.over_people(lambda times: float(times @ sooner / times.sum()), people)
+    return Measurement(f"{metric}, nearer than a stranger's", float(sooner.mean()), len(made), interval)
 
 
 def membership(

@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from benchmarks.generation.bench import REAL, Measured, require_apart
+from benchmarks.generation.apart import require_apart
+from benchmarks.generation.bench import REAL, Measured
 from benchmarks.rows import Measurement, Row, origin, plan_hash, slug
 from generative import presets
 from generative.data import FaceData
+from generative.reading import AttributeReader
 from generative.synthesis import Synthesizer
 from generative.training import GeneratorConfig, Objective, train
 from recog.embedding import Embedder
@@ -38,7 +40,8 @@ class Arm:
 
 REFERENCE = "DCGAN"
 PACE, STOPPED = "faces/s", "stopped"  # metrics of a run
-BASE = {"identity_weight": 0.0, "attribute_weight": 0.0}
+WITHOUT = {"attribute_weight": 0.0, "reader_weight": 0.0, "turned_share": 0.0}
+BASE = {"identity_weight": 0.0, **WITHOUT}
 
 
 def _gan(pace: Mapping[str, Any] | None = None, **changes: Any) -> Arm:
@@ -67,10 +70,11 @@ ARMS: Mapping[str, Arm] = {
     "styled convolutions": _gan(block="styled"),
     "maps as large as the face": _gan(fold=1),
     "critics of the embedder's maps": _gan(map_critics=True),
-    "attribute classifier": _gan(attribute_weight=0.5),
+    "attribute classifier": _gan(attribute_weight=1.0),
+    "reader of attributes, opposites asked for": _gan(reader_weight=1.0, turned_share=0.5),
     "identity window": _gan(identity_weight=3.0),
     "VAE": Arm("vae"),
-    "VAE-GAN": Arm("vae-gan", {"attribute_weight": 0.0, "window_weight": 0.0}),
+    "VAE-GAN": Arm("vae-gan", {**WITHOUT, "window_weight": 0.0}),
 }
 
 
@@ -97,9 +101,10 @@ def techniques(
         kept: takes an arm's rows as soon as they are measured.
         done: plans of rows that are there already.
     """
-    require_apart(faces, measured.materials.subjects)
+    require_apart(faces, measured.materials.subjects.faces)
     judges = measured.materials.judges.digests
     people = measured.materials.subjects.name
+    reader = AttributeReader.load(device=device)  # whose labels are of the half that judges do not learn from
     found: list[Row] = []
     for name, arm in progress([(REAL, None), *arms.items()], desc="techniques"):
         config = presets.pace(arm.kind if arm else "gan", **{**pace, **(arm.pace if arm else {})})
@@ -111,6 +116,8 @@ def techniques(
         if arm is not None:
             settings = presets.settings(arm.kind, **arm.settings)
             learning |= {"pace": asdict(config), "kind": arm.kind, "settings": asdict(settings)}
+            if getattr(settings, "reader_weight", 0):
+                learning["reader"] = reader.digest
         source = origin("techniques", protocol, people, {"arm": name, "judges": judges, **learning}, device)
         if source.plan in done:
             continue
@@ -120,7 +127,7 @@ def techniques(
         else:
             # whoever judges, the run is the same
             folder = runs / f"{slug(name)}-{plan_hash(learning)}"
-            objective = presets.objective(config, faces, embedder, settings)
+            objective = presets.objective(config, faces, embedder, settings, reader)
             measurements = _trained(config, faces, objective, folder, measured, embedder, device)
         seconds = time.perf_counter() - started
         rows = source.rows(measurements, arm=name, seed=config.seed, seconds=seconds)

@@ -17,6 +17,7 @@ from benchmarks.rows import Measurement, Row, origin
 from generative import presets
 from generative.conditions import AGE, ATTRIBUTES, Vocabulary
 from generative.data import FaceData
+from generative.reading import AttributeReader
 from generative.training import train
 from recog.device import has_fast_bf16, resolve
 from recog.embedding import Embedder
@@ -111,7 +112,9 @@ def _rate(
         snapshot_kimg=1e9,
         **switches,
     )
-    objective = presets.objective(config, faces, embedder, presets.settings(kind))
+    objective = presets.objective(
+        config, faces, embedder, presets.settings(kind), AttributeReader.load(device=device)
+    )
     with tempfile.TemporaryDirectory() as folder:
         train(config, faces, objective, Path(folder), device)
         lines = RunDirectory(folder).stats()

@@ -20,7 +20,7 @@ from recog.alignment import TEMPLATE_SIZE
 from recog.checkpoints import FINAL
 from recog.embedding import Embedder
 from recog.errors import ModelNotFound
-from recog.pixels import from_uint8
+from recog.pixels import from_uint8, resized
 from recog.training import TrainConfig, open_crops, train
 
 BUNDLED = Path(__file__).parent / "weights"
@@ -83,15 +83,10 @@ class Judges:
     def _maps(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         embedder = self.recogniser
         backbone = embedder.network.get_submodule("backbone")
-        size = (embedder.image_size, embedder.image_size)
         device = next(backbone.parameters()).device
         found = []
         for at in range(0, len(crops), BATCH):
-            images = from_uint8(crops[at : at + BATCH], device)
-            if images.shape[-1] != embedder.image_size:
-                images = torch.nn.functional.interpolate(
-                    images, size, mode="bilinear", antialias=True, align_corners=False
-                )
+            images = resized(from_uint8(crops[at : at + BATCH], device), embedder.image_size)
             found.append(backbone(images).float().mean(dim=(2, 3)).cpu().numpy())
         return np.concatenate(found)
 

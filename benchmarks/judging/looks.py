@@ -18,7 +18,7 @@ from generative.data import Batch, FaceData
 from generative.training import Moment, Phase
 from recog import checkpoints
 from recog.device import resolve
-from recog.pixels import from_uint8
+from recog.pixels import from_uint8, resized
 
 KIND = "looks"
 SIDE = 64  # px of the faces
@@ -115,8 +115,6 @@ class Looks:
         """(N, 64) codes of crops (N, S, S, 3) uint8 RGB."""
         found = [np.zeros((0, CODE), np.float32)]
         for at in range(0, len(crops), BATCH):
-            images = from_uint8(crops[at : at + BATCH], self._device)
-            if images.shape[-1] != SIDE:
-                images = F.interpolate(images, (SIDE, SIDE), mode="bilinear", antialias=True)
+            images = resized(from_uint8(crops[at : at + BATCH], self._device), SIDE)
             found.append(self._encoder(images).float().cpu().numpy())
         return np.concatenate(found)

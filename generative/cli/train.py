@@ -62,6 +62,15 @@ def objective_options(command: Callable[..., None]) -> Callable[..., None]:
             type=float,
             help="Of the discriminator's reading of attributes, where they are known.",
         ),
+        click.option(
+            "--reader-weight", type=float, help="Of what a reader of attributes misses in made-up faces."
+        ),
+        click.option("--conditioning-ramp", type=float, help="Share of the run in which conditions fade in."),
+        click.option(
+            "--turned-share",
+            type=float,
+            help="Of made-up faces: asked to show the opposite of one of a photo's attributes.",
+        ),
         click.option("--attribute-dropout", type=float, help="Share of attributes hidden in training."),
         click.option("--adversarial-weight", type=float, help="vae-gan: of the game."),
         click.option("--identity-weight", type=float, help="Of the identity term; 0 switches it off."),
@@ -98,6 +107,14 @@ def objective_options(command: Callable[..., None]) -> Callable[..., None]:
     "--model",
     help="The embedder that conditions, or guides (repairer: optional) [default: bundled].",
 )
+@click.option(
+    "--reader", help="Who reads attributes off made-up faces, with --reader-weight [default: bundled]."
+)
+@click.option(
+    "--begin-from",
+    type=path_type,
+    help="Run directory whose networks, of the same sizes, this run begins with; conditions count at once.",
+)
 @pace_options
 @objective_options
 @seed_option
@@ -112,6 +129,8 @@ def train(
     role: str | None,
     attributes: tuple[Path, ...],
     model: str | None,
+    reader: str | None,
+    begin_from: Path | None,
     augment: str | None,
     tensorboard: bool,
     device: str,
@@ -139,9 +158,12 @@ def train(
         raise click.UsageError(
             "A reader learns from all that its tables name, by itself: leave --roles, --role and --model out."
         )
+    if reader and kind not in ("gan", "vae", "vae-gan"):
+        raise click.UsageError(f"A {kind} is asked for no attributes: leave --reader out.")
     import logging
 
     from generative import presets
+    from generative.reading import AttributeReader
     from generative.training import GeneratorConfig
     from generative.training import train as run_training
     from recog.embedding import Embedder
@@ -149,6 +171,8 @@ def train(
     logging.getLogger("generative").setLevel(logging.INFO)  # hours of silence help nobody
     paces = {field.name for field in fields(GeneratorConfig)}
     config = presets.pace(kind, **{name: value for name, value in changes.items() if name in paces})
+    if begin_from is not None and changes["conditioning_ramp"] is None and kind in ("gan", "vae-gan"):
+        changes["conditioning_ramp"] = 0.0
     settings = presets.settings(
         kind,
         augment=None if augment is None else tuple(p for p in augment.split(",") if p != "none"),
@@ -157,8 +181,11 @@ def train(
     guided = kind not in ("repairer", "reader") or model is not None
     embedder = Embedder.load(model or "bundled", device) if guided else None
     faces = _faces(kind, config, data, attributes, roles, role, embedder)
-    objective = presets.objective(config, faces, embedder, settings)
-    weights = run_training(config, faces, objective, out, device, tensorboard=tensorboard)
+    guide = AttributeReader.load(reader or "bundled", device) if guided and faces.vocabulary.names else None
+    objective = presets.objective(config, faces, embedder, settings, guide)
+    weights = run_training(
+        config, faces, objective, out, device, begin_from=begin_from, tensorboard=tensorboard
+    )
     record = {"kind": kind, "weights": str(weights), "faces": len(faces), "total_kimg": config.total_kimg}
     emit(record, as_json, f"{weights}  {config.total_kimg:g} kimg of {len(faces)} faces")
 

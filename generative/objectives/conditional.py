@@ -12,9 +12,11 @@ from torch import Tensor, nn
 
 from generative.data import Batch, FaceData, condition
 from generative.models.gan import BLOCKS
+from generative.objectives.attributes import Shown
 from generative.people import PeopleModel
+from generative.reading import AttributeReader
 from recog.embedding import Embedder
-from recog.errors import DataError, ModelMismatch
+from recog.errors import ConfigError, DataError, ModelMismatch
 from recog.settings import Checks, at_least, check, shares
 
 GRID_PEOPLE, GRID_PHOTOS = 6, 8
@@ -33,6 +35,7 @@ class ConditionalSettings:
     attribute_dropout: float = 0.2  # share of attributes hidden, so that 0 means "any"
     identity_weight: float = 0.0  # of the identity term; 0 switches it off
     identity_every: int = 4  # steps
+    reader_weight: float = 0.0  # of what a reader misses in made-up faces; 0 switches it off
     identity_quantile: float = 0.25  # of real same-identity cosines: where the identity window begins
 
     def __post_init__(self) -> None:
@@ -44,7 +47,7 @@ class ConditionalSettings:
             "block": (self.block in BLOCKS, f"one of {', '.join(BLOCKS)}"),
             "fold": (self.fold in (1, 2), "1 or 2"),
             **at_least(1, self, "identity_every"),
-            **at_least(0, self, "identity_weight"),
+            **at_least(0, self, "identity_weight", "reader_weight"),
             **shares(self, "attribute_dropout", "identity_quantile"),
         }
 
@@ -57,8 +60,18 @@ class ConditionalObjective:
     settings: ConditionalSettings
 
     def __init__(
-        self, data: FaceData, embedder: Embedder, settings: ConditionalSettings, image_size: int
+        self,
+        data: FaceData,
+        embedder: Embedder,
+        settings: ConditionalSettings,
+        image_size: int,
+        reader: AttributeReader | None = None,
     ) -> None:
+        """`reader`: who tells what made-up faces show, where the settings ask for it.
+
+        Raises: ModelMismatch: the faces' centres are another embedder's; ConfigError: the settings ask for a
+        reader of attributes that are known, and there is none.
+        """
         if data.model_digest != embedder.digest:
             raise ModelMismatch(
                 "The identity centres were made by another model. Open the faces with this embedder."
@@ -68,6 +81,11 @@ class ConditionalObjective:
         self.vocabulary = data.vocabulary
         self.condition_size = data.condition_size
         self.window = _window(data)
+        self.shown: Shown | None = None
+        if settings.reader_weight and len(self.vocabulary):
+            if reader is None:
+                raise ConfigError("reader_weight needs a reader: give one (--reader), or set it to 0.")
+            self.shown = Shown(reader, self.vocabulary)
 
     def network_config(self) -> dict[str, Any]:
         """The arguments that `network` was built with, JSON-able."""
@@ -117,13 +135,26 @@ class ConditionalObjective:
         wanted = self.vocabulary.hidden(batch.attributes, self.settings.attribute_dropout, rng)
         return wanted, condition(batch.centres, wanted)
 
+    def unread(self, faces: Tensor, wanted: Tensor, ramp: float) -> tuple[Tensor | float, dict[str, Tensor]]:
+        """What a reader misses in faces (B, 3, S, S) that should show (B, V), weighed; 0 without a reader.
+
+        Args:
+            ramp: how much conditions count by now, 0..1.
+        """
+        if self.shown is None:
+            return 0.0, {}
+        error = self.shown(faces, wanted)
+        return self.settings.reader_weight * ramp * error, {"unread": error}
+
     def trouble(self, means: Mapping[str, float]) -> str | None:
         """Why the run has gone wrong, if it has."""
         return None
 
     def _conditioning(self) -> dict[str, Any]:
-        """Which model the conditions come from, and what they are."""
+        """Which models the conditions come from, and what they are."""
+        read = {} if self.shown is None else {"reader_digest": self.shown.reader.digest}
         return {
+            **read,
             "conditioning_digest": self.embedder.digest,
             "embedding_size": self.embedder.embedding_size,
             "attributes": list(self.vocabulary.attributes),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from generative import losses
 from generative.adversarial import LOSSES, PENALTIES, SMOOTHED, AdversarialLoss
-from generative.conditions import Vocabulary
+from generative.conditions import PASSING, Vocabulary
 from generative.data import Batch
 from generative.diffaugment import POLICY, diff_augment
 from generative.models.dcgan import PlainDiscriminator
@@ -51,7 +52,9 @@ class GameSettings(ConditionalSettings):
     grow: bool = False  # from 16 px on, doubling by doubling
     conditioning_ramp: float = 0.2  # share of the run in which the condition fades in (arXiv:2201.06578)
     map_critics: bool = False  # further critics, of what the embedder sees (arXiv:2111.01007)
+    reader_weight: float = 1.0
     attribute_weight: float = 0.5  # of an auxiliary classifier in the discriminator; 0 switches it off
+    turned_share: float = 0.5  # of made-up faces, one attribute of a photo each: asked to be the opposite
 
     def _checks(self) -> Checks:
         penalties = ("none", *PENALTIES)
@@ -80,8 +83,16 @@ class GameSettings(ConditionalSettings):
             ),
             **at_least(1, self, "penalty_every"),
             **at_least(0, self, "penalty_weight"),
-            **shares(self, "conditioning_ramp"),
+            **shares(self, "conditioning_ramp", "turned_share"),
         }
+
+
+class Fakes(NamedTuple):
+    """Made-up faces, and what each was made for."""
+
+    images: Tensor  # (F, 3, S, S) at the level of the moment
+    wanted: Tensor  # (F, V)
+    given: Tensor  # (F, C)
 
 
 class Game:
@@ -144,48 +155,63 @@ class Game:
         return verdict
 
     def discriminator_loss(
-        self, batch: Batch, fakes: Tensor, given: Tensor, moment: Moment
+        self, batch: Batch, given: Tensor, fakes: Fakes, moment: Moment
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """What the discriminator minimises.
 
         Args:
-            fakes: (F, 3, S, S) at the level of the moment. given: (B, C); the fakes' are the first F of them.
+            given: (B, C) conditions of the real faces. fakes: F of them, at most B.
         """
         images = self.at_level(batch.images, self.level(moment))
-        fakes = fakes.detach()
+        made, count = fakes.images.detach(), len(fakes.images)
         real = self.judged(images, given, moment)
-        fake = self.judged(fakes, given[: len(fakes)], moment)
-        loss = self.loss.discriminator(real.logits[: len(fakes)], fake.logits) * _critics(fake.logits)
+        fake = self.judged(made, fakes.given, moment)
+        loss = self.loss.discriminator(real.logits[:count], fake.logits) * _critics(fake.logits)
         stats = {
             "real_sign": _own(real.logits).sign().mean(),
             "fake_sign": _own(fake.logits).sign().mean(),
-            "spread": spread(fakes) / spread(images).clamp(min=1e-6),
+            "spread": spread(made) / spread(images).clamp(min=1e-6),
         }
         if self.settings.attribute_weight:
             stats["read_real"] = losses.attribute_error(real.attributes, batch.attributes, self.vocabulary)
             loss = loss + self.settings.attribute_weight * stats["read_real"]
         if self.settings.penalty != "none" and moment.step % self.settings.penalty_every == 0:
-            stats["penalty"] = self._penalty(images[: len(fakes)], fakes, given[: len(fakes)], moment)
+            stats["penalty"] = self._penalty(images[:count], made, given[:count], moment)
             loss = loss + self.settings.penalty_weight * self.settings.penalty_every * stats["penalty"]
         return loss, stats
 
+    def turned(self, wanted: Tensor, rng: torch.Generator) -> Tensor:
+        """Attributes (F, V) to make faces for, some of them the opposite of a photo's.
+
+        What goes together on photos (glasses and the person who wears them) is not all that is asked for.
+        """
+        columns = [i for i, name in enumerate(self.vocabulary.attributes) if name in PASSING]
+        if not columns or not self.settings.turned_share:
+            return wanted
+        chosen = torch.tensor(columns)[torch.randint(len(columns), (len(wanted),), generator=rng)]
+        drawn = torch.rand(len(wanted), generator=rng) < self.settings.turned_share
+        signs = torch.ones(wanted.shape)
+        signs[drawn, chosen[drawn]] = -1
+        return wanted * signs.to(wanted)
+
     def generator_loss(
-        self, batch: Batch, fakes: Tensor, given: Tensor, wanted: Tensor, moment: Moment
+        self, batch: Batch, given: Tensor, fakes: Fakes, moment: Moment
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """What the maker of the fakes minimises.
 
         Args:
-            given: (F, C) and wanted: (F, V) what each fake was made for.
+            given: (B, C) conditions of the real faces. fakes: F of them, at most B.
         """
-        verdict = self.judged(fakes, given, moment)
+        verdict = self.judged(fakes.images, fakes.given, moment)
         real = None
         if self.loss.paired:
-            images = self.at_level(batch.images[: len(fakes)], self.level(moment))
+            count = len(fakes.images)
+            images = self.at_level(batch.images[:count], self.level(moment))
             with torch.no_grad():
-                real = self.judged(images, given, moment).logits
+                real = self.judged(images, given[:count], moment).logits
         loss, stats = self.loss.generator(verdict.logits, real) * _critics(verdict.logits), {}
         if self.settings.attribute_weight:
-            stats["read_fake"] = losses.attribute_error(verdict.attributes, wanted, self.vocabulary)
+            stats["read_fake"] = losses.attribute_error(verdict.attributes, fakes.wanted, self.vocabulary)
             loss = loss + self.settings.attribute_weight * self.ramp(moment) * stats["read_fake"]
         return loss, stats
 

@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from generative.data import Batch, FaceData
+from generative.data import Batch, FaceData, condition
 from generative.models.dcgan import PlainGenerator
 from generative.models.gan import GENERATOR_WIDTHS, Generator
 from generative.objectives import identity
 from generative.objectives.conditional import ConditionalObjective, usual_similarity
-from generative.objectives.game import Game, GameSettings
+from generative.objectives.game import Fakes, Game, GameSettings
+from generative.reading import AttributeReader
 from generative.training import Moment, Phase
 from recog.embedding import Embedder
 from recog.settings import Checks, at_least
@@ -39,8 +40,15 @@ class GanObjective(ConditionalObjective):
     network: Generator | PlainGenerator
     settings: GanSettings
 
-    def __init__(self, data: FaceData, embedder: Embedder, settings: GanSettings, image_size: int) -> None:
-        super().__init__(data, embedder, settings, image_size)
+    def __init__(
+        self,
+        data: FaceData,
+        embedder: Embedder,
+        settings: GanSettings,
+        image_size: int,
+        reader: AttributeReader | None = None,
+    ) -> None:
+        super().__init__(data, embedder, settings, image_size, reader)
         self.window_low = -1.0  # cosine
         if settings.identity_weight:
             self.window_low = usual_similarity(data, settings.identity_quantile)
@@ -52,7 +60,8 @@ class GanObjective(ConditionalObjective):
             Phase("discriminator", self.game.discriminator, self._discriminator_loss),
             Phase("generator", self.network, self._generator_loss),
         )
-        self._fakes = self._given = self._wanted = torch.empty(0)
+        self._fakes: Fakes | None = None
+        self._given = torch.empty(0)
         self._level: float | None = None  # of the last step
 
     def network_config(self) -> dict[str, Any]:
@@ -79,17 +88,23 @@ class GanObjective(ConditionalObjective):
 
     def _discriminator_loss(self, batch: Batch, moment: Moment) -> tuple[Tensor, dict[str, Tensor]]:
         """Also makes the fakes that the generator's phase uses: one forward pass serves both."""
-        self._wanted, self._given = self.conditions(batch, moment.rng)
+        known, self._given = self.conditions(batch, moment.rng)
         noise = torch.randn(len(batch.images), self.settings.noise_size, generator=moment.rng)
-        given = self._given * self.game.ramp(moment)
+        wanted = self.game.turned(known, moment.rng)
+        asked = condition(batch.centres, wanted)
         self._level = self.game.level(moment)
-        self._fakes = self.network(noise.to(batch.images.device), given, self._level)
-        return self.game.discriminator_loss(batch, self._fakes, self._given, moment)
+        images = self.network(noise.to(batch.images.device), asked * self.game.ramp(moment), self._level)
+        self._fakes = Fakes(images, wanted, asked)
+        return self.game.discriminator_loss(batch, self._given, self._fakes, moment)
 
     def _generator_loss(self, batch: Batch, moment: Moment) -> tuple[Tensor, dict[str, Tensor]]:
-        loss, stats = self.game.generator_loss(batch, self._fakes, self._given, self._wanted, moment)
+        assert self._fakes is not None, "the discriminator's phase comes first"
+        fakes, ramp = self._fakes, self.game.ramp(moment)
+        loss, stats = self.game.generator_loss(batch, self._given, fakes, moment)
+        unread, missed = self.unread(fakes.images, fakes.wanted, ramp)
+        loss, stats = loss + unread, stats | missed
         if not self.settings.identity_weight or moment.step % self.settings.identity_every:
             return loss, stats
-        window, seen = identity.window(self.embedder, self._fakes, batch.centres, self.window_low)
-        loss = loss + self.settings.identity_weight * self.game.ramp(moment) * window
+        window, seen = identity.window(self.embedder, fakes.images, batch.centres, self.window_low)
+        loss = loss + self.settings.identity_weight * ramp * window
         return loss, stats | seen

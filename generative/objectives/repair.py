@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from generative import damage, losses
@@ -17,6 +16,7 @@ from generative.objectives.identity import identity_error
 from generative.training import Moment, Phase
 from recog.embedding import Embedder
 from recog.errors import ConfigError
+from recog.pixels import resized
 from recog.settings import Checks, at_least, check
 
 
@@ -101,6 +101,4 @@ class RepairObjective:
 
     def _sized(self, images: Tensor, rng: torch.Generator) -> Tensor:
         size = self.sizes[int(torch.randint(len(self.sizes), (), generator=rng))]
-        if size == images.shape[-1]:
-            return images
-        return F.interpolate(images, (size, size), mode="bilinear", antialias=True).clamp(-1, 1)
+        return resized(images, size).clamp(-1, 1)

@@ -16,6 +16,7 @@ from generative.directions import directions
 from generative.models.vae import CODE_SIZE, DECODER_WIDTHS, ENCODER_WIDTHS, VAE
 from generative.objectives.conditional import ConditionalObjective, ConditionalSettings
 from generative.objectives.identity import identity_error
+from generative.reading import AttributeReader
 from generative.training import Moment, Phase
 from recog.embedding import Embedder
 from recog.settings import Checks, at_least, shares
@@ -59,8 +60,15 @@ class VaeObjective(ConditionalObjective):
     settings: VaeSettings
     phases: Sequence[Phase]
 
-    def __init__(self, data: FaceData, embedder: Embedder, settings: VaeSettings, image_size: int) -> None:
-        super().__init__(data, embedder, settings, image_size)
+    def __init__(
+        self,
+        data: FaceData,
+        embedder: Embedder,
+        settings: VaeSettings,
+        image_size: int,
+        reader: AttributeReader | None = None,
+    ) -> None:
+        super().__init__(data, embedder, settings, image_size, reader)
         self.network = VAE(**self.network_config())
         self.phases = (Phase("vae", self.network, self._loss),)
 
@@ -90,9 +98,11 @@ class VaeObjective(ConditionalObjective):
         }
 
     def _loss(self, batch: Batch, moment: Moment) -> tuple[Tensor, dict[str, Tensor]]:
-        _, given = self.conditions(batch, moment.rng)
+        wanted, given = self.conditions(batch, moment.rng)
         seen = self._seen(batch, given, moment)
-        return self._evidence(batch, seen, moment)
+        loss, stats = self._evidence(batch, seen, moment)
+        unread, missed = self.unread(seen.faces, wanted, 1.0)
+        return loss + unread, stats | missed
 
     def _seen(self, batch: Batch, given: Tensor, moment: Moment) -> Reconstruction:
         """The batch through the code and back."""

@@ -18,8 +18,9 @@ from generative.data import Batch, FaceData, condition
 from generative.models.gan import GENERATOR_WIDTHS
 from generative.objectives import identity
 from generative.objectives.conditional import usual_similarity
-from generative.objectives.game import Game, GameSettings
+from generative.objectives.game import Fakes, Game, GameSettings
 from generative.objectives.vae import Reconstruction, VaeObjective, VaeSettings
+from generative.reading import AttributeReader
 from generative.training import Moment, Phase
 from recog.embedding import Embedder
 from recog.settings import Checks, at_least, shares
@@ -32,6 +33,7 @@ class VaeGanSettings(GameSettings, VaeSettings):
     """Settings of both objectives, and how much each weighs."""
 
     decoder_widths: tuple[int, ...] = GENERATOR_WIDTHS
+    reader_weight: float = 0.1  # beside the game's weight as in a GAN
     identity_weight: float = 0.1  # of reconstructions, as a VAE's; the window below is of made-up faces
     adversarial_weight: float = 0.1  # of the game; reconstruction weighs 1
     feature_weight: float = 0.2  # of the mean absolute error of what the discriminator sees
@@ -54,10 +56,9 @@ class Step(NamedTuple):
     """What one phase leaves for the other."""
 
     seen: Reconstruction
-    fakes: Tensor  # (B, 3, S, S) made up for the first people, gone through the code for the others
+    fakes: Fakes  # B, made up for the first people, gone through the code for the others
     made: int  # how many are made up
-    wanted: Tensor  # (B, V) of the fakes
-    given: Tensor  # (B, C) of the fakes
+    given: Tensor  # (B, C) of the real faces
 
 
 class VaeGanObjective(VaeObjective):
@@ -66,8 +67,15 @@ class VaeGanObjective(VaeObjective):
     kind = "vae-gan"
     settings: VaeGanSettings
 
-    def __init__(self, data: FaceData, embedder: Embedder, settings: VaeGanSettings, image_size: int) -> None:
-        super().__init__(data, embedder, settings, image_size)
+    def __init__(
+        self,
+        data: FaceData,
+        embedder: Embedder,
+        settings: VaeGanSettings,
+        image_size: int,
+        reader: AttributeReader | None = None,
+    ) -> None:
+        super().__init__(data, embedder, settings, image_size, reader)
         self.game = Game(settings, data.vocabulary, self.condition_size, image_size, embedder)
         self.phases = (
             Phase("discriminator", self.game.discriminator, self._discriminator_loss),
@@ -84,21 +92,28 @@ class VaeGanObjective(VaeObjective):
 
     def _discriminator_loss(self, batch: Batch, moment: Moment) -> tuple[Tensor, dict[str, Tensor]]:
         """Also makes the faces that the other phase uses: one pass serves both."""
-        wanted, given = self.conditions(batch, moment.rng)
+        known, given = self.conditions(batch, moment.rng)
         seen = self._seen(batch, given, moment)
-        made = self._made_up(batch, wanted, seen, moment)
-        fakes = torch.cat([made, seen.faces[len(made) :]])
-        self._step = Step(seen, fakes, len(made), wanted, given)
-        return self.game.discriminator_loss(batch, fakes, given, moment)
+        made = self._made_up(batch, known, seen, moment)
+        count = len(made.images)
+        fakes = Fakes(
+            *(
+                torch.cat([first, rest[count:]])
+                for first, rest in zip(made, (seen.faces, known, given), strict=True)
+            )
+        )
+        self._step = Step(seen, fakes, count, given)
+        return self.game.discriminator_loss(batch, given, fakes, moment)
 
-    def _made_up(self, batch: Batch, wanted: Tensor, seen: Reconstruction, moment: Moment) -> Tensor:
+    def _made_up(self, batch: Batch, known: Tensor, seen: Reconstruction, moment: Moment) -> Fakes:
         """Faces of the batch's first people from codes that are not theirs."""
         count = round(self.settings.made_up_share * len(batch.images))
         codes = torch.randn(count, self.network.code_size, generator=moment.rng).to(seen.code)
         swapped = round(self.settings.swapped_share * count)
         codes = torch.cat([seen.code.roll(1, dims=0)[:swapped], codes[swapped:]])
-        made: Tensor = self.network(codes, condition(batch.centres[:count], wanted[:count]))
-        return made
+        wanted = self.game.turned(known[:count], moment.rng)
+        asked = condition(batch.centres[:count], wanted)
+        return Fakes(self.network(codes, asked), wanted, asked)
 
     def _both_losses(self, batch: Batch, moment: Moment) -> tuple[Tensor, dict[str, Tensor]]:
         assert self._step is not None, "the discriminator's phase comes first"
@@ -106,13 +121,15 @@ class VaeGanObjective(VaeObjective):
         loss, stats = self._evidence(batch, step.seen, moment)
         stats["view_error"] = self._view_error(batch, step.seen.faces, moment)
         loss = loss + self.settings.feature_weight * stats["view_error"]
-        game, more = self.game.generator_loss(batch, step.fakes, step.given, step.wanted, moment)
+        game, more = self.game.generator_loss(batch, step.given, step.fakes, moment)
         loss = loss + self.settings.adversarial_weight * game
+        made = step.fakes.images[: step.made]
+        unread, missed = self.unread(made, step.fakes.wanted[: step.made], self.game.ramp(moment))
+        loss, more = loss + unread, more | missed
         if step.made and self.settings.window_weight and moment.step % self.settings.identity_every == 0:
-            made = step.fakes[: step.made]
-            window, seen = identity.window(self.embedder, made, batch.centres, self.window_low)
+            window, found = identity.window(self.embedder, made, batch.centres, self.window_low)
             loss = loss + self.settings.window_weight * self.game.ramp(moment) * window
-            more = more | seen
+            more = more | found
         return loss, stats | more
 
     def _view_error(self, batch: Batch, faces: Tensor, moment: Moment) -> Tensor:

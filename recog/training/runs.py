@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Collection, Mapping
@@ -17,6 +18,7 @@ from recog.checkpoints import FINAL, write_atomically
 from recog.errors import CheckpointError, ConfigError
 
 logger = logging.getLogger(__name__)
+STATE = "state.safetensors"
 CONFIG = "config.json"  # its settings: what makes a folder a run
 
 
@@ -74,14 +76,14 @@ class RunDirectory:
     def save_state(self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
         """Replace the saved state in one step (one file holds tensors and meta)."""
         content = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-        write_atomically(self.path / "state.safetensors", save(content, metadata={"meta": json.dumps(meta)}))
+        write_atomically(self.path / STATE, save(content, metadata={"meta": json.dumps(meta)}))
 
     def load_state(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """What `save_state` wrote last, or None.
 
         Raises: CheckpointError: the file is damaged or foreign.
         """
-        file = self.path / "state.safetensors"
+        file = self.path / STATE
         if not file.is_file():
             return None
         try:
@@ -115,6 +117,34 @@ class RunDirectory:
         if rewind:
             self._forget_stats_after(step)
         return step
+
+    @property
+    def state_digest(self) -> str:
+        """Of the saved state: what another run that begins with it is known by.
+
+        Raises: CheckpointError: there is none.
+        """
+        try:
+            return hashlib.sha256((self.path / STATE).read_bytes()).hexdigest()[:24]
+        except OSError as error:
+            raise CheckpointError(f"{self.path}: holds no state of a run ({error}).") from error
+
+    def give(self, modules: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer]) -> None:
+        """Put the saved state into the networks of another run, which begins with it.
+
+        Raises: CheckpointError: there is none, or it is of other networks.
+        """
+        saved = self.load_state()
+        if saved is None:
+            raise CheckpointError(f"{self.path}: holds no state of a run.")
+        try:
+            unpack(saved[0], modules, optimizers)
+        except (RuntimeError, ValueError) as error:
+            first = str(error).strip().splitlines()[-1].strip()
+            raise CheckpointError(
+                f"{self.path}: holds other networks than this run's ({first}). Begin with a run of the same "
+                "kind, sizes, attributes and model."
+            ) from error
 
     def _forget_stats_after(self, step: int) -> None:
         """Drop the lines of steps that the resumed run does again."""

@@ -76,6 +76,11 @@ def faces(tmp_path: Path, embedder: Embedder) -> FaceData:
 
 
 @pytest.fixture
+def strangers(tmp_path: Path, embedder: Embedder) -> FaceData:
+    return open_faces(folder_of(tmp_path / "user", 12, 4, seed=3), size=SIZE, embedder=embedder)
+
+
+@pytest.fixture
 def synthesizer(faces: FaceData, embedder: Embedder, tmp_path: Path) -> Synthesizer:
     run = train(config("gan"), faces, objective("gan", faces, embedder), tmp_path / "gan", "cpu")
     return Synthesizer.load(run, embedder, "cpu")

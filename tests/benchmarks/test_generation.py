@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -125,6 +126,20 @@ def test_copies_of_training_faces_are_noticed() -> None:
     assert far.value > 0.99  # one-sided: farther is no leak
 
 
+def test_faces_that_are_only_more_typical_repeat_nobody() -> None:
+    rng = np.random.default_rng(0)
+    training, held_out, others, typical = rng.normal(size=(4, 400, 8)).astype(np.float32)
+    typical *= 0.5  # nearer to the middle of all faces, and so to every one
+    people = np.arange(400) // 4
+    assert leaks.too_near(typical, held_out, training, "x")[0].value < 1e-6
+    found = leaks.nearer(typical, training, others, people, "x")
+    assert found.ci95 is not None
+    assert found.ci95[0] < 0.5 < found.ci95[1]
+    copied = np.where(rng.random((400, 1)) < 0.3, training, typical).astype(np.float32)
+    assert leaks.nearer(copied, training, others, people, "x").value == pytest.approx(0.65, abs=0.07)
+    assert leaks.nearer(typical, training, training, people, "x").value == 0.5  # no side is favoured
+
+
 class GivesBack:
     """A generator that gives back the training photo whose centre is nearest to what it is asked."""
 
@@ -149,13 +164,17 @@ def test_a_generator_that_gives_photos_back_is_attacked_with_success(
     judges: Judges,
     subjects: Subjects,
     faces: FaceData,
+    strangers: FaceData,
     synthesizer: Synthesizer,
 ) -> None:
-    measured = Measured(Materials(judges, subjects, training=faces), Plan(leak=20))
+    materials = Materials(judges, subjects, training=faces, strangers=strangers)
+    measured = Measured(materials, Plan(leak=20))
     found = {m.metric: m for m in measured._leaks(GivesBack(synthesizer, faces, share))}  # type: ignore[arg-type]
     attack = found["membership attack, recogniser B, AUC"]
     assert low <= attack.value <= high
     assert attack.ci95 is not None
+    near = found["nearest training face, recogniser B, nearer than a stranger's"]
+    assert near.value == pytest.approx(0.5 + share / 2, abs=0.3)
 
 
 def test_what_is_compared_with_has_no_part_in_what_is_asked(
@@ -175,6 +194,8 @@ def test_what_is_compared_with_has_no_part_in_what_is_asked(
 def test_nobody_is_both_learned_from_and_judged_by(judges: Judges, subjects: Subjects) -> None:
     with pytest.raises(DataError, match="12 people are both learned from and judged by"):
         Materials(judges, subjects, training=subjects.faces)
+    with pytest.raises(DataError, match="12 people are both learned from and judged by"):
+        Materials(judges, subjects, strangers=subjects.faces)
 
 
 def test_intervals_are_of_people() -> None:
@@ -239,10 +260,25 @@ def test_missing_judges_say_how_to_get_them(tmp_path: Path) -> None:
         Judges.load(tmp_path)
 
 
+def test_nobody_judges_what_was_made_to_please_them(
+    judges: Judges, subjects: Subjects, synthesizer: Synthesizer
+) -> None:
+    judge = judges.digests["reader"]
+    flattered = copy.copy(synthesizer)
+    flattered.guides = synthesizer.guides | {judge}
+    with pytest.raises(ConfigError, match="flattered was trained with the judges' reader"):
+        generate({"flattered": flattered}, Materials(judges, subjects), Plan(), kept=lambda rows: None)
+
+
 def test_techniques_are_trained_measured_and_not_measured_twice(
     judges: Judges, subjects: Subjects, faces: FaceData, embedder: Embedder, tmp_path: Path
 ) -> None:
-    small = {"noise_size": 4, "generator_widths": (8, 8, 4), "discriminator_widths": (4, 8)}
+    small = {
+        "noise_size": 4,
+        "generator_widths": (8, 8, 4),
+        "discriminator_widths": (4, 8),
+        "reader_weight": 0.0,
+    }
     arms = {
         "base": Arm("gan", {**small, "identity_weight": 0.0}),
         "broken": Arm("gan", {**small, "identity_weight": 0.0}, {"learning_rate": 1e12}),

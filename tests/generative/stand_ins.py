@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from generative import presets
+from generative.conditions import Vocabulary
 from generative.data import FaceData
+from generative.reading import AttributeReader
 from generative.training import GeneratorConfig, Objective
 from recog.embedding import Embedder
 
@@ -39,6 +41,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "generator_widths": (8, 8, 4),
         "discriminator_widths": (4, 8),
         "penalty_every": 2,
+        "reader_weight": 0.0,
     },
     "dcgan": {"noise_size": 4},
     "vae": {"code_size": 4, "encoder_widths": (4, 8), "decoder_widths": (8, 8, 4)},
@@ -48,6 +51,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "decoder_widths": (8, 8, 4),
         "discriminator_widths": (4, 8),
         "penalty_every": 2,
+        "reader_weight": 0.0,
     },
     "reader": {"widths": (4, 4, 8, 8)},
     "repairer": {"widths": (4, 8)},
@@ -65,7 +69,28 @@ def config(kind: str, **changes: Any) -> GeneratorConfig:
     return presets.pace(kind, **{**small, "bf16": False, **changes})
 
 
-def objective(kind: str, faces: FaceData, embedder: Embedder, **settings: Any) -> Objective:
-    return presets.objective(
-        config(kind), faces, embedder, presets.settings(kind, **{**SMALL[kind], **settings})
-    )
+def objective(
+    kind: str,
+    faces: FaceData,
+    embedder: Embedder,
+    reader: AttributeReader | None = None,
+    **settings: Any,
+) -> Objective:
+    chosen = presets.settings(kind, **{**SMALL[kind], **settings})
+    return presets.objective(config(kind), faces, embedder, chosen, reader)
+
+
+class Brightness(nn.Module):
+    """Reads everything off how bright a face is."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean(dim=(1, 2, 3))[:, None].expand(-1, self.size)
+
+
+def make_reader(vocabulary: Vocabulary) -> AttributeReader:
+    network = Brightness(len(vocabulary))
+    return AttributeReader(network, vocabulary, SIZE, "brightness", torch.device("cpu"))

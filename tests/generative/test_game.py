@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from generative import presets
-from generative.conditions import ATTRIBUTES, Vocabulary
+from generative.conditions import ATTRIBUTES, PASSING, Vocabulary
 from generative.data import Batch, FaceData
 from generative.models.gan import Verdict
 from generative.models.panel import Panel
-from generative.objectives.game import COLLAPSED, OVERFIT_SIGN, Game, spread
+from generative.objectives.game import COLLAPSED, OVERFIT_SIGN, Fakes, Game, spread
 from generative.objectives.gan import GanObjective, GanSettings
 from generative.objectives.vae_gan import VaeGanObjective
 from generative.training import Moment, train
@@ -51,9 +51,10 @@ def test_penalties_are_lazy_and_weigh_for_the_steps_between() -> None:
     torch.manual_seed(0)
     played = game(penalty="r1", penalty_weight=2.0, penalty_every=4, augment=())
     batch = Batch(torch.rand(4, 3, 64, 64), torch.zeros(4, 6), torch.zeros(4, len(KNOWN)))
-    fakes, given = torch.rand(4, 3, 64, 64), torch.zeros(4, 6)
-    with_it, stats = played.discriminator_loss(batch, fakes, given, moment(0.5, step=4))
-    without, none = played.discriminator_loss(batch, fakes, given, moment(0.5, step=5))
+    given = torch.zeros(4, 6)
+    fakes = Fakes(torch.rand(4, 3, 64, 64), torch.zeros(4, len(KNOWN)), given)
+    with_it, stats = played.discriminator_loss(batch, given, fakes, moment(0.5, step=4))
+    without, none = played.discriminator_loss(batch, given, fakes, moment(0.5, step=5))
     assert "penalty" in stats
     assert "penalty" not in none
     assert float((with_it - without).detach()) == pytest.approx(
@@ -128,9 +129,14 @@ def test_made_up_codes_come_with_the_conditions_of_the_batch(faces: FaceData, em
     step = made._step
     assert step is not None
     assert step.made == 4
-    assert len(step.fakes) == len(step.given) == 8
-    assert torch.equal(step.given[:, : batch.centres.shape[1]].sign(), batch.centres.sign())  # row by row
-    assert torch.equal(step.fakes[4:], step.seen.faces[4:])  # no person twice
+    assert len(step.fakes.images) == len(step.given) == 8
+    size = batch.centres.shape[1]
+    for given in (step.given, step.fakes.given):
+        assert torch.equal(given[:, :size].sign(), batch.centres.sign())  # row by row
+    assert torch.equal(step.fakes.given[:, size:], step.fakes.wanted)
+    assert torch.equal(step.fakes.given[4:], step.given[4:])  # of a photo: what it shows
+    assert not torch.equal(step.fakes.given[:4], step.given[:4])  # made up: some of it the opposite
+    assert torch.equal(step.fakes.images[4:], step.seen.faces[4:])  # no person twice
 
 
 def test_a_vae_gan_reconstructs_identities_as_a_vae_does() -> None:
@@ -150,16 +156,30 @@ def test_critics_of_a_panel_are_summed(faces: FaceData, embedder: Embedder) -> N
     gan = objective("gan", faces, embedder, penalty="none", attribute_weight=0.0)
     assert isinstance(gan, GanObjective)
     batch = faces.batch(8, torch.Generator().manual_seed(0), torch.device("cpu"))
-    fakes, given = batch.images.flip(0), torch.zeros(8, gan.condition_size)
+    given = torch.zeros(8, gan.condition_size)
+    fakes = Fakes(batch.images.flip(0), given[:, :0], given)
     one = Verdict(torch.linspace(-1, 1, 8), torch.zeros(8, 0), ())
     several = one._replace(logits=one.logits[:, None].repeat(1, 4))
     found = []
     for verdict in (one, several):
         gan.game.judged = lambda *a, verdict=verdict: verdict  # type: ignore[method-assign, misc]
-        both = gan.game.discriminator_loss(batch, fakes, given, moment(0.5))
-        found.append((both[0], gan.game.generator_loss(batch, fakes, given, given[:, :0], moment(0.5))[0]))
+        both = gan.game.discriminator_loss(batch, given, fakes, moment(0.5))
+        found.append((both[0], gan.game.generator_loss(batch, given, fakes, moment(0.5))[0]))
     assert found[1][0] == pytest.approx(4 * float(found[0][0]))
     assert found[1][1] == pytest.approx(4 * float(found[0][1]))
+
+
+def test_some_faces_are_asked_for_the_opposite_of_one_thing_that_a_photo_shows() -> None:
+    rng = torch.Generator().manual_seed(0)
+    known = torch.ones(4000, len(KNOWN))
+    passing = [KNOWN.attributes.index(name) for name in PASSING]
+    known[:, passing[0]] = 0.0  # not known, and so it stays
+    assert game(turned_share=0.0).turned(known, rng) is known
+    changed = game(turned_share=0.5).turned(known, rng) != known
+    assert int(changed.sum(dim=1).max()) == 1
+    assert set(changed.nonzero()[:, 1].tolist()) == {*passing[1:]}
+    share = 0.5 * (len(passing) - 1) / len(passing)
+    assert float(changed.any(dim=1).float().mean()) == pytest.approx(share, abs=0.03)
 
 
 def test_presets_of_the_plain_reference_have_no_technique() -> None:

@@ -22,6 +22,7 @@ from recog import checkpoints
 from recog.embedding import Embedder
 from recog.errors import CheckpointError, ConfigError, DataError, ModelMismatch, ModelNotFound
 from recog.training.data import open_crops
+from recog.vectors import unit
 from tests.generative.stand_ins import config, make_embedder, objective
 
 
@@ -129,6 +130,39 @@ def test_people_drawn_for_an_attribute_have_it_in_their_vectors() -> None:
     assert float((men[:, 0] > 0).float().mean()) > 0.95
     old = people.draw(200, rng, {AGE: 55.0})
     assert 40 + 30 * float(old[:, 1].mean()) == pytest.approx(55, abs=3)
+
+
+def test_what_goes_together_on_photos_is_drawn_together() -> None:
+    rng = np.random.default_rng(0)
+    centres = unit(rng.normal(size=(2000, 6)).astype(np.float32))
+    vocabulary = Vocabulary(("No_Beard", "Smiling", "Mouth_Slightly_Open", "Wearing_Hat"), ages=True)
+    smiling = rng.choice([-1, 1], 2000)
+    mouth = np.where(rng.random(2000) < 0.9, smiling, -smiling)  # of whom one smiles, nine have it open
+    old = rng.random(2000) < 0.5
+    known = {
+        "No_Beard": np.where(rng.random(2000) < 0.95, 1 - 2 * old, 2 * old - 1),  # the old wear beards
+        "Smiling": smiling,
+        "Mouth_Slightly_Open": mouth,
+        "Wearing_Hat": rng.choice([-1, 1], 2000),
+        AGE: np.where(old, 60.0, 30.0),
+    }
+    attributes = vocabulary.encoded(known, 2000)
+    crops = type("Crops", (), {"labels": np.arange(2000)})()
+    people = PeopleModel.fit(FaceData(crops, centres, centres[:, 0], attributes, vocabulary, "x"))
+    some = torch.from_numpy(centres[:500])
+    rng_drawn = torch.Generator().manual_seed(0)
+    free = people.draw_attributes(some, 2, rng_drawn)
+    assert float((free[..., 1] == free[..., 2]).float().mean()) == pytest.approx(0.9, abs=0.04)
+    assert float((free[..., 1] == free[..., 3]).float().mean()) == pytest.approx(0.5, abs=0.06)
+    assert (free[:, :1, 0] == free[:, 1:, 0]).all()  # of a person, not of a photo
+    serious = people.draw_attributes(some, 2, rng_drawn, {"Smiling": -1.0})
+    assert float(serious[..., 2].mean()) == pytest.approx(-0.8, abs=0.08)
+    aged = people.draw_attributes(some, 2, rng_drawn, {AGE: 60.0})
+    assert float((aged[..., 0] < 0).float().mean()) > 0.95
+    again = PeopleModel({k: v.half() for k, v in people.tensors().items()}, vocabulary)
+    assert float((again.draw_attributes(some, 2, rng_drawn)[..., 1] > 0).float().mean()) == pytest.approx(
+        0.5, abs=0.06
+    )
 
 
 def test_there_is_a_candidate_for_each_photo(synthesizer: Synthesizer, faces: FaceData) -> None:

@@ -19,7 +19,8 @@ from generative.synthesis import Synthesizer
 from generative.training import Moment, train
 from recog import checkpoints
 from recog.embedding import Embedder
-from recog.errors import ConfigError, DataError, ModelMismatch, TrainingDiverged
+from recog.errors import CheckpointError, ConfigError, DataError, ModelMismatch, TrainingDiverged
+from recog.training.runs import RunDirectory
 from tests.generative.stand_ins import config, make_embedder, objective
 
 
@@ -68,6 +69,46 @@ def test_other_settings_do_not_resume(faces: FaceData, embedder: Embedder, tmp_p
     train(config("vae"), faces, objective("vae", faces, embedder), tmp_path, "cpu")
     with pytest.raises(ConfigError, match="objective"):
         train(config("vae"), faces, objective("vae", faces, embedder, kl_weight=0.5), tmp_path, "cpu")
+
+
+def test_a_run_begins_with_the_networks_of_another(
+    faces: FaceData, embedder: Embedder, tmp_path: Path
+) -> None:
+    train(config("gan"), faces, objective("gan", faces, embedder), tmp_path / "first", "cpu")
+    saved = RunDirectory(tmp_path / "first").load_state()
+    assert saved is not None
+    second = objective("gan", faces, embedder, attribute_weight=2.0)
+    calm = second.phases[0].loss
+    seen: dict[str, Tensor] = {}
+
+    def loss(batch: Batch, moment: Moment) -> tuple[Tensor, Any]:
+        if not seen:
+            seen.update({name: value.clone() for name, value in second.network.state_dict().items()})
+        return calm(batch, moment)
+
+    object.__setattr__(second.phases[0], "loss", loss)
+    folder = tmp_path / "second"
+    train(config("gan"), faces, second, folder, "cpu", begin_from=tmp_path / "first")
+    assert seen
+    for name, value in seen.items():
+        assert torch.equal(value, saved[0][f"generator/{name}"]), name
+    assert [row["step"] for row in RunDirectory(folder).stats()] == [2, 4, 6]
+    with pytest.raises(ConfigError, match="begun_from"):  # the same run it is not
+        train(config("gan"), faces, objective("gan", faces, embedder, attribute_weight=2.0), folder, "cpu")
+
+
+@pytest.mark.parametrize("other", ["vae", "a larger gan", "nothing"])
+def test_a_run_begins_with_no_other_networks(
+    other: str, faces: FaceData, embedder: Embedder, tmp_path: Path
+) -> None:
+    first = tmp_path / "first"
+    if other == "vae":
+        train(config("vae"), faces, objective("vae", faces, embedder), first, "cpu")
+    elif other == "a larger gan":
+        train(config("gan"), faces, objective("gan", faces, embedder, noise_size=8), first, "cpu")
+    gan = objective("gan", faces, embedder)
+    with pytest.raises(CheckpointError, match=r"holds (other networks|no state)"):
+        train(config("gan"), faces, gan, tmp_path / "second", "cpu", begin_from=first)
 
 
 def test_training_moves_every_weight(faces: FaceData, embedder: Embedder, tmp_path: Path) -> None:
