@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import rows as results
-from benchmarks.generation import fidelity, identity, leaks, ranking, showing
+from benchmarks.generation import fidelity, identity, ranking, showing
 from benchmarks.generation.apart import require_apart, require_judges_apart
 from benchmarks.generation.fidelity import Scale
+from benchmarks.generation.leak_check import LeakCheck
 from benchmarks.generation.subjects import ASKED, LEAST, Crops, Subjects, counterparts, portraits
 from benchmarks.judging.judges import Judges
 from benchmarks.rows import FIGURES, Measurement, Row
@@ -192,43 +193,23 @@ class Measured:
         return found
 
     def _leaks(self, synthesizer: Synthesizer) -> list[Measurement]:
-        """Nearness to training faces, and what an attacker gains, in each kind of features."""
-        training, plan, subjects = self.materials.training, self.plan, self.materials.subjects
-        if training is None:
-            return []
-        sides = leaks.Sides.drawn(training, subjects.faces, plan.leak, plan.seed)
-        made = self._scaled(counterparts(synthesizer, subjects, sides.asked, plan.seed + 1))
-        inside, outside = (
-            self._scaled(leaks.asked_again(synthesizer, faces, rows, plan.seed))
-            for faces, rows in ((training, sides.members), (subjects.faces, sides.others))
+        return [] if self._leak_check is None else self._leak_check.measured(synthesizer)
+
+    @cached_property
+    def _leak_check(self) -> LeakCheck | None:
+        """One for every generator: what real faces need is computed once."""
+        materials, plan = self.materials, self.plan
+        if materials.training is None:
+            return None
+        return LeakCheck(
+            materials.training,
+            materials.subjects,
+            materials.strangers,
+            self._scaled,
+            self.features,
+            count=plan.leak,
+            seed=plan.seed,
         )
-        whose = training.crops.labels[sides.members], subjects.labels[sides.others]
-        found = []
-        for kind, learned in self._learned.items():
-            name = f"nearest training face, {kind}"
-            members, others = learned[sides.members], self.features[kind][sides.others]
-            near = leaks.to_nearest(members, inside[kind]), leaks.to_nearest(others, outside[kind])
-            found += leaks.too_near(made[kind], others, learned, name)
-            if self.materials.strangers is not None:
-                strange = self._strange[kind]
-                rows = np.random.default_rng(plan.seed).permutation(sides.usable)[: len(strange)]
-                asked = subjects.labels[sides.asked]
-                found.append(leaks.nearer(made[kind], learned[rows], strange[: len(rows)], asked, name))
-            found += leaks.membership(*near, whose, f"membership attack, {kind}")
-        return found
-
-    @cached_property
-    def _strange(self) -> dict[str, Features]:
-        """Features of the strangers' faces in any order, for every generator alike."""
-        assert self.materials.strangers is not None
-        images = np.asarray(self.materials.strangers.crops.images)
-        return self._scaled(images[np.random.default_rng(self.plan.seed).permutation(len(images))])
-
-    @cached_property
-    def _learned(self) -> dict[str, Features]:
-        """Features of all training faces, for every generator alike."""
-        assert self.materials.training is not None
-        return self._scaled(np.asarray(self.materials.training.crops.images))
 
     def _scaled(self, faces: Crops) -> dict[str, Features]:
         return {kind: self.scales[kind](f) for kind, f in self.materials.judges.features(faces).items()}
@@ -255,8 +236,8 @@ def generate(
     """
     if len({synthesizer.image_size for synthesizer in generators.values()}) > 1:
         raise DataError("These generators make faces of several sizes. Measure each size on its own.")
-    for name, synthesizer in generators.items():
-        require_judges_apart(name, synthesizer, materials.judges)
+    for name, made in generators.items():
+        require_judges_apart(name, made, materials.judges)
     measured = Measured(materials, plan)
     details: dict[str, Any] = {"judges": {k: d[:12] for k, d in materials.judges.digests.items()}}
     protocol = (

@@ -1,115 +1,107 @@
-"""Whether made-up faces repeat the faces that the generator learned from."""
+"""Distances to the faces that a generator learned from, and what they say: formulas of `leak_check`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy import stats as scipy_stats
 from sklearn.metrics import roc_auc_score
 
 from benchmarks import stats
-from benchmarks.judging.halves import MAKERS, half_of
 from benchmarks.rows import Measurement
-from generative.data import FaceData
-from generative.synthesis import Synthesizer
-from recog.errors import DataError
 
 Features = NDArray[np.float32]  # (N, F)
-Crops = NDArray[np.uint8]  # (N, S, S, 3)
+PERMUTATIONS = 2000
 DRAWS = 8  # faces that an attacker asks for about each photo
-LEAST = 20  # photos a side
 
 
-@dataclass(frozen=True, eq=False)
-class Sides:
-    """Photos that the check asks about."""
-
-    asked: NDArray[np.int64]  # rows of people not learned from, for whom faces are made
-    members: NDArray[np.int64]  # rows that were learned from
-    others: NDArray[np.int64]  # rows that were not
-    usable: NDArray[np.int64]  # all rows that were learned from, of people who are new to the judges
-
-    @classmethod
-    def drawn(cls, training: FaceData, held_out: FaceData, count: int, seed: int) -> Sides:
-        """`count` rows a side, or as many as there are, of people who have another photo.
-
-        Members are people of the makers' half: the judges, who learned from the other one, know neither side.
-
-        Raises: DataError: too few of them.
-        """
-        rng = np.random.default_rng(seed)
-        makers = np.array([half_of(name) == MAKERS for name in training.crops.identities])
-        new = makers[training.crops.labels]
-        usable = new & ~np.isnan(training.similarities)
-        if usable.sum() < LEAST:
-            raise DataError(
-                f"{int(usable.sum())} training faces are of people who have another photo and are new to the "
-                f"judges; a membership attack needs {LEAST}. Give more training faces, or none."
-            )
-        return cls(
-            rng.permutation(len(held_out))[:count],
-            rng.permutation(np.flatnonzero(usable))[:count],
-            rng.permutation(np.flatnonzero(~np.isnan(held_out.similarities)))[:count],
-            np.flatnonzero(new),
-        )
-
-
-def asked_again(synthesizer: Synthesizer, faces: FaceData, rows: NDArray[np.int64], seed: int) -> Crops:
-    """(R * DRAWS, S, S, 3) faces of the person on each photo, by the person's other photos."""
-    rng = torch.Generator().manual_seed(seed)
-    centres = torch.from_numpy(faces.centres[rows])
-    attributes = synthesizer.people.draw_attributes(centres, DRAWS, rng).flatten(0, 1)
-    return synthesizer.faces(centres.repeat_interleave(DRAWS, dim=0), attributes, rng)
-
-
-def nearest(features: Features, others: Features, block: int = 256) -> NDArray[np.float64]:
-    """(N,) Euclidean distance of each face to the nearest of the others."""
+def neighbours(
+    features: Features, others: Features, block: int = 256
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """(N,) Euclidean distance of each face to the nearest of the others, and (N,) which that is."""
     squares = (others.astype(np.float64) ** 2).sum(axis=1)
-    found = []
+    found, which = [], []
     for at in range(0, len(features), block):
         part = features[at : at + block].astype(np.float64)
         distances = (part**2).sum(axis=1)[:, None] - 2 * part @ others.T.astype(np.float64) + squares
+        which.append(distances.argmin(axis=1))
         found.append(np.sqrt(np.maximum(distances.min(axis=1), 0)))
-    return np.concatenate(found)
+    return np.concatenate(found), np.concatenate(which)
 
 
-def too_near(made: Features, held_out: Features, training: Features, metric: str) -> list[Measurement]:
+def nearest(features: Features, others: Features) -> NDArray[np.float64]:
+    """(N,) Euclidean distance of each face to the nearest of the others."""
+    return neighbours(features, others)[0]
+
+
+def too_near(near: NDArray[np.float64], usual: NDArray[np.float64], metric: str) -> Measurement:
     """One-sided Kolmogorov-Smirnov test: are made-up faces nearer to training faces than others' faces are?
 
+    A small p-value need not be a leak: faces more typical than photos are nearer to all photos.
+
     Args:
-        made: (N, F) made-up faces. held_out: (M, F) real faces of people who were not learned from.
-        training: (T, F) faces that were.
-    Returns: the p-value of "not nearer" (small: nearer, a leak), with the largest gap of the distributions
-    in its details.
+        near: (N,) distances of made-up faces to the nearest training face. usual: (M,) those of real faces of
+            people who were not learned from.
+    Returns: the p-value of "not nearer", with the largest gap of the distributions in its details.
     """
-    distances = [nearest(faces, training) for faces in (made, held_out)]
-    found = scipy_stats.ks_2samp(distances[0], distances[1], alternative="greater")
+    found = scipy_stats.ks_2samp(near, usual, alternative="greater")
     details = {
         "gap": round(float(found.statistic), 4),
-        "median distance": [round(float(np.median(d)), 4) for d in distances],
+        "median distance": [round(float(np.median(d)), 4) for d in (near, usual)],
     }
-    return [Measurement(f"{metric}, KS p", float(found.pvalue), len(made), details=details)]
+    return Measurement(f"{metric}, KS p", float(found.pvalue), len(near), details=details)
 
 
 def nearer(
-    made: Features, training: Features, others: Features, people: NDArray[np.int64], metric: str
-) -> Measurement:
-    """Share of made-up faces that are nearer to a training face than to any of as many others.
+    made: Features,
+    learned: Features,
+    strange: Features,
+    people: tuple[NDArray[np.int64], NDArray[np.int64]],
+    metric: str,
+    seed: int = 0,
+) -> list[Measurement]:
+    """How often the real face nearest to a made-up one was learned from, rather than a stranger's.
 
-    After Platzer and Reutterer (arXiv:2104.00635): half, where training faces are no more repeated than
-    faces never seen are. How typical made-up faces are does not matter, as it does for the test above.
+    After Platzer and Reutterer (arXiv:2104.00635): half, where nothing is repeated, however typical made-up
+    faces are. Few real faces are the nearest of many, so it is people that are resampled and permuted.
 
     Args:
-        made: (N, F). training, others: (M, F) real faces, learned from and not. people: (N,) for whom each
-            was made; resampled as wholes.
+        made: (N, F). learned, strange: (L, F) and (S, F) real faces of equally many people.
+        people: (L,) and (S,) 0..P-1, whose these are.
+    Returns: the share, with its 95 % interval, and the p-value of "no more often than if it were by chance
+    who of all of them was learned from" (small: a leak).
     """
-    near, far = nearest(made, training), nearest(made, others)
-    sooner = (near < far) + 0.5 * (near == far)
-    interval = stats.over_people(lambda times: float(times @ sooner / times.sum()), people)
-    return Measurement(f"{metric}, nearer than a stranger's", float(sooner.mean()), len(made), interval)
+    to_learned, to_strange = (neighbours(made, side) for side in (learned, strange))
+    sooner = to_learned[0] < to_strange[0]
+    counts = [
+        np.bincount(people[side][rows][chosen], minlength=int(people[side].max()) + 1).astype(np.float64)
+        for side, (rows, chosen) in enumerate(((to_learned[1], sooner), (to_strange[1], ~sooner)))
+    ]
+
+    def share(times: NDArray[np.floating]) -> float:
+        nearest_of = [
+            side @ part for side, part in zip(counts, np.split(times, [len(counts[0])]), strict=True)
+        ]
+        return float(nearest_of[0] / sum(nearest_of)) if sum(nearest_of) else float("nan")
+
+    everyone = np.arange(sum(map(len, counts)))
+    by_chance = scipy_stats.permutation_test(
+        counts,
+        lambda a, b, axis: a.sum(axis=axis) - b.sum(axis=axis),
+        vectorized=True,
+        alternative="greater",
+        n_resamples=PERMUTATIONS,
+        rng=np.random.default_rng(seed),
+    )
+    return [
+        Measurement(
+            f"{metric}, nearer than a stranger's",
+            float(sooner.mean()),
+            len(made),
+            stats.over_people(share, everyone),
+        ),
+        Measurement(f"{metric}, nearer than a stranger's, p", float(by_chance.pvalue), len(made)),
+    ]
 
 
 def membership(
