@@ -77,7 +77,10 @@ weights: $(STAMP)
 	$(BIN)/recog generate train gan --data $(CELEBA)/train $(FIT) --attributes runs/labels.csv \
 		--reader-weight 0 --turned-share 0 --out runs/gan-first
 	$(BIN)/recog generate train gan --data $(CELEBA)/train $(FIT) --attributes runs/labels.csv \
-		--begin-from runs/gan-first --total-kimg 100 --learning-rate 2e-4 --seed 1 --out runs/gan
+		--begin-from runs/gan-first --total-kimg 100 --learning-rate 2e-4 --seed 1 --reader-weight 1 \
+		--turned-share 0.5 --out runs/gan-second
+	$(BIN)/recog generate train gan --data $(CELEBA)/train $(FIT) --attributes runs/labels.csv \
+		--begin-from runs/gan-second --total-kimg 120 --learning-rate 2e-4 --seed 2 --identity-weight 5 --out runs/gan
 	$(BIN)/recog generate train vae --data $(CELEBA)/train $(FIT) --attributes $(CELEBA)/manifest.csv \
 		--identity-every 16 --total-kimg 50 --snapshot-kimg 25 --out runs/vae
 	$(BIN)/recog generate train repairer --data $(CELEBA)/train $(FIT) --image-size 64 --identity-weight 0 \

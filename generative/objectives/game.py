@@ -52,9 +52,9 @@ class GameSettings(ConditionalSettings):
     grow: bool = False  # from 16 px on, doubling by doubling
     conditioning_ramp: float = 0.2  # share of the run in which the condition fades in (arXiv:2201.06578)
     map_critics: bool = False  # further critics, of what the embedder sees (arXiv:2111.01007)
-    reader_weight: float = 1.0
+    reader_weight: float = 0.5
     attribute_weight: float = 0.5  # of an auxiliary classifier in the discriminator; 0 switches it off
-    turned_share: float = 0.5  # of made-up faces, one attribute of a photo each: asked to be the opposite
+    turned_share: float = 0.25  # of made-up faces, one attribute of a photo each: asked to be the opposite
 
     def _checks(self) -> Checks:
         penalties = ("none", *PENALTIES)

@@ -33,7 +33,7 @@ class VaeGanSettings(GameSettings, VaeSettings):
     """Settings of both objectives, and how much each weighs."""
 
     decoder_widths: tuple[int, ...] = GENERATOR_WIDTHS
-    reader_weight: float = 0.1  # beside the game's weight as in a GAN
+    reader_weight: float = 0.05  # beside the game's weight as in a GAN
     identity_weight: float = 0.1  # of reconstructions, as a VAE's; the window below is of made-up faces
     adversarial_weight: float = 0.1  # of the game; reconstruction weighs 1
     feature_weight: float = 0.2  # of the mean absolute error of what the discriminator sees
