@@ -29,9 +29,9 @@ def neighbours(
     return np.concatenate(found), np.concatenate(which)
 
 
-def nearest(features: Features, others: Features) -> NDArray[np.float64]:
+def nearest(features: Features, others: Features, block: int = 256) -> NDArray[np.float64]:
     """(N,) Euclidean distance of each face to the nearest of the others."""
-    return neighbours(features, others)[0]
+    return neighbours(features, others, block)[0]
 
 
 def too_near(near: NDArray[np.float64], usual: NDArray[np.float64], metric: str) -> Measurement:

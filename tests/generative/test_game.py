@@ -122,7 +122,7 @@ def test_each_technique_trains(
 
 
 def test_made_up_codes_come_with_the_conditions_of_the_batch(faces: FaceData, embedder: Embedder) -> None:
-    made = objective("vae-gan", faces, embedder, made_up_share=0.5, swapped_share=0.5)
+    made = objective("vae-gan", faces, embedder, made_up_share=0.5, swapped_share=0.5, turned_share=1.0)
     assert isinstance(made, VaeGanObjective)
     batch = faces.batch(8, torch.Generator().manual_seed(0), torch.device("cpu"))
     made.phases[0].loss(batch, moment(0.5))

@@ -219,7 +219,9 @@ def test_a_slow_run_does_not_speed_up() -> None:
 def test_finished_weights_come_with_their_own_statistics(
     faces: FaceData, embedder: Embedder, tmp_path: Path
 ) -> None:
-    run = config("gan", total_kimg=0.24, learning_rate=0.02, ema_halflife_kimg=0.1, ema_rampup=1.0)
+    run = config(
+        "gan", total_kimg=0.24, log_kimg=1.0, learning_rate=0.02, ema_halflife_kimg=0.1, ema_rampup=1.0
+    )
     weights = train(run, faces, objective("gan", faces, embedder), tmp_path, "cpu")
     network = Synthesizer.load(weights, embedder, "cpu").network
     rng = torch.Generator().manual_seed(0)
