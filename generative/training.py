@@ -150,8 +150,8 @@ def train(
         begin_from: folder of another run whose networks a new run begins with, as that run left them.
         tensorboard: also log losses and previews for TensorBoard, in the folder's `tensorboard`.
     Raises: TrainingDiverged: a loss or gradient is not finite, or the objective sees that the run has gone
-    wrong; ConfigError: the folder holds another run, `begin_from` holds none or one of other networks, or
-    TensorBoard is not installed.
+    wrong; ConfigError: the folder holds another run, or TensorBoard is not installed; CheckpointError:
+    `begin_from` holds no run, or one of other networks.
     """
     place = resolve(device)
     keep_freed_memory()
