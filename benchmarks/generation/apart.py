@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from benchmarks.judging.judges import Judges
 from generative.data import FaceData
-from generative.synthesis import Synthesizer
 from recog.errors import ConfigError, DataError
 
 
@@ -21,8 +22,13 @@ def require_apart(one: FaceData, other: FaceData) -> None:
         )
 
 
-def require_judges_apart(name: str, synthesizer: Synthesizer, judges: Judges) -> None:
-    """Raises: ConfigError: the generator learned to please one of the judges."""
-    partial = [kind for kind, digest in judges.digests.items() if digest in synthesizer.guides]
+def require_judges_apart(name: str, guides: Collection[str], judges: Judges) -> None:
+    """Who guides a generator does not judge it.
+
+    Args:
+        guides: digests of the models that `name` learns to please.
+    Raises: ConfigError: one of them is a judge.
+    """
+    partial = [kind for kind, digest in judges.digests.items() if digest in guides]
     if partial:
-        raise ConfigError(f"{name} was trained with the judges' {partial[0]}: give other judges (--judges).")
+        raise ConfigError(f"{name} learns from the judges' {partial[0]}: give other judges (--judges).")

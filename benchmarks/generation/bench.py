@@ -237,7 +237,7 @@ def generate(
     if len({synthesizer.image_size for synthesizer in generators.values()}) > 1:
         raise DataError("These generators make faces of several sizes. Measure each size on its own.")
     for name, made in generators.items():
-        require_judges_apart(name, made, materials.judges)
+        require_judges_apart(name, made.guides, materials.judges)
     measured = Measured(materials, plan)
     details: dict[str, Any] = {"judges": {k: d[:12] for k, d in materials.judges.digests.items()}}
     protocol = (

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from benchmarks import rows as results
 from benchmarks import stats
 from benchmarks.generation import identity, showing
+from benchmarks.generation.apart import require_judges_apart
 from benchmarks.generation.bench import REAL, Materials
 from benchmarks.generation.subjects import LEAST, Crops
 from benchmarks.rows import Measurement, Row
@@ -145,8 +146,10 @@ def edit(
     Args:
         name: of the generator, for the arms.
         kept: takes the rows of each as soon as they are measured.
+    Raises: ConfigError: the generator learned to please one of the judges.
     """
     judges = materials.judges
+    require_judges_apart(name, editor.synthesizer.guides, judges)
     details: dict[str, Any] = {"judges": {kind: digest[:12] for kind, digest in judges.digests.items()}}
     source = results.origin(
         "edit",

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from benchmarks.generation.apart import require_apart
+from benchmarks.generation.apart import require_apart, require_judges_apart
 from benchmarks.generation.bench import REAL, Measured
 from benchmarks.rows import Measurement, Row, origin, plan_hash, slug
 from generative import presets
 from generative.data import FaceData
+from generative.models.gan import GENERATOR_WIDTHS
 from generative.reading import AttributeReader
 from generative.synthesis import Synthesizer
 from generative.training import GeneratorConfig, Objective, train
@@ -73,8 +74,11 @@ ARMS: Mapping[str, Arm] = {
     "attribute classifier": _gan(attribute_weight=0.5),
     "reader of attributes, opposites asked for": _gan(reader_weight=0.5, turned_share=0.25),
     "identity window": _gan(identity_weight=3.0),
-    "VAE": Arm("vae"),
-    "VAE-GAN": Arm("vae-gan", {**WITHOUT, "window_weight": 0.0}),
+    "VAE": Arm("vae", {"decoder_widths": GENERATOR_WIDTHS, "identity_weight": 0.0}),
+    "VAE-GAN": Arm(
+        "vae-gan",
+        {"decoder_widths": GENERATOR_WIDTHS, "window_weight": 0.0, "identity_weight": 0.0, **WITHOUT},
+    ),
 }
 
 
@@ -118,6 +122,8 @@ def techniques(
             learning |= {"pace": asdict(config), "kind": arm.kind, "settings": asdict(settings)}
             if getattr(settings, "reader_weight", 0):
                 learning["reader"] = reader.digest
+            guides = {embedder.digest, learning.get("reader", "")}
+            require_judges_apart(name, guides, measured.materials.judges)
         source = origin("techniques", protocol, people, {"arm": name, "judges": judges, **learning}, device)
         if source.plan in done:
             continue

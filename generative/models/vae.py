@@ -13,7 +13,7 @@ from generative.models.initial import SLOPE
 from recog.errors import ConfigError
 
 CODE_SIZE = 128
-ENCODER_WIDTHS = (32, 64, 128, 128)  # channels at half, quarter, ... of the side
+ENCODER_WIDTHS = (32, 64, 96, 96)  # channels at half, quarter, ... of the side
 DECODER_WIDTHS = (96, 128, 96, 64, 32)  # channels at 4, 8, 16, ... px
 
 

@@ -43,10 +43,9 @@ class VaeSettings(ConditionalSettings):
         }
 
 
-class Reconstruction(NamedTuple):
-    """Faces through the code and back."""
+class Encoded(NamedTuple):
+    """Faces in the code."""
 
-    faces: Tensor  # (B, 3, S, S)
     code: Tensor  # (B, Z) as drawn
     mean: Tensor  # (B, Z)
     log_variance: Tensor  # (B, Z)
@@ -99,26 +98,29 @@ class VaeObjective(ConditionalObjective):
 
     def _loss(self, batch: Batch, moment: Moment) -> tuple[Tensor, dict[str, Tensor]]:
         wanted, given = self.conditions(batch, moment.rng)
-        seen = self._seen(batch, given, moment)
-        loss, stats = self._evidence(batch, seen, moment)
-        unread, missed = self.unread(seen.faces, wanted, 1.0)
+        encoded = self._encoded(batch, given, moment)
+        faces = self.network(encoded.code, given)
+        loss, stats = self._evidence(batch, encoded, faces, moment)
+        unread, missed = self.unread(faces, wanted, 1.0)
         return loss + unread, stats | missed
 
-    def _seen(self, batch: Batch, given: Tensor, moment: Moment) -> Reconstruction:
-        """The batch through the code and back."""
+    def _encoded(self, batch: Batch, given: Tensor, moment: Moment) -> Encoded:
+        """The batch in the code, a draw for each face."""
         mean, log_variance = self.network.encode(batch.images, given)
         noise = torch.randn(mean.shape, generator=moment.rng).to(mean)
-        code = mean + noise * (0.5 * log_variance).exp()
-        return Reconstruction(self.network(code, given), code, mean, log_variance)
+        return Encoded(mean + noise * (0.5 * log_variance).exp(), mean, log_variance)
 
     def _evidence(
-        self, batch: Batch, seen: Reconstruction, moment: Moment
+        self, batch: Batch, encoded: Encoded, faces: Tensor, moment: Moment
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The lower bound of the evidence, its sign turned, as far as it depends on pixels and features."""
-        faces = seen.faces
+        """The lower bound of the evidence, its sign turned, as far as it depends on pixels and features.
+
+        Args:
+            faces: (B, 3, S, S) the reconstructions.
+        """
         l1 = F.l1_loss(faces, batch.images)
         ssim = losses.ssim_error(faces, batch.images, moment.rng)
-        kl = losses.kl_divergence(seen.mean, seen.log_variance, self.settings.free_nats)
+        kl = losses.kl_divergence(encoded.mean, encoded.log_variance, self.settings.free_nats)
         warm = min(1.0, moment.progress / self.settings.kl_warmup) if self.settings.kl_warmup else 1.0
         loss = l1 + self.settings.ssim_weight * ssim + self.settings.kl_weight * warm * kl
         stats = {"l1": l1, "ssim_error": ssim, "kl_nats": kl}

@@ -15,11 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from generative.data import Batch, FaceData, condition
-from generative.models.gan import GENERATOR_WIDTHS
 from generative.objectives import identity
 from generative.objectives.conditional import usual_similarity
 from generative.objectives.game import Fakes, Game, GameSettings
-from generative.objectives.vae import Reconstruction, VaeObjective, VaeSettings
+from generative.objectives.vae import Encoded, VaeObjective, VaeSettings
 from generative.reading import AttributeReader
 from generative.training import Moment, Phase
 from recog.embedding import Embedder
@@ -32,13 +31,13 @@ MAPS = 3  # of the discriminator that are compared
 class VaeGanSettings(GameSettings, VaeSettings):
     """Settings of both objectives, and how much each weighs."""
 
-    decoder_widths: tuple[int, ...] = GENERATOR_WIDTHS
-    reader_weight: float = 0.05  # beside the game's weight as in a GAN
     identity_weight: float = 0.1  # of reconstructions, as a VAE's; the window below is of made-up faces
-    adversarial_weight: float = 0.1  # of the game; reconstruction weighs 1
+    # of all that a GAN's generator minimises; the error of pixels weighs 1. At a face, the slope of the game
+    # is about a hundred times that of a mean over pixels: with 0.1, faces were not reconstructed at all
+    adversarial_weight: float = 0.02
     feature_weight: float = 0.2  # of the mean absolute error of what the discriminator sees
-    window_weight: float = 0.5  # of the identity window, for faces from made-up codes; 0 switches it off
-    made_up_share: float = 0.5  # faces from made-up codes beside those that went through the code
+    window_weight: float = 3.0  # of the identity window, for faces from made-up codes; 0 switches it off
+    made_up_share: float = 1.0  # of the faces that are judged; the others went through the code
     swapped_share: float = (
         0.5  # of the made-up codes: another person's photo's, so that codes hold no identity
     )
@@ -55,7 +54,8 @@ class VaeGanSettings(GameSettings, VaeSettings):
 class Step(NamedTuple):
     """What one phase leaves for the other."""
 
-    seen: Reconstruction
+    encoded: Encoded
+    faces: Tensor  # (B, 3, S, S) that went through the code and back
     fakes: Fakes  # B, made up for the first people, gone through the code for the others
     made: int  # how many are made up
     given: Tensor  # (B, C) of the real faces
@@ -93,44 +93,50 @@ class VaeGanObjective(VaeObjective):
     def _discriminator_loss(self, batch: Batch, moment: Moment) -> tuple[Tensor, dict[str, Tensor]]:
         """Also makes the faces that the other phase uses: one pass serves both."""
         known, given = self.conditions(batch, moment.rng)
-        seen = self._seen(batch, given, moment)
-        made = self._made_up(batch, known, seen, moment)
-        count = len(made.images)
-        fakes = Fakes(
-            *(
-                torch.cat([first, rest[count:]])
-                for first, rest in zip(made, (seen.faces, known, given), strict=True)
-            )
-        )
-        self._step = Step(seen, fakes, count, given)
-        return self.game.discriminator_loss(batch, given, fakes, moment)
-
-    def _made_up(self, batch: Batch, known: Tensor, seen: Reconstruction, moment: Moment) -> Fakes:
-        """Faces of the batch's first people from codes that are not theirs."""
-        count = round(self.settings.made_up_share * len(batch.images))
-        codes = torch.randn(count, self.network.code_size, generator=moment.rng).to(seen.code)
-        swapped = round(self.settings.swapped_share * count)
-        codes = torch.cat([seen.code.roll(1, dims=0)[:swapped], codes[swapped:]])
+        encoded = self._encoded(batch, given, moment)
+        codes = self._made_up(encoded.code.detach(), moment)  # the game is the decoder's, not the encoder's
+        count = len(codes)
         wanted = self.game.turned(known[:count], moment.rng)
         asked = condition(batch.centres[:count], wanted)
-        return Fakes(self.network(codes, asked), wanted, asked)
+        # together: what is normalised over a batch is normalised alike
+        faces, made = self.network(torch.cat([encoded.code, codes]), torch.cat([given, asked])).split(
+            [len(batch.images), count]
+        )
+        fakes = Fakes(
+            torch.cat([made, faces[count:]]),
+            torch.cat([wanted, known[count:]]),
+            torch.cat([asked, given[count:]]),
+        )
+        self._step = Step(encoded, faces, fakes, count, given)
+        return self.game.discriminator_loss(batch, given, fakes, moment)
+
+    def _made_up(self, codes: Tensor, moment: Moment) -> Tensor:
+        """Codes (F, Z) for the batch's first people that are not theirs, from theirs (B, Z)."""
+        count = round(self.settings.made_up_share * len(codes))
+        swapped = round(self.settings.swapped_share * count)
+        drawn = torch.randn(count - swapped, codes.shape[1], generator=moment.rng).to(codes)
+        return torch.cat([codes.roll(1, dims=0)[:swapped], drawn])
 
     def _both_losses(self, batch: Batch, moment: Moment) -> tuple[Tensor, dict[str, Tensor]]:
         assert self._step is not None, "the discriminator's phase comes first"
         step = self._step
-        loss, stats = self._evidence(batch, step.seen, moment)
-        stats["view_error"] = self._view_error(batch, step.seen.faces, moment)
+        loss, stats = self._evidence(batch, step.encoded, step.faces, moment)
+        stats["view_error"] = self._view_error(batch, step.faces, moment)
         loss = loss + self.settings.feature_weight * stats["view_error"]
-        game, more = self.game.generator_loss(batch, step.given, step.fakes, moment)
-        loss = loss + self.settings.adversarial_weight * game
-        made = step.fakes.images[: step.made]
-        unread, missed = self.unread(made, step.fakes.wanted[: step.made], self.game.ramp(moment))
-        loss, more = loss + unread, more | missed
+        game, more = self._game_loss(batch, step, moment)
+        return loss + self.settings.adversarial_weight * game, stats | more
+
+    def _game_loss(self, batch: Batch, step: Step, moment: Moment) -> tuple[Tensor, dict[str, Tensor]]:
+        """What a GAN's generator minimises."""
+        loss, stats = self.game.generator_loss(batch, step.given, step.fakes, moment)
+        made, ramp = step.fakes.images[: step.made], self.game.ramp(moment)
+        unread, missed = self.unread(made, step.fakes.wanted[: step.made], ramp)
+        loss, stats = loss + unread, stats | missed
         if step.made and self.settings.window_weight and moment.step % self.settings.identity_every == 0:
             window, found = identity.window(self.embedder, made, batch.centres, self.window_low)
-            loss = loss + self.settings.window_weight * self.game.ramp(moment) * window
-            more = more | found
-        return loss, stats | more
+            loss = loss + self.settings.window_weight * ramp * window
+            stats = stats | found
+        return loss, stats
 
     def _view_error(self, batch: Batch, faces: Tensor, moment: Moment) -> Tensor:
         """Mean absolute difference of the discriminator's first maps of faces and their reconstructions."""

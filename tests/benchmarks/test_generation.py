@@ -21,6 +21,7 @@ from benchmarks.judging.halves import JUDGES, MAKERS, half_of, write_half, write
 from benchmarks.judging.judges import Judges
 from benchmarks.rows import Row
 from generative.data import FaceData
+from generative.reading import AttributeReader
 from generative.synthesis import Synthesizer
 from recog.cli import main
 from recog.embedding import Embedder
@@ -282,8 +283,25 @@ def test_nobody_judges_what_was_made_to_please_them(
     judge = judges.digests["reader"]
     flattered = copy.copy(synthesizer)
     flattered.guides = synthesizer.guides | {judge}
-    with pytest.raises(ConfigError, match="flattered was trained with the judges' reader"):
+    with pytest.raises(ConfigError, match="flattered learns from the judges' reader"):
         generate({"flattered": flattered}, Materials(judges, subjects), Plan(), kept=lambda rows: None)
+
+
+def test_an_arm_whose_guide_judges_is_refused_before_it_is_trained(
+    judges: Judges, subjects: Subjects, faces: FaceData, embedder: Embedder, tmp_path: Path
+) -> None:
+    partial = replace(judges, reader=AttributeReader.load())  # as the arm's guide
+    with pytest.raises(ConfigError, match="guided learns from the judges' reader"):
+        techniques(
+            {"guided": Arm("gan", {"reader_weight": 0.5})},
+            faces,
+            embedder,
+            Measured(Materials(partial, subjects), Plan()),
+            tmp_path / "runs",
+            pace={"total_kimg": 0.1, "image_size": 16},
+            kept=lambda rows: None,
+        )
+    assert not (tmp_path / "runs").exists()
 
 
 def test_techniques_are_trained_measured_and_not_measured_twice(
