@@ -62,6 +62,15 @@ bench: $(STAMP)
 	$(BIN)/recog bench augment --data $(CELEBA)/train --roles $(CELEBA)/roles.csv --report $(CELEBA)/val \
 		--photos-folder $(DATA)/lfw/images --pairs $(DATA)/lfw/pairs.txt \
 		--landmarks $(DATA)/lfw/landmarks.txt --out $(RESULTS)
+	$(BIN)/recog generate label $(CELEBA)/val --known $(CELEBA)/manifest.csv --out runs/labels-val.csv
+	$(BIN)/recog bench halves $(DATA)/utkface/manifest.csv --out runs/makers-utk.csv
+	$(BIN)/recog bench generate --data $(CELEBA)/val --attributes runs/labels-val.csv --roles $(CELEBA)/roles.csv \
+		--training $(CELEBA)/train --training-role fit --strangers-role user \
+		--ages $(DATA)/utkface --ages-table runs/makers-utk.csv --out $(RESULTS)
+	$(BIN)/recog bench edit --data $(CELEBA)/val --attributes runs/labels-val.csv --out $(RESULTS)
+	$(BIN)/recog bench techniques --data $(CELEBA)/train $(FIT) --judge $(CELEBA)/val \
+		--attributes $(CELEBA)/manifest.csv --kimg 30 --runs runs/techniques --out $(RESULTS)
+	$(BIN)/recog bench throughput --out $(RESULTS)
 	$(BIN)/recog bench report --results $(RESULTS) --out $(RESULTS)
 
 weights: $(STAMP)
@@ -81,10 +90,13 @@ weights: $(STAMP)
 		--turned-share 0.5 --out runs/gan-second
 	$(BIN)/recog generate train gan --data $(CELEBA)/train $(FIT) --attributes runs/labels.csv \
 		--begin-from runs/gan-second --total-kimg 120 --learning-rate 2e-4 --seed 2 --identity-weight 5 --out runs/gan
-	$(BIN)/recog generate train vae --data $(CELEBA)/train $(FIT) --attributes $(CELEBA)/manifest.csv \
-		--identity-every 16 --total-kimg 50 --snapshot-kimg 25 --out runs/vae
+	$(BIN)/recog generate train vae-gan --data $(CELEBA)/train $(FIT) --attributes runs/labels.csv \
+		--total-kimg 240 --out runs/vae
 	$(BIN)/recog generate train repairer --data $(CELEBA)/train $(FIT) --image-size 64 --identity-weight 0 \
 		--learning-rate 0.002 --total-kimg 100 --snapshot-kimg 20 --out runs/repairer
+	$(BIN)/recog bench judges --data $(CELEBA)/train $(FIT) --attributes $(CELEBA)/manifest.csv \
+		--others $(DATA)/utkface --others-table $(DATA)/utkface/manifest.csv --out runs/judges
+	mkdir -p benchmarks/judging/weights && cp runs/judges/*.safetensors benchmarks/judging/weights
 	for kind in reader gan vae repairer; do cp runs/$$kind/final.safetensors generative/weights/$$kind.safetensors; done
 
 $(STAMP): pyproject.toml

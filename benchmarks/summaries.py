@@ -14,7 +14,12 @@ from benchmarks.rows import Row
 
 Cells = list[str]
 PERCENT = frozenset({"accuracy", "AUC"})
-SHARES = ("TAR", "FMR", "FNMR", "FPIR", "FNIR", "failure", "rank-", "recall@")
+SHARES = (
+    *("TAR", "FMR", "FNMR", "FPIR", "FNIR", "failure", "rank-", "recall@"),
+    *("precision,", "recall,", "coverage,", "classification accuracy", "face found", "verified"),
+)
+PARTS = ("balanced accuracy", "stranger's")  # how metrics end that are shares, too
+SMALLEST = 1e-3  # of p-values: less is printed as less
 
 
 @dataclass(frozen=True)
@@ -56,12 +61,14 @@ def latest(rows: Iterable[Row]) -> list[Row]:
 
 def number(row: Row) -> str:
     """The value as the report prints it: shares in percent, with the interval."""
+    if row.metric.endswith(" p") and row.value < SMALLEST:
+        return f"< {SMALLEST:g}"
     return quantity(row.value, row.ci95, share=is_share(row.metric))
 
 
 def is_share(metric: str) -> bool:
     """Whether a metric is a fraction that is read as a percentage."""
-    return metric in PERCENT or metric.startswith(SHARES)
+    return metric in PERCENT or metric.startswith(SHARES) or metric.endswith(PARTS)
 
 
 def quantity(value: float, ci95: tuple[float, float] | None, *, share: bool) -> str:

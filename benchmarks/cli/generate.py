@@ -10,6 +10,10 @@ import click
 from benchmarks.cli.common import keeper, out_option, path_type
 from recog.cli.options import check_roles, device_option, emit, json_option, role_option, roles_option
 
+conditioning_option = click.option(
+    "--model", default="bundled", show_default=True, help="Embedder that generators are conditioned on."
+)
+
 
 def judged_options(command: Callable[..., None]) -> Callable[..., None]:
     """By whom, and on whose photos, what generators make is judged."""
@@ -20,6 +24,7 @@ def judged_options(command: Callable[..., None]) -> Callable[..., None]:
         roles_option,
         role_option,
         click.option("--attributes", type=path_type, help="CSV of what the crops show; edit reads it off."),
+        conditioning_option,
         click.option("--judges", type=path_type, help="Folder of judges [default: those of this package]."),
         click.option("--no-detection", is_flag=True, help="Do not look for faces in what is made."),
         click.option("--seed", default=0, show_default=True),
@@ -53,6 +58,7 @@ def generate(
     roles: Path | None,
     role: str | None,
     attributes: Path | None,
+    model: str,
     training: Path | None,
     training_role: str | None,
     strangers_role: str | None,
@@ -78,7 +84,7 @@ def generate(
       recog bench generate --data crops --attributes labels.csv
       recog bench generate runs/gan --data crops --training fit-crops
     """
-    check_roles(roles, role)
+    check_roles(roles, role or training_role or strangers_role)
     if (ages is None) != (ages_table is None):
         raise click.UsageError("--ages and --ages-table go together.")
     if (training_role or strangers_role) and roles is None:
@@ -96,19 +102,20 @@ def generate(
     from recog.embedding import Embedder
 
     plan = Plan(photos=photos, candidates=candidates, shown=shown, leak=leak, seed=seed)
-    embedder = Embedder.load("bundled", device)
+    embedder = Embedder.load(model, device)
     names = generators or ("bundled-gan", "bundled-vae")
     arms = [_arm(name) for name in names]
     if len(set(arms)) < len(arms):
         raise click.UsageError(f"Two generators are called {max(arms, key=arms.count)!r}: rename a folder.")
     loaded = {arm: Synthesizer.load(name, embedder, device) for arm, name in zip(arms, names, strict=True)}
     size = next(iter(loaded.values())).image_size
+    judged = roles if role else None
     subjects = Subjects.open(
         data,
         embedder,
         size=size,
-        name=name_of(data, roles, role or ""),
-        roles=roles,
+        name=name_of(data, judged, role or ""),
+        roles=judged,
         role=role,
         attributes=attributes,
     )
@@ -183,6 +190,7 @@ def edit(
     roles: Path | None,
     role: str | None,
     attributes: Path | None,
+    model: str,
     judges: Path | None,
     no_detection: bool,
     seed: int,
@@ -209,7 +217,7 @@ def edit(
     from recog.detection import Detector
     from recog.embedding import Embedder
 
-    embedder = Embedder.load("bundled", device)
+    embedder = Embedder.load(model, device)
     editor = Editor.load(generator, embedder, device=device)
     name = name_of(data, roles, role or "")
     subjects = Subjects.open(

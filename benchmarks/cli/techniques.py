@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from benchmarks.cli.common import keeper, out_option, path_type
+from benchmarks.cli.generate import conditioning_option
 from recog.cli.options import check_roles, device_option, json_option, roles_option
 
 
@@ -18,6 +19,7 @@ from recog.cli.options import check_roles, device_option, json_option, roles_opt
 @click.option("--judge", type=path_type, required=True, help="Crops of other people, to measure on.")
 @click.option("--judge-role", help="Of --judge, the identities of this role only.")
 @click.option("--attributes", type=path_type, help="CSV of what the crops show, of both folders.")
+@conditioning_option
 @click.option("--judges", type=path_type, help="Folder of judges [default: those of this package].")
 @click.option("--kimg", default=60.0, show_default=True, help="Thousands of faces that each run sees.")
 @click.option("--size", default=64, show_default=True, help="Side of the faces, px.")
@@ -36,6 +38,7 @@ def techniques(
     judge: Path,
     judge_role: str | None,
     attributes: Path | None,
+    model: str,
     judges: Path | None,
     kimg: float,
     size: int,
@@ -65,7 +68,7 @@ def techniques(
     from recog.embedding import Embedder
 
     arms = chosen(names)
-    embedder = Embedder.load("bundled", device)
+    embedder = Embedder.load(model, device)
     faces = open_faces(
         data, size=size, embedder=embedder, roles=roles if role else None, role=role, attributes=attributes
     )

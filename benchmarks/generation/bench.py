@@ -45,8 +45,10 @@ class Plan:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.photos < 2 or self.candidates < 1 or min(self.shown, self.leak) < 20:
-            raise ConfigError(f"{self}: give photos of 2 or more, candidates of 1, shown and leak of 20.")
+        least = {"photos": 2, "candidates": 1, "shown": 20, "leak": 20}
+        for name, low in least.items():
+            if getattr(self, name) < low:
+                raise ConfigError(f"{name} is {getattr(self, name)}; give {low} or more.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,15 +97,16 @@ class Measured:
         return found + self._real_showing()
 
     def likeness(self, synthesizer: Synthesizer) -> list[Measurement]:
-        """How near faces are to real ones, and how well they show whom they should, uncurated."""
+        """How near faces are to real ones, and how well they show whom and what they should, uncurated."""
         subjects = self.materials.subjects
         faces, found = self._compared_faces(synthesizer)
         known = np.isin(self.asked, self.several)
         whose = self._codes(subjects.labels[self.several])
         vectors = self.materials.judges.vectors(faces[known])
-        return found + identity.recognised(
+        found += identity.recognised(
             vectors, whose, self.vectors[self.references], self.known, seed=self.plan.seed
         )
+        return found + self._showing(synthesizer)
 
     def made(self, synthesizer: Synthesizer) -> list[Measurement]:
         """What a generator reaches."""
@@ -123,9 +126,16 @@ class Measured:
         found.append(ratio)
         if self.materials.detector is not None:
             found.append(identity.detected(list(images), whose, self.materials.detector))
-        found += showing.of_attributes(synthesizer, judges.reader, plan.shown, plan.seed)
-        found += showing.of_ages(synthesizer, judges.reader, plan.shown, plan.seed)
+        found += self._showing(synthesizer)
+        found += showing.of_single_attributes(synthesizer, judges.reader, plan.shown, plan.seed)
         return found + self._leaks(synthesizer)
+
+    def _showing(self, synthesizer: Synthesizer) -> list[Measurement]:
+        reader, plan = self.materials.judges.reader, self.plan
+        return [
+            *showing.of_attributes(synthesizer, reader, plan.shown, plan.seed),
+            *showing.of_ages(synthesizer, reader, plan.shown, plan.seed),
+        ]
 
     def _compared_faces(self, synthesizer: Synthesizer) -> tuple[Crops, list[Measurement]]:
         """A face for each photo asked by, and how near these are to the photos compared with."""
@@ -140,7 +150,12 @@ class Measured:
         return ranking.best_any_worst(faces, self._scaled(faces)[kind], real)
 
     def _distances(self, features: Mapping[str, Features]) -> list[Measurement]:
-        """Fidelity of faces whose features are scaled, to the photos that are compared with."""
+        """Fidelity of faces whose features are scaled, to the photos that are compared with.
+
+        Intervals are of people, KID's of disjoint parts; FID, whose bias depends on the number of different
+        faces, has none: a resample has fewer.
+        """
+        labels = self.materials.subjects.labels
         found = []
         for kind, made in features.items():
             real = self.features[kind][self.compared]
@@ -150,7 +165,8 @@ class Measured:
             found.append(Measurement(f"KID, {kind}", value, len(made), interval))
             found.append(Measurement(f"FID, {kind}", fidelity.frechet_distance(real, made), len(made)))
             for name, share in fidelity.among(real, made).items():
-                found.append(Measurement(f"{name}, {kind}", share, len(made)))
+                whose = labels[self.compared if share.of_real else self.asked]
+                found.append(showing.mean_of(share.values, f"{name}, {kind}", whose))
         return found
 
     def _identity(self, vectors: Features, whose: NDArray[np.int64]) -> list[Measurement]:
@@ -183,6 +199,11 @@ class Measured:
             )
             for name in showing.HALVED
             if name in known and name in shown and known[name].any()
+        ]
+        found += [
+            showing.balanced_accuracy(shown[name], known[name], showing.alone(name), subjects.labels)
+            for name in subjects.faces.vocabulary.attributes
+            if name in shown and known[name].any()
         ]
         ages = self.materials.ages
         if ages is not None and reader.vocabulary.ages:
@@ -241,9 +262,9 @@ def generate(
     measured = Measured(materials, plan)
     details: dict[str, Any] = {"judges": {k: d[:12] for k, d in materials.judges.digests.items()}}
     protocol = (
-        "people not learned from, asked for by every other photo of each, beside the rest; KID to coverage: "
-        f"a face a photo as it comes; all else: {plan.photos} photos a person, each the best of "
-        f"{plan.candidates}"
+        "people not learned from, asked for by every other photo of each, beside the rest of the same "
+        "people's; KID to coverage: a face a photo as it comes, features of deviation 1 on real photos; all "
+        f"else: {plan.photos} photos a person, each the best of {plan.candidates}"
     )
     source = results.origin(
         "generate",
@@ -252,6 +273,7 @@ def generate(
         {
             "plan": asdict(plan),
             "judges": materials.judges.digests,
+            "subjects": materials.subjects.faces.fingerprint,
             "training": materials.training and materials.training.fingerprint,
             "strangers": materials.strangers and materials.strangers.fingerprint,
             "ages": materials.ages and materials.ages.fingerprint,

@@ -16,13 +16,17 @@ from benchmarks.generation import identity, showing
 from benchmarks.generation.apart import require_judges_apart
 from benchmarks.generation.bench import REAL, Materials
 from benchmarks.generation.subjects import LEAST, Crops
+from benchmarks.metrics import Ranking
 from benchmarks.rows import Measurement, Row
 from generative.conditions import AGE
 from generative.editing import METHODS, Editor
 from generative.pasting import replace_face
 from recog.alignment import template
+from recog.calibration import can_show
 
 ANONYMIZED = "anonymized"
+VERIFIED = "verified at the threshold of FMR 1e-3"  # pairs with the person's other photos that match
+FMR = 1e-3  # of real photos, whose threshold changed ones are held to
 SWITCHED = ("Smiling", "Eyeglasses", "Male")  # attributes that edits turn around
 YEARS, STEP = 25.0, 5.0  # by how much edits of age make faces older; ages asked for are multiples of the step
 KEPT = ("Male", "Smiling")  # what an anonymized face should show as its original did
@@ -45,6 +49,11 @@ class Changed:
         people, codes = np.unique(subjects.labels[self.references], return_inverse=True)
         self.known = codes.astype(np.int64)
         self.whose = np.searchsorted(people, subjects.labels[self.probes]).astype(np.int64)
+        self.mated = self.whose[:, None] == self.known[None]  # (N, M)
+        self.threshold: float | None = None  # cosine; None: too few pairs for such an FMR
+        if can_show(int((~self.mated).sum()), FMR):
+            scores = self.originals @ self.others.T
+            self.threshold = Ranking(scores.ravel(), self.mated.ravel()).threshold_at_fmr(FMR)
         self.shown = self._read(self.crops)
         known = subjects.faces.vocabulary.values(subjects.faces.attributes[self.probes])
         # where it is known what photos show, it is not the reader's word against the reader's
@@ -57,8 +66,7 @@ class Changed:
     def real(self) -> list[Measurement]:
         """What photos reach that were left alone."""
         found = self._identity(self.originals)
-        pairs = self.whose[:, None] == self.known[None]
-        cosines = (self.originals @ self.others.T)[pairs]
+        cosines = (self.originals @ self.others.T)[self.mated]
         found.append(
             Measurement("cosine to another photo of the person", float(cosines.mean()), len(cosines))
         )
@@ -118,7 +126,14 @@ class Changed:
         return found + self._found(new)
 
     def _identity(self, vectors: NDArray[np.float32]) -> list[Measurement]:
-        return identity.recognised(vectors, self.whose, self.others, self.known, seed=self.seed)
+        found = identity.recognised(vectors, self.whose, self.others, self.known, seed=self.seed)
+        if self.threshold is None:
+            return found
+        rows, columns = np.nonzero(self.mated)
+        matches = (vectors[rows] * self.others[columns]).sum(axis=1) >= self.threshold
+        whose = self.whose[rows]
+        interval = stats.share_interval(matches, whose, seed=self.seed)
+        return [*found, Measurement(VERIFIED, float(matches.mean()), len(matches), interval)]
 
     def _found(self, faces: Crops) -> list[Measurement]:
         detector = self.materials.detector

@@ -91,7 +91,20 @@ def frechet_distance(real: Features, fake: Features) -> float:
     return float(metric.compute())
 
 
-def among(real: Features, fake: Features, neighbours: int = NEIGHBOURS) -> dict[str, float]:
+@dataclass(frozen=True, eq=False)
+class Share:
+    """A mean over faces: of what each adds to it."""
+
+    values: NDArray[np.float64]  # (N,)
+    of_real: bool  # whether N are the real faces, or the fakes
+
+    @property
+    def value(self) -> float:
+        """The mean."""
+        return float(self.values.mean())
+
+
+def among(real: Features, fake: Features, neighbours: int = NEIGHBOURS) -> dict[str, Share]:
     """Who lies in whose balls, each as large as the distance to a face's k-th neighbour in its own set.
 
     precision: share of fakes in a real face's ball; recall: share of real faces in a fake's ball (improved
@@ -105,10 +118,10 @@ def among(real: Features, fake: Features, neighbours: int = NEIGHBOURS) -> dict[
     distances = _distances(real, fake)
     in_real, in_fake = distances <= radii[0][:, None], distances <= radii[1][None]
     return {
-        "precision": float(in_real.any(axis=0).mean()),
-        "recall": float(in_fake.any(axis=1).mean()),
-        "density": float(in_real.sum(axis=0).mean() / neighbours),
-        "coverage": float(in_real.any(axis=1).mean()),
+        "precision": Share(in_real.any(axis=0).astype(np.float64), of_real=False),
+        "recall": Share(in_fake.any(axis=1).astype(np.float64), of_real=True),
+        "density": Share(in_real.sum(axis=0) / neighbours, of_real=False),
+        "coverage": Share(in_real.any(axis=1).astype(np.float64), of_real=True),
     }
 
 

@@ -81,7 +81,11 @@ class LeakCheck:
         self.sides = Sides.drawn(training, subjects.faces, count, seed)
         self.held_out = {kind: features[self.sides.others] for kind, features in held_out.items()}
         self.learned = scaled(np.asarray(training.crops.images))
-        self.usual = {kind: leaks.nearest(self.held_out[kind], seen) for kind, seen in self.learned.items()}
+        # of people whom the judges do not know either: they see those in finer detail
+        self.of_new = np.isin(training.crops.labels, self.sides.new)
+        self.usual = {
+            kind: leaks.nearest(self.held_out[kind], seen[self.of_new]) for kind, seen in self.learned.items()
+        }
         self.strange: dict[str, Features] = {}
         if strangers is not None:
             # of both as many people, with all of their photos
@@ -107,7 +111,8 @@ class LeakCheck:
         found = []
         for kind, learned in self.learned.items():
             name = f"nearest training face, {kind}"
-            found.append(leaks.too_near(leaks.nearest(made[kind], learned), self.usual[kind], name))
+            near = leaks.nearest(made[kind], learned[self.of_new])
+            found.append(leaks.too_near(near, self.usual[kind], name))
             if self.strange:
                 found += leaks.nearer(
                     made[kind], learned[self.beside], self.strange[kind], self.people, name, seed

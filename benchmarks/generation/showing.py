@@ -15,7 +15,7 @@ from generative.reading import AttributeReader
 from generative.synthesis import Synthesizer
 from recog.errors import DataError
 
-HALVED = ("Male", "Smiling", "Eyeglasses")  # drawn half and half, each on its own
+HALVED = ("Male", "Smiling", "Eyeglasses")  # asked for together, each drawn half and half
 AGES = (20.0, 60.0)  # years: samples are asked for ages between
 
 
@@ -84,6 +84,27 @@ def of_attributes(
         balanced_accuracy(shown[name], wanted[:, index], f"{name} as asked, balanced accuracy")
         for index, name in enumerate(names)
     ]
+
+
+def of_single_attributes(
+    synthesizer: Synthesizer, reader: AttributeReader, count: int, seed: int
+) -> list[Measurement]:
+    """Balanced accuracy of each attribute on its own, asked of half of `count` people."""
+    found = []
+    for name in synthesizer.vocabulary.attributes:
+        if name not in reader.vocabulary.attributes:
+            continue
+        rng = torch.Generator().manual_seed(seed)
+        wanted = np.resize([1, -1], count)
+        asked = [{name: float(value)} for value in wanted]
+        shown = reader.vocabulary.values(reader.read(_faces(synthesizer, asked, rng)))[name]
+        found.append(balanced_accuracy(shown, wanted, alone(name)))
+    return found
+
+
+def alone(name: str) -> str:
+    """The metric of an attribute that is asked for on its own."""
+    return f"{name} asked alone, balanced accuracy"
 
 
 def of_ages(synthesizer: Synthesizer, reader: AttributeReader, count: int, seed: int) -> list[Measurement]:

@@ -44,12 +44,16 @@ class Subjects:
         role: str | None = None,
         attributes: Path | None = None,
     ) -> Subjects:
-        """Raises: as `generative.data.open_faces`; DataError: nobody has four photos."""
+        """Raises: as `generative.data.open_faces`; DataError: fewer than two people have four photos."""
         faces = open_faces(
             folder, size=size, embedder=embedder, roles=roles, role=role, attributes=attributes
         )
-        if int(np.bincount(faces.crops.labels).max()) < LEAST:
-            raise DataError(f"{folder}: nobody has {LEAST} photos, which judging identities needs.")
+        judged = int((np.bincount(faces.crops.labels) >= LEAST).sum())
+        if judged < 2:
+            raise DataError(
+                f"{folder}: {judged} people have {LEAST} photos; judging whom faces show needs two people at "
+                "least, better hundreds. Give a folder with more photos a person."
+            )
         native = open_crops(folder, size=TEMPLATE_SIZE, roles=roles, role=role)
         return cls(faces, embeddings(native, embedder), name)
 

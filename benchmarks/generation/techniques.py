@@ -1,7 +1,8 @@
-"""`recog bench techniques`: what each way of training a generator is worth, all else alike.
+"""`recog bench techniques`: what each way of training a generator is worth.
 
-Every arm learns from the same faces for as many steps; each differs from the base by one thing, named. The
-plain DCGAN is the reference that others are held against.
+Every arm learns from the same faces for as many steps. A cGAN arm differs from the base by what its name
+says; the plain DCGAN, the reference that others are held against, the VAE and the VAE-GAN have the pace of
+their kind (`generative.presets`), tuned for each. Arms that are stopped have a row that says why.
 """
 
 from __future__ import annotations
@@ -106,7 +107,11 @@ def techniques(
         done: plans of rows that are there already.
     """
     require_apart(faces, measured.materials.subjects.faces)
-    judges = measured.materials.judges.digests
+    judged = {
+        "judges": measured.materials.judges.digests,
+        "subjects": measured.materials.subjects.faces.fingerprint,
+        "plan": asdict(measured.plan),
+    }
     people = measured.materials.subjects.name
     reader = AttributeReader.load(device=device)  # whose labels are of the half that judges do not learn from
     found: list[Row] = []
@@ -114,7 +119,8 @@ def techniques(
         config = presets.pace(arm.kind if arm else "gan", **{**pace, **(arm.pace if arm else {})})
         protocol = (
             f"{config.total_kimg:g} thousand faces seen at {config.image_size} px, batches of "
-            f"{config.batch_size}; made for people not learned from"
+            f"{config.batch_size}; made for people not learned from, beside other photos of these people; "
+            "features of deviation 1 on real photos"
         )
         learning: dict[str, Any] = {"data": faces.fingerprint}
         if arm is not None:
@@ -124,7 +130,7 @@ def techniques(
                 learning["reader"] = reader.digest
             guides = {embedder.digest, learning.get("reader", "")}
             require_judges_apart(name, guides, measured.materials.judges)
-        source = origin("techniques", protocol, people, {"arm": name, "judges": judges, **learning}, device)
+        source = origin("techniques", protocol, people, {"arm": name, **judged, **learning}, device)
         if source.plan in done:
             continue
         started = time.perf_counter()

@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.generation import changing
 from benchmarks.generation.bench import REAL, Materials
-from benchmarks.generation.changing import Changed, edit
+from benchmarks.generation.changing import VERIFIED, Changed, edit
 from benchmarks.generation.subjects import Subjects
 from benchmarks.judging.judges import Judges
+from benchmarks.metrics import Ranking
 from generative.data import FaceData
 from generative.editing import Editor
 from generative.synthesis import Synthesizer
@@ -74,3 +76,22 @@ def test_photos_left_as_they_are_are_found_again(
     found = {one.metric: one.value for one in changed.anonymized(editor)}
     assert found["rank-1 where the photo itself is searched"] > 0.9
     assert found["age kept, mean difference, years"] < 5
+
+
+def test_photos_that_are_left_alone_verify_as_real_ones_do(
+    editor: Editor, judges: Judges, subjects: Subjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert Changed(Materials(judges, subjects), 0).threshold is None  # 500 pairs cannot show 1 in 1,000
+    monkeypatch.setattr(changing, "FMR", 0.05)
+    monkeypatch.setattr(editor, "edited", lambda crops, wanted, method: crops)
+    changed = Changed(Materials(judges, subjects), 0)
+    ranking = Ranking((changed.originals @ changed.others.T).ravel(), changed.mated.ravel())
+    for found in (changed.real(), changed.edited(editor, "Smiling", "conditional")):
+        (verified,) = (one for one in found if one.metric == VERIFIED)
+        assert verified.value == pytest.approx(ranking.tar_at_fmr(0.05))
+    same = changed.others[changed.mated.argmax(axis=1)]  # each a photo that it is compared with
+    shares = [
+        next(one.value for one in changed._identity(vectors) if one.metric == VERIFIED)
+        for vectors in (same, np.roll(same, 2, axis=0))  # everybody is the next person
+    ]
+    assert shares[0] >= 0.5 > shares[1]

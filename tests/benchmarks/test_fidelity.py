@@ -49,24 +49,26 @@ def test_frechet_distance_of_two_gaussians() -> None:
 def test_precision_and_recall_see_what_is_missing_and_what_is_too_much() -> None:
     real = np.concatenate([draw(300, 2, 0), draw(300, 2, 1, shift=50.0)])
     half = fidelity.among(real, draw(300, 2, 2))  # one of two clusters
-    assert half["precision"] > 0.9
-    assert half["recall"] == pytest.approx(0.5, abs=0.1)
-    assert half["coverage"] == pytest.approx(0.5, abs=0.05)
+    assert half["precision"].value > 0.9
+    assert half["recall"].value == pytest.approx(0.5, abs=0.1)
+    assert half["coverage"].value == pytest.approx(0.5, abs=0.05)
     wide = fidelity.among(draw(300, 2, 0), np.concatenate([draw(300, 2, 2), draw(300, 2, 3, shift=50.0)]))
-    assert wide["precision"] == pytest.approx(0.5, abs=0.05)
-    assert wide["density"] == pytest.approx(0.5, abs=0.15)
+    assert wide["precision"].value == pytest.approx(0.5, abs=0.05)
+    assert wide["density"].value == pytest.approx(0.5, abs=0.15)
 
 
 def test_density_counts_balls_and_coverage_counts_real_faces() -> None:
     real = np.array([[0.0], [1.0], [10.0], [11.0]], np.float32)
     fake = np.array([[0.4], [0.6], [100.0]], np.float32)
     found = fidelity.among(real, fake, neighbours=1)  # balls of radius 1; of the fakes 0.2, 0.2 and 99.4
-    assert found == {
+    assert {name: share.value for name, share in found.items()} == {
         "precision": pytest.approx(2 / 3),
         "recall": pytest.approx(0.75),  # 0 is in no fake's ball, not even in the large one's
         "density": pytest.approx(4 / 3),
         "coverage": pytest.approx(0.5),
     }
+    assert [len(found[name].values) for name in ("precision", "recall")] == [3, 4]  # fakes; real faces
+    assert [found[name].of_real for name in ("precision", "recall")] == [False, True]
 
 
 def test_features_of_another_kind_are_refused() -> None:

@@ -66,12 +66,12 @@ def test_parts_of_people_do_not_overlap(subjects: Subjects) -> None:
 
 def test_people_of_few_photos_cannot_be_judged(tmp_path: Path, embedder: Embedder) -> None:
     place = folder_of(tmp_path / "few", 4, 3, seed=3)
-    with pytest.raises(DataError, match="nobody has 4 photos"):
+    with pytest.raises(DataError, match="0 people have 4 photos"):
         Subjects.open(place, embedder, size=SIZE, name="few")
 
 
 def test_plans_that_say_nothing_are_refused() -> None:
-    with pytest.raises(ConfigError, match="photos of 2 or more"):
+    with pytest.raises(ConfigError, match="photos is 1; give 2 or more"):
         Plan(photos=1)
 
 
@@ -354,15 +354,45 @@ def test_arms_are_settings_that_exist_and_differ() -> None:
         chosen(("magic",))
 
 
-def test_the_bench_runs_from_the_command_line(
-    tmp_path: Path,
-    judges: Judges,
-    synthesizer: Synthesizer,
-    monkeypatch: pytest.MonkeyPatch,
-    embedder: Embedder,
-) -> None:
-    monkeypatch.setattr(Embedder, "load", classmethod(lambda cls, *a, **k: embedder))
+@pytest.fixture
+def stand_ins(monkeypatch: pytest.MonkeyPatch, judges: Judges, embedder: Embedder) -> list[str]:
+    """The command line with stand-ins; names of the embedders that it asked for."""
+    asked: list[str] = []
+
+    def load(cls: type[Embedder], name: str, *_: object, **__: object) -> Embedder:
+        asked.append(name)
+        return embedder
+
+    monkeypatch.setattr(Embedder, "load", classmethod(load))
     monkeypatch.setattr(Judges, "load", classmethod(lambda cls, *a, **k: judges))
+    return asked
+
+
+def test_roles_of_learners_and_strangers_need_no_role_of_the_judged(
+    tmp_path: Path, synthesizer: Synthesizer, stand_ins: list[str]
+) -> None:
+    judged = folder_of(tmp_path / "people", 12, 4, seed=5)
+    others = folder_of(tmp_path / "others", 60, 3, seed=6)
+    roles = tmp_path / "roles.csv"
+    names = sorted(path.name for path in others.iterdir())
+    lines = [f"{name},{'fit' if at % 3 else 'user'}" for at, name in enumerate(names)]
+    roles.write_text("\n".join(["identity,role", *lines]) + "\n")
+    command = (
+        f"bench generate {tmp_path / 'gan'} --data {judged} --no-detection --photos 2 --candidates 1 "
+        f"--shown 20 --leak 20 --training {others} --roles {roles} --training-role fit --strangers-role user "
+        f"--model mine --out {tmp_path / 'out'} --json"
+    )
+    result = CliRunner().invoke(main, command.split())
+    assert result.exit_code == 0, result.output
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert {row["data"].rpartition("/")[2] for row in rows} == {"people"}  # all of them, whatever their role
+    assert any(row["metric"].endswith("nearer than a stranger's, p") for row in rows)
+    assert stand_ins[0] == "mine"
+
+
+def test_the_bench_runs_from_the_command_line(
+    tmp_path: Path, synthesizer: Synthesizer, stand_ins: list[str]
+) -> None:
     place = folder_of(tmp_path / "people", 12, 4, seed=5)
     command = (
         f"bench generate {tmp_path / 'gan'} --data {place} --attributes {place}.csv --no-detection "
@@ -372,6 +402,10 @@ def test_the_bench_runs_from_the_command_line(
     assert result.exit_code == 0, result.output
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     assert {row["arm"] for row in rows} == {REAL, "gan"}
+    metrics = {row["metric"] for row in rows if row["arm"] == "gan"}
+    assert "Smiling asked alone, balanced accuracy" in metrics
+    spread = [row["ci95"] for row in rows if row["metric"].startswith(("precision", "coverage"))]
+    assert all(low <= high for low, high in spread)
     assert len((tmp_path / "out" / "generate.jsonl").read_text().splitlines()) == len(rows)
     pictures = [row["details"].get("pictures") for row in rows if row["arm"] == "gan"]
     assert all(picture == pictures[0] for picture in pictures)

@@ -41,7 +41,8 @@ def test_techniques_stand_beside_the_reference() -> None:
     assert lines["hinge"][-1] == "123"
     assert "stopped: the loss of phase 'generator' is not finite" in lines["least squares"]
     assert len({len(line) for line in lines.values()}) == 1
-    assert "cGAN, base leaves 25 %; 1 of 2 techniques at least halve it" in section.text[0]
+    assert "cGAN, base leaves 25 %; 1 of 3 techniques at least halve it" in section.text[0]
+    assert "Stopped before the end: least squares." in section.text[0]
     assert [picture for picture in found.pictures.values() if picture.startswith(b"\x89PNG")]
 
 
@@ -61,6 +62,7 @@ def test_generators_have_a_line_a_metric(tmp_path: Path) -> None:
                 **shared, arm="gan", metric="FID, recogniser B", value=40.25, details={"pictures": pictures}
             ),
             a_row(**shared, arm="gan", metric="face found", value=0.99),
+            a_row(**shared, arm="gan", metric="nearest training face, B, KS p", value=1e-9),
         ],
     )
     (tmp_path / "figures").mkdir()
@@ -71,6 +73,7 @@ def test_generators_have_a_line_a_metric(tmp_path: Path) -> None:
     files = report.write(tmp_path, tmp_path / "out")
     text = (tmp_path / "out/report.md").read_text()
     assert "| FID, recogniser B | 12.500 | 40.250 |" in text  # no share, though it begins with an F
-    assert "| face found |  | 0.990 |" in text
+    assert "| face found |  | 99.00 % |" in text
+    assert "KS p |  | < 0.001 |" in text
     assert tmp_path / "out/figures/faces-gan.png" in files
     assert "figures/lost.png is not beside the rows any more" in text
