@@ -1,4 +1,4 @@
-"""What a discriminator and its generator play for: adversarial losses, and penalties on gradients.
+"""What a discriminator and its generator play for: adversarial losses and gradient penalties.
 
 Each is an object that the objectives call without knowing which; `LOSSES` and `PENALTIES` name them. To add
 one, write its formula here with its source and give it a name.
@@ -8,20 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Critic = Callable[[Tensor], Tensor]  # images (B, 3, S, S) -> logits (B,)
+Critic = Callable[[Tensor, Tensor], Tensor]  # images (B, 3, S, S), conditions (B, C) -> logits (B,)
 
 
 class AdversarialLoss(Protocol):
     """Scores answers to real and to generated faces, (B,) or a panel's (B, K), as scalars to minimise."""
 
     paired: ClassVar[bool]  # the generator's score needs the answers to real faces too
-    signed: ClassVar[bool]  # answers above 0 stand for real faces
+
+    @property
+    def midpoint(self) -> float | None:
+        """Answers above it stand for real faces; None: an answer says nothing by itself."""
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """What the discriminator minimises."""
@@ -40,7 +43,7 @@ class NonSaturating:
 
     smoothing: float = 0.0
     paired: ClassVar[bool] = False
-    signed: ClassVar[bool] = True
+    midpoint: ClassVar[float | None] = 0.0
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         s, real = self.smoothing, real.float()
@@ -52,11 +55,18 @@ class NonSaturating:
 
 @dataclass(frozen=True)
 class LeastSquares:
-    """Squared distance to 1 for real faces, to 0 for others (Mao et al. 2017, arXiv:1611.04076, eq. 9)."""
+    """Squared distance to 1 for real faces, to 0 for others (Mao et al. 2017, arXiv:1611.04076, eq. 9).
+
+    `smoothing` as of `NonSaturating`.
+    """
 
     smoothing: float = 0.0
     paired: ClassVar[bool] = False
-    signed: ClassVar[bool] = False
+
+    @property
+    def midpoint(self) -> float | None:
+        """Halfway between the targets of fake and of real faces."""
+        return (1 - self.smoothing) / 2
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         target = 1 - self.smoothing
@@ -68,10 +78,10 @@ class LeastSquares:
 
 @dataclass(frozen=True)
 class Wasserstein:
-    """Difference of means; needs a penalty that bounds the slope (arXiv:1701.07875, arXiv:1704.00028)."""
+    """Difference of means (arXiv:1701.07875); needs a 1-Lipschitz critic (arXiv:1704.00028)."""
 
     paired: ClassVar[bool] = False
-    signed: ClassVar[bool] = False
+    midpoint: ClassVar[float | None] = None
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return fake.float().mean() - real.float().mean()
@@ -85,7 +95,7 @@ class Hinge:
     """Answers beyond a margin of 1 cost nothing (Lim and Ye 2017, arXiv:1705.02894, eq. 4 and 5)."""
 
     paired: ClassVar[bool] = False
-    signed: ClassVar[bool] = True
+    midpoint: ClassVar[float | None] = 0.0
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return F.relu(1 - real.float()).mean() + F.relu(1 + fake.float()).mean()
@@ -100,7 +110,7 @@ class Relativistic:
     arXiv:2501.05441, eq. 2): pairs keep the generator from leaving parts of the data out."""
 
     paired: ClassVar[bool] = True
-    signed: ClassVar[bool] = False
+    midpoint: ClassVar[float | None] = None
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         return F.softplus(fake.float() - real.float()).mean()
@@ -120,34 +130,50 @@ LOSSES: Mapping[str, Callable[[float], AdversarialLoss]] = {
 SMOOTHED = ("non-saturating", "least-squares")  # losses with a target that can be smoothed
 
 
-class Penalty(Protocol):
-    """A scalar that grows with the slope of the critic."""
+class Judged(NamedTuple):
+    """Faces, and the conditions that a critic judges them with."""
 
-    def __call__(self, critic: Critic, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor: ...
+    images: Tensor  # (B, 3, S, S)
+    given: Tensor  # (B, C)
 
 
-def r1(critic: Critic, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
+class Penalty(NamedTuple):
+    """A gradient penalty, and how much of it is usual."""
+
+    measure: Callable[[Critic, Judged, Judged, torch.Generator], Tensor]  # of real and made-up faces
+    weight: float
+    every: int  # steps (lazy regularisation, arXiv:1912.04958, section 3.1: the weight makes up for it)
+
+
+def r1(critic: Critic, real: Judged, fake: Judged, rng: torch.Generator) -> Tensor:
     """Mean of |grad D|^2 / 2 on real faces (Mescheder et al. 2018, arXiv:1801.04406, eq. 9)."""
-    return slopes(critic, real).square().mean() / 2
+    return gradient_norms(critic, real).square().mean() / 2
 
 
-def r1_and_r2(critic: Critic, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
+def r1_and_r2(critic: Critic, real: Judged, fake: Judged, rng: torch.Generator) -> Tensor:
     """R1 and the same on made-up faces (the two belong together: arXiv:2501.05441, section 2.2)."""
-    return r1(critic, real, fake, rng) + slopes(critic, fake).square().mean() / 2
+    return r1(critic, real, fake, rng) + gradient_norms(critic, fake).square().mean() / 2
 
 
-def interpolated(critic: Critic, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
-    """Mean of (|grad D| - 1)^2 between real and made-up faces (WGAN-GP: arXiv:1704.00028, eq. 3)."""
-    share = torch.rand(len(real), 1, 1, 1, generator=rng).to(real)
-    between = share * real + (1 - share) * fake
-    return (slopes(critic, between) - 1).square().mean()
+def interpolated(critic: Critic, real: Judged, fake: Judged, rng: torch.Generator) -> Tensor:
+    """Mean of (|grad D| - 1)^2 between real and made-up faces (WGAN-GP: arXiv:1704.00028, eq. 3).
+
+    A blend of two faces is judged with the conditions of the made-up one: those the generator is taught with.
+    """
+    share = torch.rand(len(real.images), 1, 1, 1, generator=rng).to(real.images)
+    between = share * real.images + (1 - share) * fake.images
+    return (gradient_norms(critic, Judged(between, fake.given)) - 1).square().mean()
 
 
-def slopes(critic: Critic, images: Tensor) -> Tensor:
+def gradient_norms(critic: Critic, faces: Judged) -> Tensor:
     """(B,) length of the gradient of each answer in its image, differentiable in the critic's weights."""
-    leaf = images.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(critic(leaf).float().sum(), leaf, create_graph=True)
+    leaf = faces.images.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(leaf, faces.given).float().sum(), leaf, create_graph=True)
     return (gradient.float().square().sum(dim=(1, 2, 3)) + 1e-12).sqrt()
 
 
-PENALTIES: Mapping[str, Penalty] = {"r1": r1, "r1+r2": r1_and_r2, "interpolated": interpolated}
+PENALTIES: Mapping[str, Penalty] = {
+    "r1": Penalty(r1, weight=0.05, every=16),
+    "r1+r2": Penalty(r1_and_r2, weight=0.05, every=16),
+    "interpolated": Penalty(interpolated, weight=10.0, every=1),
+}

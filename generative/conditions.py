@@ -81,6 +81,14 @@ class Vocabulary:
         row: Encoded = self.encoded({name: np.array([value]) for name, value in conditions.items()}, 1)[0]
         return row
 
+    def implied(self, conditions: Mapping[str, float]) -> dict[str, float]:
+        """What a user asks for with what follows from it, as far as this network knows what follows.
+
+        Raises: as `asked`.
+        """
+        self.asked(conditions)
+        return {name: value for name, value in consistent(conditions).items() if name in self.names}
+
     def ages_of(self, encoded: Encoded) -> NDArray[np.float64]:
         """(N,) years; NaN where the age is not known."""
         if not self.ages:

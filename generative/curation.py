@@ -3,17 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recog import quality
-from recog.alignment import AlignedCrops
+from recog.alignment import TEMPLATE_SIZE, AlignedCrops
 from recog.embedding import Embedder
 from recog.faces import both_ways
+from recog.training.data import open_crops
+from recog.training.embeddings import embeddings
+from recog.vectors import centres
 
 DUPLICATE = 0.98  # cosine from which two photos of a person say the same
 COPY = 0.9  # cosine from which a made-up face repeats a training photo
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """What a generator learned from, for keeping away from it."""
+
+    centres: NDArray[np.float32]  # (P, D) unit vectors of people
+    vectors: NDArray[np.float32]  # (T, D) unit vectors of crops
+    fingerprint: str  # of the crops
+
+    @classmethod
+    def open(cls, folder: Path, embedder: Embedder, roles: Path | None, role: str | None) -> Learned:
+        """A folder of aligned crops, of which those are taken whose identities have this role.
+
+        Raises: as `recog.training.open_crops`; WriteFailed: the cache of embeddings cannot be written.
+        """
+        crops = open_crops(folder, size=TEMPLATE_SIZE, roles=roles, role=role)
+        vectors = embeddings(crops, embedder)
+        return cls(centres(vectors, crops.labels, len(crops.identities)), vectors, crops.fingerprint)
 
 
 @dataclass(frozen=True)
@@ -42,6 +65,11 @@ class Scores:
     qualities: NDArray[np.float32]  # (N,) 0..1, as of enrolled photos
     copied: NDArray[np.float32]  # (N,) cosine to the most similar training photo; NaN: not compared
 
+    @property
+    def copies(self) -> NDArray[np.bool_]:
+        """(N,) which repeat a training photo; none where that was not compared."""
+        return self.copied >= COPY
+
     def take(self, kept: NDArray[np.int64]) -> Scores:
         """These photos' scores."""
         return Scores(self.vectors[kept], self.similarities[kept], self.qualities[kept], self.copied[kept])
@@ -58,6 +86,7 @@ class Scores:
             found["nearest_photo"] = round(float(others.max()), 4)
         if not np.isnan(self.copied[index]):
             found["nearest_training_photo"] = round(float(self.copied[index]), 4)
+            found["copy"] = bool(self.copies[index])
         return found
 
 
@@ -91,12 +120,23 @@ def chosen(scores: Scores, count: int, window: Window) -> NDArray[np.int64]:
     """Indices of the `count` photos worth most, ascending.
 
     Photos inside the window come first, the clearest before others; then those nearest to it. Duplicates of
-    better ones, and copies of training photos, are taken if nothing else is left.
+    better ones are taken if nothing else is left, and copies of training photos if no duplicates are left.
     """
-    order = np.lexsort((-scores.qualities, window.distance(scores.similarities), scores.copied >= COPY))
+    order = np.lexsort((-scores.qualities, window.distance(scores.similarities), scores.copies))
     distinct = order[without_duplicates(scores.vectors[order])]
-    repeats = order[~np.isin(order, distinct)]
-    return np.sort(np.concatenate([distinct, repeats])[:count])
+    ranked = np.concatenate([distinct, order[~np.isin(order, distinct)]])
+    return np.sort(ranked[np.argsort(scores.copies[ranked], kind="stable")][:count])
+
+
+def reasons(scores: Scores, kept: NDArray[np.int64], window: Window) -> dict[int, str]:
+    """Why each of the others was not kept: copy, duplicate (of a kept one), outside_window, or less_clear."""
+    outside = window.distance(scores.similarities) > 0
+    found = {}
+    for index in np.setdiff1d(np.arange(len(outside)), kept).tolist():
+        repeated = float((scores.vectors[kept] @ scores.vectors[index]).max()) >= DUPLICATE
+        flaws = {"copy": scores.copies[index], "duplicate": repeated, "outside_window": outside[index]}
+        found[index] = next((flaw for flaw, has in flaws.items() if has), "less_clear")
+    return found
 
 
 def without_duplicates(vectors: NDArray[np.float32], limit: float = DUPLICATE) -> NDArray[np.int64]:

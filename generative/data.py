@@ -153,17 +153,17 @@ def open_faces(
         roles: CSV of identity, role; only the identities of `role` are used. Default all.
         attributes: CSV with a `file` column and some of CelebA's attributes as 0/1, `sex`, `age` in years;
             of crops that it lacks nothing is known.
-    Raises: ConfigError: one of roles and role without the other; DataError: nothing to train on; WriteFailed:
-    the cache of embeddings cannot be written.
+    Raises: ConfigError: one of roles and role without the other; DataError: nothing to train on, or
+    `attributes` says nothing of it; WriteFailed: the cache of embeddings cannot be written.
     """
     crops = open_crops(folder, size=size, roles=roles, role=role)
+    labels = labels_of(crops.files, attributes) if attributes else {}
     if embedder is None:
         centres, similarities = np.zeros((len(crops), 0), np.float32), np.zeros(len(crops), np.float32)
     else:
         native = open_crops(folder, size=TEMPLATE_SIZE, roles=roles, role=role)
         centres, similarities = leave_one_out(embeddings(native, embedder), crops.labels)
     digest = embedder.digest if embedder else None
-    labels = labels_of(crops.files, attributes) if attributes else {}
     vocabulary = Vocabulary(tuple(n for n in ATTRIBUTES if n in labels), AGE in labels)
     encoded = vocabulary.encoded(labels, len(crops))
     return FaceData(crops, centres, similarities, encoded, vocabulary, digest)
@@ -176,18 +176,16 @@ def open_read_faces(sources: Sequence[tuple[Path, Path]], *, size: int) -> FaceD
 
     Args:
         sources: folder and CSV, as of `open_faces`.
-    Raises: DataError: a CSV says nothing of any crop; as `open_faces`.
+    Raises: as `open_faces`.
     """
     opened = [open_crops(folder, size=size, labelled=False) for folder, _ in sources]
     labels = [labels_of(crops.files, csv) for crops, (_, csv) in zip(opened, sources, strict=True)]
     names = {name for found in labels for name in found}
     vocabulary = Vocabulary(tuple(n for n in ATTRIBUTES if n in names), AGE in names)
     sets = []
-    for crops, found, (folder, table) in zip(opened, labels, sources, strict=True):
+    for crops, found in zip(opened, labels, strict=True):
         encoded = vocabulary.encoded(found, len(crops))
         known = np.flatnonzero(encoded.any(axis=1))
-        if not len(known):
-            raise DataError(f"{table}: says nothing of the crops in {folder}. Check its column 'file'.")
         nothing = np.zeros((len(known), 0), np.float32)
         sets.append(
             FaceData(

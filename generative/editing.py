@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -12,19 +13,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from generative.conditions import AGE, Encoded, consistent
+from generative.conditions import AGE, Encoded
 from generative.data import condition
 from generative.models.vae import VAE
+from generative.pasting import CROP, Landmarks, replace_face
 from generative.reading import AttributeReader
 from generative.synthesis import Synthesizer
+from recog.alignment import align
+from recog.calibration import from_card
 from recog.device import autocast
 from recog.embedding import Embedder
-from recog.errors import ConfigError
+from recog.errors import ConfigError, GalleryError
 from recog.pixels import from_uint8, to_uint8
+from recog.types import FMR
 
 METHODS = ("conditional", "latent")
 BATCH = 32  # faces a forward pass
 STRANGERS = 16  # people made up for each face that is replaced; the least alike is taken
+RETRIES = 4  # other seeds that are tried where a replaced face is still recognised
 Crops = NDArray[np.uint8]  # (B, S, S, 3)
 
 
@@ -71,8 +77,7 @@ class Editor:
         """
         if method not in METHODS:
             raise ConfigError(f"method is {method!r}; give one of {', '.join(METHODS)}.")
-        asked = consistent(wanted)
-        self.synthesizer.vocabulary.asked(asked)
+        asked = self.synthesizer.vocabulary.implied(wanted)
         small, centres, shown = self._taken_apart(crops)
         if method == "conditional":
             other = self._with(shown, asked)
@@ -102,7 +107,7 @@ class Editor:
         apparent sex and age. Each crop draws its own strangers: whom it gets does not depend on the others.
 
         Returns: (B, G, G, 3) uint8 RGB at the generator's size; (B,) cosine of the new faces to the old, by
-        the embedder.
+        the embedder, before they are on a photo, where some of the old ones is left (see `anonymized`).
         """
         small, centres, shown = self._taken_apart(crops)
         codes = self._codes(small, centres, shown)
@@ -118,6 +123,51 @@ class Editor:
             new.append(faces[best])
             alike.append(float(cosines[best]))
         return np.stack(new), np.array(alike, np.float32)
+
+    def anonymized(
+        self, image: NDArray[np.uint8], landmarks: Sequence[Landmarks], seed: int = 0
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """A photo (H, W, 3) with the faces of people who do not exist in place of those at these landmarks.
+
+        What is around a face stays, and a model may know somebody by it. A face that it still recognises is
+        replaced by others, and of all tried the least alike is taken; it may be recognised all the same.
+
+        Args:
+            landmarks: (5, 2) px for each of F faces, F >= 1.
+        Returns: (H, W, 3) uint8 RGB; (F,) cosine of each face, cut from this photo, to what was there before.
+        """
+        crops = _cut(image, landmarks)
+        before = self.synthesizer.embedder.embed(crops)
+        chosen = [crops[0]] * len(crops)
+        least = np.full(len(crops), np.inf, np.float32)
+        left = list(range(len(crops)))
+        for attempt in range(1 + RETRIES):
+            made, _ = self.replaced(crops[left], seed + attempt * 1_000_003)
+            for row, face in zip(left, made, strict=True):
+                alone = _cut(replace_face(image, landmarks[row], face), landmarks[row : row + 1])
+                cosine = float(self.synthesizer.embedder.embed(alone)[0] @ before[row])
+                if cosine < least[row]:
+                    least[row], chosen[row] = cosine, face
+            left = np.flatnonzero(self.recognised(least)).tolist()
+            if not left:
+                break
+        changed = image
+        for points, face in zip(landmarks, chosen, strict=True):
+            changed = replace_face(changed, points, face)
+        after = self.synthesizer.embedder.embed(_cut(changed, landmarks))
+        return changed, np.asarray((after * before).sum(axis=1), np.float32)
+
+    def recognised(self, cosines: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """(F,) whether the embedder takes two faces for one person; False where there is no `threshold`."""
+        return cosines >= (np.inf if self.threshold is None else self.threshold)
+
+    @cached_property
+    def threshold(self) -> float | None:
+        """Cosine from which two faces are one person, FMR 1e-3, by the embedder's card; None: it has none."""
+        try:
+            return from_card(self.synthesizer.embedder.card, "verify", FMR, (0, 0)).threshold
+        except GalleryError:
+            return None
 
     def between(self, first: Crops, second: Crops, steps: int) -> Crops:
         """The way from one crop (S, S, 3) to another through codes, centres and attributes.
@@ -192,6 +242,11 @@ class Editor:
     def _given(self, centres: NDArray[np.float32], shown: Encoded) -> Tensor:
         parts = (torch.from_numpy(np.ascontiguousarray(x, np.float32)) for x in (centres, shown))
         return condition(*parts).to(self.synthesizer.device)
+
+
+def _cut(image: NDArray[np.uint8], landmarks: Sequence[Landmarks]) -> Crops:
+    """(F, CROP, CROP, 3): the faces of a photo."""
+    return np.stack([align(image, points, CROP) for points in landmarks])
 
 
 def _seed_of(crop: NDArray[np.uint8], seed: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,13 +15,16 @@ from generative.conditions import AGE, ATTRIBUTES
 from recog.checkpoints import write_atomically
 from recog.errors import DataError
 
+logger = logging.getLogger(__name__)
 Labels = dict[str, NDArray[np.float64]]  # by name, (N,): attributes -1 or 1, 0 not known; ages, NaN not known
 
 
 def labels_of(files: Sequence[str], table: Path) -> Labels:
     """What a table says of these crops; of those it lacks nothing is known.
 
-    Raises: DataError: the table cannot be read, says nothing that is known here, or has a value that is none.
+    Returns: the columns with something in them: of what no crop has a value, nothing can be learned.
+    Raises: DataError: the table cannot be read, says nothing of these crops or nothing that is known here, or
+    has a value that is none.
     """
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
@@ -38,20 +42,25 @@ def labels_of(files: Sequence[str], table: Path) -> Labels:
     labels = {name: np.zeros(len(files)) for name in known}
     if AGE in columns:
         labels[AGE] = np.full(len(files), np.nan)
+    found = set()
     for line, row in enumerate(rows, start=2):
         at = place.get(_key(row["file"] or ""))
         if at is not None:
+            found.add(at)
             for name in labels:
                 labels[name][at] = _value(name, row, f"{table}, line {line}")
-    return labels
+    said = {name: values for name, values in labels.items() if not _lacking(name, values).all()}
+    if not said:
+        raise DataError(_silence(table, str(rows[0]["file"]), files[0], bool(found)))
+    logger.info("%s: says something of %d of %d crops", table, len(found), len(files))
+    return said
 
 
 def filled(known: Labels, guessed: Labels) -> Labels:
     """What is known, and where nothing is, what was guessed."""
     both = {**guessed, **known}
     for name in {*known} & {*guessed}:
-        lacking = np.isnan(known[name]) if name == AGE else known[name] == 0
-        both[name] = np.where(lacking, guessed[name], known[name])
+        both[name] = np.where(_lacking(name, known[name]), guessed[name], known[name])
     return both
 
 
@@ -67,6 +76,21 @@ def write_labels(out: Path, files: Sequence[str], labels: Mapping[str, NDArray[n
         writer.writerow([file, *(_text(name, float(values[index])) for name, values in labels.items())])
     write_atomically(out, text.getvalue().encode())
     return len(files)
+
+
+def _lacking(name: str, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(N,) whether nothing is known."""
+    return np.isnan(values) if name == AGE else values == 0
+
+
+def _silence(table: Path, listed: str, crop: str, found: bool) -> str:
+    """Why a table says nothing of crops, and what to do."""
+    if found:
+        return f"{table}: says nothing of the crops but their names. Fill in its columns, or leave it out."
+    return (
+        f"{table}: says nothing of the crops. It lists files such as {listed!r}, and the crops are called "
+        f"{crop!r} and so on. Write into its column 'file' the last folder and the name of each crop."
+    )
 
 
 def _key(file: str) -> str:

@@ -30,7 +30,11 @@ def add_change(
 def replace_face(
     image: NDArray[np.uint8], landmarks: Landmarks, crop: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
-    """Put the face of a crop (S, S, 3) where the photo (H, W, 3) has one; nothing of that one is left."""
+    """Put the face of a crop (S, S, 3) where the photo (H, W, 3) has one.
+
+    Nothing of that one is left inside; in the rim, a fifth of the oval, the two are blended half and half on
+    average; around it, where there are hair, ears and neck, the photo stays as it is.
+    """
     weights = _warped(oval(len(crop)), image, landmarks)[..., None]
     face = _warped(crop.astype(np.float32), image, landmarks)
     replaced: NDArray[np.uint8] = np.clip(np.rint(image + weights * (face - image)), 0, 255).astype(np.uint8)

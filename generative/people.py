@@ -6,7 +6,7 @@ real person's vector is stored.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
@@ -15,6 +15,8 @@ from torch import Tensor
 
 from generative.conditions import AGE, LASTING, Encoded, Vocabulary, consistent
 from generative.data import FaceData
+from recog.errors import DataError
+from recog.vectors import unit
 
 RANK = 48  # directions kept; the rest of the variance is spread evenly
 TRIES = 32  # people drawn for each of whom something is asked
@@ -158,6 +160,20 @@ class PeopleModel:
         if AGE in asked:
             fit -= np.nan_to_num(np.abs(self.vocabulary.ages_of(expected) - asked[AGE])) / DECADE
         return fit
+
+
+def mixed(centres: NDArray[np.float32], count: int, rng: torch.Generator) -> Iterator[NDArray[np.float32]]:
+    """`count` times the middle (D,) between a centre of (P, D) and one of the half that is less like it.
+
+    Raises: DataError: fewer than two centres.
+    """
+    if len(centres) < 2:
+        raise DataError("Mixing needs the centres of two people at least. Give more, or none.")
+    for _ in range(count):
+        first = int(torch.randint(len(centres), (), generator=rng))
+        distant = np.argsort(centres @ centres[first])[: max(1, len(centres) // 2)]
+        second = int(distant[int(torch.randint(len(distant), (), generator=rng))])
+        yield unit(centres[first] + centres[second])
 
 
 def _moments(around: NDArray[np.floating]) -> NDArray[np.float64]:

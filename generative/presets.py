@@ -10,6 +10,8 @@ from typing import Any
 import torch
 
 from generative.data import FaceData
+from generative.models import GENERATORS
+from generative.models.gan import doublings
 from generative.objectives.gan import GanObjective, GanSettings
 from generative.objectives.reader import ReaderObjective, ReaderSettings
 from generative.objectives.repair import RepairObjective, RepairSettings
@@ -81,13 +83,16 @@ def pace(kind: str, **changes: Any) -> GeneratorConfig:
 
     The rate never rises: one that begins under the usual end stays where it is.
 
-    Raises: ConfigError: no such kind, or a value out of range.
+    Raises: ConfigError: no such kind, a value out of range, or a side that a generator cannot make.
     """
     if kind not in PACE:
         raise ConfigError(f"kind is {kind!r}; give one of {', '.join(KINDS)}.")
     usual, given = PACE[kind], {name: value for name, value in changes.items() if value is not None}
     last = min(usual.final_learning_rate, given.get("learning_rate", usual.learning_rate))
-    return replace(usual, **{"final_learning_rate": last, **given})
+    config = replace(usual, **{"final_learning_rate": last, **given})
+    if kind in GENERATORS:
+        doublings(config.image_size)
+    return config
 
 
 def settings(kind: str, **changes: Any) -> Settings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,19 +18,28 @@ from generative.curation import Scores, Window
 from generative.data import condition
 from generative.errors import SynthesisExhausted
 from generative.models import GENERATORS
-from generative.people import PeopleModel
+from generative.people import PeopleModel, mixed
 from recog import checkpoints
 from recog.device import autocast, resolve
 from recog.embedding import Embedder
 from recog.errors import ConfigError, DataError, ModelMismatch
 from recog.pixels import to_uint8
-from recog.vectors import unit
 
 WEIGHTS = Path(__file__).parent / "weights"
 BUNDLED = {f"bundled-{kind}": WEIGHTS / f"{kind}.safetensors" for kind in ("gan", "vae")}
 BATCH = 32  # faces a forward pass
 GUIDES = ("conditioning_digest", "reader_digest")  # in a checkpoint: the models that its training looked to
 DRAWS = 20  # candidates for each person wanted, before giving up
+
+
+@dataclass(frozen=True, eq=False)
+class Sitter:
+    """Somebody to make photos of."""
+
+    identity: str
+    centre: NDArray[np.float32]  # (D,) unit vector that the photos are conditioned on
+    seed: int
+    source: str = "given"  # a real person's centre; "sampled" or "mixed": nobody's
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +53,24 @@ class SyntheticPerson:
     scores: Scores  # of the K photos, by recogniser A
     source: str  # "given": a real person's centre; "sampled" or "mixed": nobody's
     seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """All that was made of a sitter, and what is kept of it."""
+
+    sitter: Sitter
+    images: NDArray[np.uint8]  # (N, S, S, 3) RGB
+    attributes: Encoded  # (N, V)
+    scores: Scores  # of the N photos
+    kept: NDArray[np.int64]  # (K,) which of them, ascending
+
+    @property
+    def person(self) -> SyntheticPerson:
+        """The photos that are kept."""
+        who, kept = self.sitter, self.kept
+        parts = (self.images[kept], who.centre, self.attributes[kept], self.scores.take(kept))
+        return SyntheticPerson(who.identity, *parts, who.source, who.seed)
 
 
 class Synthesizer:
@@ -143,15 +170,32 @@ class Synthesizer:
         Raises: ConfigError: fewer than one candidate a photo, or a condition that the generator does not
         know; DataError: the vectors have another length.
         """
+        sitter = self.sitter(identity, embeddings, seed, source)
+        how: dict[str, Any] = {"candidates": candidates, "conditions": conditions, "training": training}
+        return self.sitting(sitter, count, **how).person
+
+    def sitter(
+        self, identity: str, embeddings: NDArray[np.float32], seed: int, source: str = "given"
+    ) -> Sitter:
+        """A person to make photos of; arguments and errors as of `person`."""
+        return Sitter(identity, _centre(embeddings, self.embedder.embedding_size), seed, source)
+
+    def sitting(
+        self,
+        sitter: Sitter,
+        count: int,
+        *,
+        candidates: int = 1,
+        conditions: Mapping[str, float] | None = None,
+        training: NDArray[np.float32] | None = None,
+    ) -> Candidates:
+        """New photos of somebody with those that were not kept; arguments and errors as of `person`."""
         if candidates < 1:
             raise ConfigError(f"candidates is {candidates}; give 1 or more.")
-        centre = _centre(embeddings, self.embedder.embedding_size)
-        images, attributes = self._drawn(centre, count * candidates, seed, conditions or {})
-        scores = curation.scored(images, centre, self.embedder, training)
+        images, attributes = self._drawn(sitter.centre, count * candidates, sitter.seed, conditions or {})
+        scores = curation.scored(images, sitter.centre, self.embedder, training)
         kept = curation.chosen(scores, count, self.window) if candidates > 1 else np.arange(count)
-        return SyntheticPerson(
-            identity, images[kept], centre, attributes[kept], scores.take(kept), source, seed
-        )
+        return Candidates(sitter, images, attributes, scores, kept)
 
     def new_people(
         self,
@@ -165,20 +209,49 @@ class Synthesizer:
         conditions: Mapping[str, float] | None = None,
         training: NDArray[np.float32] | None = None,
     ) -> list[SyntheticPerson]:
-        """People who do not exist, `photos` each.
+        """People who do not exist, `photos` each; the arguments are those of `strangers` and `person`.
+
+        Raises: as `strangers`, `person`.
+        """
+        sitters = self.strangers(
+            count,
+            seed,
+            max_similarity=max_similarity,
+            training_centres=training_centres,
+            conditions=conditions,
+        )
+        how: dict[str, Any] = {"candidates": candidates, "conditions": conditions, "training": training}
+        return [self.sitting(sitter, photos, **how).person for sitter in sitters]
+
+    def strangers(
+        self,
+        count: int,
+        seed: int = 0,
+        *,
+        max_similarity: float = 0.35,
+        training_centres: NDArray[np.float32] | None = None,
+        conditions: Mapping[str, float] | None = None,
+    ) -> list[Sitter]:
+        """Sitters who do not exist.
 
         Without data their centres come from the Gaussian that the checkpoint carries; with the centres
         (P, D) of training people, from mixing pairs of those who look unlike each other.
 
         Args:
             max_similarity: cosine that no two new centres, and no new and training centre, exceed.
-            candidates, conditions, training: as of `person`.
-        Raises: SynthesisExhausted: not so many people fit under `max_similarity`; as `person`.
+            conditions: attributes and age that they should have; see `PeopleModel.draw`.
+        Raises: SynthesisExhausted: not so many people fit under `max_similarity`; ConfigError: a condition
+        that the generator does not know; DataError: mixing has less than two people.
         """
         self.vocabulary.asked(conditions or {})
         rng = torch.Generator().manual_seed(seed)
         chosen: list[NDArray[np.float32]] = []
-        for centre in self._candidates(count * DRAWS, training_centres, rng, conditions or {}):
+        tried: Iterable[NDArray[np.float32]] = (
+            self.people.draw(count * DRAWS, rng, conditions).numpy()
+            if training_centres is None
+            else mixed(training_centres, count * DRAWS, rng)
+        )
+        for centre in tried:
             apart = all(centre @ other <= max_similarity for other in chosen)
             if training_centres is not None:
                 apart = apart and float((training_centres @ centre).max()) <= max_similarity
@@ -193,17 +266,8 @@ class Synthesizer:
             )
         source = "sampled" if training_centres is None else "mixed"
         return [
-            self.person(
-                f"new-{seed:04d}-{i:05d}",
-                c,
-                photos,
-                seed * 1_000_003 + i,
-                source=source,
-                candidates=candidates,
-                conditions=conditions,
-                training=training,
-            )
-            for i, c in enumerate(chosen)
+            self.sitter(f"new-{seed:04d}-{i:05d}", centre, seed * 1_000_003 + i, source)
+            for i, centre in enumerate(chosen)
         ]
 
     @torch.inference_mode()
@@ -227,24 +291,6 @@ class Synthesizer:
         rows = torch.from_numpy(centre).expand(count, -1)
         attributes = self.people.draw_attributes(rows[:1], count, rng, asked)[0]
         return self.faces(rows, attributes, rng), attributes.numpy()
-
-    def _candidates(
-        self,
-        count: int,
-        centres: NDArray[np.float32] | None,
-        rng: torch.Generator,
-        asked: Mapping[str, float],
-    ) -> Iterator[NDArray[np.float32]]:
-        if centres is None:
-            yield from self.people.draw(count, rng, asked).numpy()
-            return
-        if len(centres) < 2:
-            raise DataError("Mixing needs the centres of two people at least. Give more, or none.")
-        for _ in range(count):
-            first = int(torch.randint(len(centres), (), generator=rng))
-            distant = np.argsort(centres @ centres[first])[: max(1, len(centres) // 2)]  # the less alike half
-            second = int(distant[int(torch.randint(len(distant), (), generator=rng))])
-            yield unit(centres[first] + centres[second])
 
 
 def _centre(embeddings: NDArray[np.float32], size: int) -> NDArray[np.float32]:

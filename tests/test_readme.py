@@ -20,6 +20,7 @@ from recog.cli import main
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+PACKAGES = ("recog", "generative", "benchmarks")
 
 
 def block(language: str, containing: str) -> str:
@@ -63,6 +64,15 @@ def test_python_quick_start(photos: Path, monkeypatch: pytest.MonkeyPatch) -> No
     exec(compile(block("python", "Recognizer.open"), "README.md", "exec"), {})  # our own file
 
 
+def test_faces_are_made_and_edited_from_python() -> None:
+    made: dict[str, object] = {}
+    exec(compile(block("python", "new_people"), "README.md", "exec"), made)  # our own file
+    older, person = made["older"], made["person"]
+    assert isinstance(older, np.ndarray)
+    assert older.shape == person.images.shape == (6, 64, 64, 3)  # type: ignore[attr-defined]
+    assert not np.array_equal(older, person.images)  # type: ignore[attr-defined]
+
+
 def test_generated_parts_are_up_to_date() -> None:
     command = [sys.executable, "-m", "cogapp", "--check", "README.md"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -76,7 +86,8 @@ def test_pictures_and_links_exist() -> None:
 
 
 def test_every_command_that_is_shown_has_these_options() -> None:
-    documents = [README, *(path.read_text() for path in ROOT.glob("*/weights/*.md"))]
+    cards = [card for package in PACKAGES for card in (ROOT / package).rglob("weights/*.md")]
+    documents = [README, *(card.read_text() for card in cards)]
     lines = [line for text in documents for line in re.findall(r"^recog .*$", text, flags=re.MULTILINE)]
     assert len(lines) > 12
     for line in lines:

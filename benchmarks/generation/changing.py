@@ -20,7 +20,6 @@ from benchmarks.metrics import Ranking
 from benchmarks.rows import Measurement, Row
 from generative.conditions import AGE
 from generative.editing import METHODS, Editor
-from generative.pasting import replace_face
 from recog.alignment import template
 from recog.calibration import can_show
 
@@ -74,8 +73,8 @@ class Changed:
 
     def anonymized(self, editor: Editor) -> list[Measurement]:
         """Whether people are found again behind their new faces, and what these keep."""
-        starts = range(0, len(self.crops), BATCH)
-        new = np.concatenate([_replaced(editor, self.crops[at : at + BATCH], self.seed) for at in starts])
+        landmarks = [template(self.crops.shape[1])]
+        new = np.stack([editor.anonymized(crop, landmarks, self.seed)[0] for crop in self.crops])
         vectors = self.materials.judges.vectors(new)
         found = self._identity(vectors)
         itself = (vectors @ self.originals.T).argmax(axis=1) == np.arange(len(vectors))
@@ -199,9 +198,3 @@ def edit(
         kept(rows)
         found += rows
     return found
-
-
-def _replaced(editor: Editor, crops: Crops, seed: int) -> Crops:
-    made, _ = editor.replaced(crops, seed)
-    landmarks = template(crops.shape[1])
-    return np.stack([replace_face(crop, landmarks, new) for crop, new in zip(crops, made, strict=True)])

@@ -22,6 +22,7 @@ from benchmarks.rows import Measurement, Row, origin, plan_hash, slug
 from generative import presets
 from generative.data import FaceData
 from generative.models.gan import GENERATOR_WIDTHS
+from generative.objectives.conditional import ConditionalSettings
 from generative.reading import AttributeReader
 from generative.synthesis import Synthesizer
 from generative.training import GeneratorConfig, Objective, train
@@ -125,8 +126,10 @@ def techniques(
         learning: dict[str, Any] = {"data": faces.fingerprint}
         if arm is not None:
             settings = presets.settings(arm.kind, **arm.settings)
-            learning |= {"pace": asdict(config), "kind": arm.kind, "settings": asdict(settings)}
-            if getattr(settings, "reader_weight", 0):
+            assert isinstance(settings, ConditionalSettings), "arms make faces"
+            applied = settings.applied(config.image_size)
+            learning |= {"pace": asdict(config), "kind": arm.kind, "settings": applied}
+            if settings.reader_weight:
                 learning["reader"] = reader.digest
             guides = {embedder.digest, learning.get("reader", "")}
             require_judges_apart(name, guides, measured.materials.judges)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,63 +10,24 @@ import click
 
 from generative.cli.options import (
     aligned_option,
+    check_training,
     conditions_of,
-    embedder_option,
-    generator_option,
-    grid_option,
     load_detector,
     path_type,
-    seed_option,
+    synthesis_options,
+    training_options,
 )
-from recog.cli.options import (
-    Outcome,
-    check_roles,
-    device_option,
-    emit,
-    expanded,
-    gallery_option,
-    json_option,
-    role_option,
-    roles_option,
-)
+from recog.cli.options import Outcome, emit, expanded, gallery_option
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from generative.synthesis import Synthesizer, SyntheticPerson
+    from generative.curation import Learned
+    from generative.folders import PeopleFolder
+    from generative.synthesis import Sitter, Synthesizer
     from recog.embedding import Embedder
-    from recog.faces import FaceReader
     from recog.types import GalleryPlace
-
-candidates_option = click.option(
-    "--candidates",
-    default=1,
-    show_default=True,
-    type=click.IntRange(min=1),
-    help="Make so many for each photo and keep the clearest that are as alike as real photos are.",
-)
-attributes_option = click.option(
-    "--attributes",
-    metavar="LIST",
-    help="What all photos show: smiling,no-eyeglasses,sex=female,blond-hair,age=40.",
-)
-
-
-def synthesis_options(command: Callable[..., None]) -> Callable[..., None]:
-    """What faces and people share: with which models, how chosen, and what comes out."""
-    shared = (
-        attributes_option,
-        candidates_option,
-        generator_option("bundled-gan"),
-        embedder_option,
-        seed_option,
-        device_option,
-        grid_option,
-    )
-    for option in reversed((*shared, json_option)):
-        command = option(command)
-    return command
 
 
 @click.command()
@@ -80,6 +41,7 @@ def synthesis_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--out", type=path_type, required=True, help="Folder for the photos and manifest.jsonl.")
 @gallery_option
 @aligned_option
+@training_options("Aligned crops that the generator learned from: no copy is kept while others are left.")
 @synthesis_options
 def faces(
     photos: tuple[str, ...],
@@ -89,6 +51,9 @@ def faces(
     count: int,
     out: Path,
     gallery: GalleryPlace,
+    training: Path | None,
+    roles: Path | None,
+    role: str | None,
     attributes: str | None,
     grid: Path | None,
     aligned: bool,
@@ -102,7 +67,8 @@ def faces(
     """Make new photos of people who are known from a few, or of nobody in particular.
 
     People are those on PHOTO..., in a folder, or enrolled in the gallery. Without any, --attributes says what
-    the faces show, and each is of another person who does not exist.
+    the faces show, and each is of another person who does not exist. A call that was interrupted goes on
+    where it was when it is made again.
 
     \b
     Example:
@@ -118,40 +84,35 @@ def faces(
         raise click.UsageError("--name is missing: who is on the photos?")
     if name and not photos:
         raise click.UsageError("--name goes with PHOTO... only.")
+    check_training(training, roles, role)
+    from generative.curation import Learned
     from generative.folders import check_target
     from recog.photos import of_people
 
     asked = conditions_of(attributes)
     people = of_people(folder) if folder else {str(name): expanded(photos)} if photos else {}
-    check_target(out, people or like)
+    call = {
+        "command": "faces",
+        "count": count,
+        "candidates": candidates,
+        "seed": seed,
+        "asked": asked,
+        "people": _people(people, like, gallery),
+    }
+    check_target(out, people or like, call)
     embedder, synthesizer = _load(model, generator, device)
     synthesizer.vocabulary.asked(asked)
     outcome = Outcome()
-    if not (people or like):
-        made = synthesizer.new_people(
-            count, 1, seed, max_similarity=1.0, candidates=candidates, conditions=asked
-        )
-        _write(out, made, synthesizer, outcome, grid, as_json)
-        outcome.leave()
-        return
-    if like:
-        known = _enrolled(gallery, like, embedder)
-    else:
-        reader = _reader(embedder, aligned, device)
-        known = {identity: _vectors(paths, reader, outcome) for identity, paths in people.items()}
-    made = [
-        synthesizer.person(
-            identity,
-            vectors,
-            count,
-            seed * 1_000_003 + number,
-            candidates=candidates,
-            conditions=asked,
-        )
+    known = _enrolled(gallery, like, embedder) if like else _seen(people, embedder, aligned, device, outcome)
+    sitters = [
+        synthesizer.sitter(identity, vectors, seed * 1_000_003 + number)
         for number, (identity, vectors) in enumerate(known.items())
         if len(vectors)
     ]
-    _write(out, made, synthesizer, outcome, grid, as_json)
+    if not known:  # of nobody in particular
+        sitters = synthesizer.strangers(count, seed, max_similarity=1.0, conditions=asked)
+    learned = Learned.open(training, embedder, roles, role) if training else None
+    _write(out, call, sitters, count if known else 1, synthesizer, learned, outcome, grid, as_json)
     outcome.leave()
 
 
@@ -159,11 +120,11 @@ def faces(
 @click.option("--count", default=10, show_default=True, type=click.IntRange(min=1), help="People.")
 @click.option("--photos", default=5, show_default=True, type=click.IntRange(min=1), help="Photos a person.")
 @click.option("--out", type=path_type, required=True, help="Folder for the photos and manifest.jsonl.")
-@click.option(
-    "--data", type=path_type, help="Aligned crops of real people: mix distant ones, and stay away from all."
+@training_options(
+    "Aligned crops of real people, such as the generator learned from: mix distant ones, stay away from all, "
+    "and keep no copy while others are left.",
+    "--data",
 )
-@roles_option
-@role_option
 @click.option(
     "--max-similarity", default=0.35, show_default=True, help="No two people are more alike (cosine)."
 )
@@ -173,7 +134,7 @@ def people(
     photos: int,
     out: Path,
     grid: Path | None,
-    data: Path | None,
+    training: Path | None,
     roles: Path | None,
     role: str | None,
     max_similarity: float,
@@ -187,29 +148,38 @@ def people(
 ) -> None:
     """Make photos of people who do not exist.
 
+    A call that was interrupted goes on where it was when it is made again.
+
     \b
     Example:
       recog generate people --count 10 --photos 5 --out cast
     """
-    check_roles(roles, role)
+    check_training(training, roles, role)
+    from generative.curation import Learned
     from generative.folders import check_target
 
     asked = conditions_of(attributes)
-    check_target(out)
+    call = {
+        "command": "people",
+        "count": count,
+        "photos": photos,
+        "candidates": candidates,
+        "seed": seed,
+        "asked": asked,
+        "max_similarity": max_similarity,
+    }
+    check_target(out, call=call)
     embedder, synthesizer = _load(model, generator, device)
-    centres, training = _of_training(data, embedder, roles, role) if data else (None, None)
-    made = synthesizer.new_people(
+    learned = Learned.open(training, embedder, roles, role) if training else None
+    sitters = synthesizer.strangers(
         count,
-        photos,
         seed,
         max_similarity=max_similarity,
-        training_centres=centres,
-        candidates=candidates,
+        training_centres=learned.centres if learned else None,
         conditions=asked,
-        training=training,
     )
     outcome = Outcome()
-    _write(out, made, synthesizer, outcome, grid, as_json)
+    _write(out, call, sitters, photos, synthesizer, learned, outcome, grid, as_json)
     outcome.leave()
 
 
@@ -221,20 +191,23 @@ def _load(model: str, generator: str, device: str) -> tuple[Embedder, Synthesize
     return embedder, Synthesizer.load(generator, embedder, device)
 
 
-def _reader(embedder: Embedder, aligned: bool, device: str) -> FaceReader:
+def _seen(
+    people: Mapping[str, list[Path]], embedder: Embedder, aligned: bool, device: str, outcome: Outcome
+) -> dict[str, NDArray[np.float32]]:
+    """(M, D) of the largest face on each photo of each person; failures are named."""
     from recog.alignment import AlignedCrops
     from recog.faces import FaceReader
 
-    return FaceReader(AlignedCrops() if aligned else load_detector(device), embedder)
-
-
-def _vectors(paths: list[Path], reader: FaceReader, outcome: Outcome) -> NDArray[np.float32]:
-    """(M, D) of the largest face on each photo; failures are named."""
-    found = reader.embed(paths, largest=True)
-    for photo, why in found.failed:
-        outcome.fail(photo, why)
-    vectors: NDArray[np.float32] = found.embedding
-    return vectors
+    if not people:
+        return {}
+    reader = FaceReader(AlignedCrops() if aligned else load_detector(device), embedder)
+    known = {}
+    for name, paths in people.items():
+        found = reader.embed(paths, largest=True)
+        for photo, why in found.failed:
+            outcome.fail(photo, why)
+        known[name] = found.embedding
+    return known
 
 
 def _enrolled(
@@ -250,51 +223,73 @@ def _enrolled(
         return {name: np.stack([t.embedding for t in gallery.templates(name)]) for name in names}
 
 
-def _of_training(
-    data: Path, embedder: Embedder, roles: Path | None, role: str | None
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(P, D) identity centres and (T, D) vectors of a folder of aligned crops."""
-    from recog.alignment import TEMPLATE_SIZE
-    from recog.training import open_crops
-    from recog.training.embeddings import embeddings
-    from recog.vectors import centres
+def _people(photos: Mapping[str, list[Path]], like: tuple[str, ...], gallery: GalleryPlace) -> str:
+    """Tells the people of one call from those of another, without naming photos."""
+    import hashlib
 
-    crops = open_crops(data, size=TEMPLATE_SIZE, roles=roles, role=role)
-    vectors = embeddings(crops, embedder)
-    return centres(vectors, crops.labels, len(crops.identities)), vectors
+    text = str(
+        [sorted((name, *map(str, paths)) for name, paths in photos.items()), like, like and str(gallery)]
+    )
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _write(
     out: Path,
-    made: list[SyntheticPerson],
+    call: Mapping[str, Any],
+    sitters: Sequence[Sitter],
+    count: int,
     synthesizer: Synthesizer,
+    learned: Learned | None,
     outcome: Outcome,
     grid: Path | None,
     as_json: bool,
 ) -> None:
-    from generative.folders import write
+    """Make `count` photos of each sitter who has none yet, tell of them, and name those that are copies."""
+    from generative.folders import PeopleFolder
+
+    if not sitters:
+        return
+    folder = PeopleFolder(out, {**call, "training": learned.fingerprint if learned else None}, synthesizer)
+    for sitter in sitters:
+        if sitter.identity not in folder.photos:
+            made = synthesizer.sitting(
+                sitter,
+                count,
+                candidates=call["candidates"],
+                conditions=call["asked"],
+                training=learned.vectors if learned else None,
+            )
+            folder.add(made)
+        _tell(out, sitter.identity, folder.photos[sitter.identity], outcome, as_json)
+    if grid is not None:
+        _draw(grid, folder, sitters)
+
+
+def _tell(out: Path, identity: str, lines: list[dict[str, Any]], outcome: Outcome, as_json: bool) -> None:
+    """Of one person: where the photos are, and which of them should not be there."""
+    outcome.done += len(lines)
+    cosine = round(sum(line["scores"]["identity_cosine"] for line in lines) / len(lines), 3)
+    record = {
+        "identity": identity,
+        "folder": str(out / identity),
+        "photos": len(lines),
+        "identity_cosine": cosine,
+    }
+    emit(record, as_json, f"{out / identity}  {len(lines)} photos, mean cosine to the person {cosine}")
+    for line in lines:
+        if line["scores"].get("copy"):
+            nearest = line["scores"]["nearest_training_photo"]
+            outcome.fail(
+                out / line["file"],
+                f"a copy of a training photo (cosine {nearest}): too few candidates are none. Remove it, or "
+                "make more --candidates in another folder",
+            )
+
+
+def _draw(grid: Path, folder: PeopleFolder, sitters: Sequence[Sitter]) -> None:
     from generative.grids import arranged, sheet
+    from recog import images
     from recog.checkpoints import write_atomically
 
-    if not made:
-        return
-    outcome.done = write(out, made, synthesizer)
-    if grid is not None:
-        write_atomically(grid, sheet(arranged([list(person.images) for person in made])))
-    for record, text in _summaries(out, made):
-        emit(record, as_json, text)
-
-
-def _summaries(out: Path, made: list[SyntheticPerson]) -> Iterator[tuple[dict[str, Any], str]]:
-    for person in made:
-        cosine = round(float(person.scores.similarities.mean()), 3)
-        folder = str(out / person.identity)
-        yield (
-            {
-                "identity": person.identity,
-                "folder": folder,
-                "photos": len(person.images),
-                "identity_cosine": cosine,
-            },
-            f"{folder}  {len(person.images)} photos, mean cosine to the person {cosine}",
-        )
+    photos = [[images.read(folder.out / line["file"]) for line in folder.photos[s.identity]] for s in sitters]
+    write_atomically(grid, sheet(arranged(photos)))

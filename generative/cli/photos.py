@@ -27,12 +27,14 @@ def each_photo(
     as_json: bool,
     one: Callable[[Image, list[Face]], Done],
     verb: str,
+    doubt: Callable[[dict[str, Any]], str | None] = lambda said: None,
 ) -> None:
     """Change each photo, name what failed, and leave with the exit code that says so.
 
     Args:
         one: takes a photo and its faces; none where it is an aligned crop.
         verb: what JSON calls the new file.
+        doubt: takes what is said of a photo, and tells why the new one is not what was asked for.
     """
     from recog import images
     from recog.checkpoints import write_atomically
@@ -58,4 +60,6 @@ def each_photo(
         write_atomically(target, images.png(changed))
         outcome.done += 1
         emit({"photo": str(photo), verb: str(target), **said}, as_json, str(target))
+        if why := doubt(said):
+            outcome.fail(target, why)
     outcome.leave()

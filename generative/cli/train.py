@@ -25,11 +25,18 @@ def pace_options(command: Callable[..., None]) -> Callable[..., None]:
     options = (
         click.option("--total-kimg", type=float, help="Length of the run, thousands of faces seen."),
         click.option("--batch-size", type=int, help="Faces a step."),
-        click.option("--image-size", type=int, help="Side of the faces, px."),
+        click.option(
+            "--image-size",
+            type=int,
+            help="Side of the faces, px; of generators 32, 56, 64, 112, 128, or another that 4 or 7 px "
+            "double to [default: 64; repairer: 112].",
+        ),
         click.option("--learning-rate", type=float),
         click.option("--ema-halflife-kimg", type=float, help="Of averaged weights; 0: none."),
         click.option(
-            "--balanced-share", type=float, help="Part of a batch drawn so that rare attributes come."
+            "--balanced-share",
+            type=float,
+            help="Part of a batch that is drawn by attribute or age, so that rare ones are learned.",
         ),
         click.option("--snapshot-kimg", type=float, help="Between saved states and sample grids."),
         click.option("--bf16/--no-bf16", default=None, help="Half precision where the device has it."),
@@ -47,32 +54,62 @@ def objective_options(command: Callable[..., None]) -> Callable[..., None]:
             "--loss", help="Adversarial: non-saturating, least-squares, wasserstein, hinge, relativistic."
         ),
         click.option("--label-smoothing", type=float, help="One-sided, of adversarial losses with a target."),
-        click.option("--penalty", help="On the discriminator's slope: none, r1, r1+r2, interpolated."),
-        click.option("--penalty-weight", type=float),
-        click.option("--penalty-every", type=int, help="Steps."),
+        click.option(
+            "--penalty",
+            help="Gradient penalty on the discriminator: none, r1, r1+r2, interpolated (WGAN-GP, for "
+            "wasserstein) [default: r1; dcgan: none].",
+        ),
+        click.option(
+            "--penalty-weight", type=float, help="Of the gradient penalty [default: 0.05; interpolated: 10]."
+        ),
+        click.option(
+            "--penalty-every",
+            type=int,
+            help="Steps between gradient penalties; the weight is multiplied by as many "
+            "[default: 16; interpolated: 1].",
+        ),
         click.option("--spectral-norm", is_flag=True, default=None, help="Of the discriminator's weights."),
         click.option("--augment", help="Parts of DiffAugment, separated by commas, or none."),
-        click.option("--grow", is_flag=True, default=None, help="Begin at 16 px, double again and again."),
         click.option(
-            "--map-critics", is_flag=True, default=None, help="Critics of what the embedder sees, too."
+            "--grow",
+            is_flag=True,
+            default=None,
+            help="gan: progressive growing, from 16 px (28 px where 7 doubles to --image-size).",
         ),
-        click.option("--block", help="What a generator's maps are made by: normalised, styled."),
+        click.option(
+            "--map-critics",
+            is_flag=True,
+            default=None,
+            help="Also discriminate the embedder's feature maps (projected GAN).",
+        ),
+        click.option(
+            "--block", help="The generator's convolutions: normalised, styled [default: normalised]."
+        ),
         click.option(
             "--attribute-weight",
             type=float,
-            help="Of the discriminator's reading of attributes, where they are known.",
+            help="Of the discriminator's own attribute classifier, where attributes are known.",
         ),
         click.option(
-            "--reader-weight", type=float, help="Of what a reader of attributes misses in made-up faces."
+            "--reader-weight",
+            type=float,
+            help="Of the attribute loss: how far generated faces are, for --reader, from the attributes they "
+            "were made for.",
         ),
-        click.option("--conditioning-ramp", type=float, help="Share of the run in which conditions fade in."),
+        click.option(
+            "--conditioning-ramp",
+            type=float,
+            help="First part of the run, 0 to 1, in which conditions fade in.",
+        ),
         click.option(
             "--turned-share",
             type=float,
-            help="Of made-up faces: asked to show the opposite of one of a photo's attributes.",
+            help="Share of generated faces that are made for a photo's attributes with one of them reversed.",
         ),
         click.option("--attribute-dropout", type=float, help="Share of attributes hidden in training."),
-        click.option("--adversarial-weight", type=float, help="vae-gan: of the game."),
+        click.option(
+            "--adversarial-weight", type=float, help="vae-gan: of the generator's adversarial loss."
+        ),
         click.option("--identity-weight", type=float, help="Of the identity term; 0 switches it off."),
         click.option(
             "--identity-every",
@@ -105,10 +142,13 @@ def objective_options(command: Callable[..., None]) -> Callable[..., None]:
 )
 @click.option(
     "--model",
-    help="The embedder that conditions, or guides (repairer: optional) [default: bundled].",
+    help="The embedder whose vectors condition a generator and tell identities apart in its losses "
+    "[default: bundled; repairer: none].",
 )
 @click.option(
-    "--reader", help="Who reads attributes off made-up faces, with --reader-weight [default: bundled]."
+    "--reader",
+    help="Attribute classifier (reader) for --reader-weight: bundled, a file or run directory "
+    "[default: bundled].",
 )
 @click.option(
     "--begin-from",
@@ -137,7 +177,7 @@ def train(
     as_json: bool,
     **changes: Any,
 ) -> None:
-    """Train a generator, a repairer, or a reader of attributes, on aligned crops.
+    """Train a generator, a repairer, or an attribute classifier (reader), on aligned crops.
 
     gan, vae and vae-gan make faces of an identity with attributes; dcgan is the plain reference.
 

@@ -12,11 +12,11 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from generative.models.gan import STEM, Verdict, doublings
+from generative.models.gan import Verdict, doublings, fitting, stem_side
 from generative.models.initial import SLOPE
-from recog.errors import ConfigError
 
-WIDTHS = (256, 256, 128, 64)  # of the generator's maps at 4, 8, ... px; the discriminator's are the reverse
+# channels of the generator's smallest map, of one twice its side, ...; the discriminator's are the reverse
+WIDTHS = (256, 256, 128, 64, 32)
 SPREAD = 0.02  # standard deviation of initial weights (section 4)
 
 
@@ -25,10 +25,10 @@ class PlainGenerator(nn.Module):
 
     def __init__(self, noise_size: int, image_size: int = 64, widths: Sequence[int] = WIDTHS) -> None:
         super().__init__()
-        widths = _fitting(image_size, widths)
+        widths = fitting("widths", widths, doublings(image_size), image_size)
         self.noise_size = noise_size
         layers: list[nn.Module] = [
-            nn.ConvTranspose2d(noise_size, widths[0], STEM, bias=False),
+            nn.ConvTranspose2d(noise_size, widths[0], stem_side(image_size), bias=False),
             nn.BatchNorm2d(widths[0]),
             nn.ReLU(),
         ]
@@ -48,10 +48,10 @@ class PlainDiscriminator(nn.Module):
 
     def __init__(self, image_size: int = 64, widths: Sequence[int] = WIDTHS) -> None:
         super().__init__()
-        widths = [3, *reversed(_fitting(image_size, widths))]
+        widths = [3, *reversed(fitting("widths", widths, doublings(image_size), image_size))]
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1, bias=False) for a, b in pairwise(widths))
         self.norms = nn.ModuleList([nn.Identity(), *(nn.BatchNorm2d(w) for w in widths[2:])])
-        self.realness = nn.Conv2d(widths[-1], 1, STEM)
+        self.realness = nn.Conv2d(widths[-1], 1, stem_side(image_size))
         _initialise(self)
 
     def forward(
@@ -63,13 +63,6 @@ class PlainDiscriminator(nn.Module):
             x = F.leaky_relu(norm(conv(x)), SLOPE)
             maps.append(x)
         return Verdict(self.realness(x).float().flatten(), x.new_zeros(len(x), 0), tuple(maps))
-
-
-def _fitting(image_size: int, widths: Sequence[int]) -> list[int]:
-    levels = doublings(image_size)
-    if len(widths) < levels:
-        raise ConfigError(f"{image_size} px need {levels} widths; got {len(widths)}.")
-    return list(widths[:levels])
 
 
 def _initialise(network: nn.Module) -> None:

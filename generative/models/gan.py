@@ -15,20 +15,42 @@ from torch.nn.utils.parametrizations import spectral_norm
 from generative.models.initial import SLOPE, keep_variance
 from recog.errors import ConfigError
 
-STEM = 4  # px, side of the smallest map
-GENERATOR_WIDTHS = (160, 192, 128, 64, 32)  # channels at 4, 8, 16, ... px
-DISCRIMINATOR_WIDTHS = (64, 128, 256, 256)  # channels at half, quarter, ... of the side
+STEMS = (4, 7)  # px, sides that the smallest map can have: 64 is 4 doubled four times, 112 is 7
+GENERATOR_WIDTHS = (160, 192, 128, 64, 32, 16)  # channels of the smallest map, of one twice its side, ...
+DISCRIMINATOR_WIDTHS = (64, 128, 256, 256, 256)  # channels at half, quarter, ... of the side
+
+
+def stem_side(image_size: int) -> int:
+    """Side of the smallest map, px: the one of STEMS that doubles to `image_size`.
+
+    Raises: ConfigError: none does.
+    """
+    for side in STEMS:
+        times, rest = divmod(image_size, side)
+        if times >= 2 and not rest and times.bit_count() == 1:
+            return side
+    raise ConfigError(
+        f"image_size is {image_size}; give a side that 4 or 7 px double to: 32, 56, 64, 112 or 128 px, say "
+        "(--image-size)."
+    )
 
 
 def doublings(image_size: int) -> int:
-    """How often 4 px double to `image_size`.
+    """How often the smallest map doubles to `image_size` px. Raises: ConfigError: as `stem_side`."""
+    return (image_size // stem_side(image_size)).bit_length() - 1
 
-    Raises: ConfigError: they do not.
+
+def fitting(setting: str, widths: Sequence[int], count: int, image_size: int) -> Sequence[int]:
+    """The first `count` of the widths that `setting` gives.
+
+    Raises: ConfigError: there are fewer.
     """
-    count = int(math.log2(image_size / STEM)) if image_size >= 2 * STEM else 0
-    if STEM * 2**count != image_size or not count:
-        raise ConfigError(f"image_size is {image_size}; generators make 8, 16, 32, 64, ... px.")
-    return count
+    if len(widths) < count:
+        raise ConfigError(
+            f"{setting} has {len(widths)} entries; faces of {image_size} px need {count}. Give as many, or a "
+            "smaller image_size (--image-size)."
+        )
+    return widths[:count]
 
 
 class StyledConv(nn.Module):
@@ -84,11 +106,11 @@ BLOCKS = {"styled": StyledConv, "normalised": NormalisedConv}
 
 
 class Generator(nn.Module):
-    """Noise and condition -> faces. Also the VAE's decoder, with its code as the noise.
+    """Noise and condition -> faces. Also the VAE's decoder, with its latent code as the noise.
 
     Args of the constructor:
-        image_size: px; 4 doubled some times.
-        widths: channels at 4, 8, 16, ... px, down to the largest map.
+        image_size: px; 4 or 7 doubled some times.
+        widths: channels of the smallest map, of one twice its side, ... up to the largest map.
         block: what maps are made by, one of BLOCKS.
         fold: how many px of a face's side a place of the largest map makes, 1 or 2. 2: no map is as large as
             the face, for a quarter of the work on channels that only smooth.
@@ -106,10 +128,9 @@ class Generator(nn.Module):
         fold: int = 1,
     ) -> None:
         super().__init__()
-        levels = doublings(image_size) - (fold - 1)
-        if len(widths) <= levels:
-            raise ConfigError(f"{image_size} px need {levels + 1} widths; got {len(widths)}.")
-        widths = widths[: levels + 1]
+        count = doublings(image_size) + 2 - fold
+        widths = fitting("generator_widths (a VAE's: decoder_widths)", widths, count, image_size)
+        self.stem_side = stem_side(image_size)
         self.noise_size, self.condition_size, self.fold = noise_size, condition_size, fold
         self.normalise_noise = normalise_noise  # a VAE's code says something by its length: leave it
         given = noise_size + condition_size
@@ -119,7 +140,7 @@ class Generator(nn.Module):
             nn.Linear(2 * style_size, style_size),
             nn.LeakyReLU(SLOPE),
         )
-        self.stem = nn.Linear(given, widths[0] * STEM**2)
+        self.stem = nn.Linear(given, widths[0] * self.stem_side**2)
         kind = BLOCKS[block]
         self.first = kind(widths[0], widths[0], style_size)
         # the number of channels falls before the map grows: a quarter of the work, and far less memory
@@ -135,23 +156,23 @@ class Generator(nn.Module):
         """(B, Z) standard normal and (B, C) -> (B, 3, S, S) RGB in [-1, 1].
 
         Args:
-            level: doublings of 4 px while the network grows (arXiv:1710.10196); the part beyond the point is
-                how much of the last doubling's detail shows. None: all.
+            level: doublings of the smallest map while the network grows (arXiv:1710.10196); the part beyond
+                the point is how much of the last doubling's detail shows. None: all.
         """
         given = torch.cat([normalised(noise) if self.normalise_noise else noise, condition], dim=1)
         style = self.to_style(given)
-        x = self.stem(given).unflatten(1, (-1, STEM, STEM))  # (B, W0, 4, 4)
+        x = self.stem(given).unflatten(1, (-1, self.stem_side, self.stem_side))  # (B, W0, s, s), s 4 or 7
         x = self.first(x, style)
         level = len(self.to_rgb) if level is None else level
         maps = [x] if self.fold == 2 else []
         for narrow, refine in list(zip(self.narrow, self.refine, strict=True))[
             : math.ceil(level) - len(maps)
         ]:
-            x = refine(enlarged(narrow(x, style)), style)  # (B, Wi, 4 * 2^i, 4 * 2^i)
+            x = refine(enlarged(narrow(x, style)), style)  # (B, Wi, s * 2^i, s * 2^i)
             maps.append(x)
         rgb: Tensor | None = None
         for index, (seen, to_rgb) in enumerate(zip(maps, self.to_rgb, strict=False)):
-            detail = F.pixel_shuffle(to_rgb(seen), self.fold)  # (B, 3, 8 * 2^index, 8 * 2^index)
+            detail = F.pixel_shuffle(to_rgb(seen), self.fold)  # (B, 3, 2s * 2^index, 2s * 2^index)
             rgb = detail if rgb is None else enlarged(rgb) + min(1.0, level - index) * detail
         assert rgb is not None
         return rgb.float().tanh()
@@ -169,7 +190,7 @@ class Discriminator(nn.Module):
     """Faces and condition -> how real, and how fitting (projection: arXiv:1802.05637), and what they show.
 
     Args of the constructor:
-        attribute_size: V, of an auxiliary classifier (arXiv:1610.09585); 0: none.
+        attribute_size: V, of an auxiliary attribute classifier (arXiv:1610.09585); 0: none.
         spectral: divide each weight by its largest singular value (arXiv:1802.05957).
         grows: entries for smaller faces, for a network that grows (arXiv:1710.10196).
     """
@@ -185,15 +206,12 @@ class Discriminator(nn.Module):
         grows: bool = False,
     ) -> None:
         super().__init__()
-        levels = doublings(image_size)
-        if len(widths) < levels:
-            raise ConfigError(f"{image_size} px need {levels} widths; got {len(widths)}.")
-        widths = widths[:levels]
+        widths = fitting("discriminator_widths", widths, doublings(image_size), image_size)
         pairs = zip((3, *widths), widths, strict=False)
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairs)
         self.entries = nn.ModuleList(nn.Conv2d(3, w, 1) for w in widths[:-1] if grows)
         self.mix = nn.Conv2d(widths[-1] + 1, widths[-1], 3, padding=1)
-        self.summary = nn.Linear(widths[-1] * STEM**2, widths[-1])
+        self.summary = nn.Linear(widths[-1] * stem_side(image_size) ** 2, widths[-1])
         self.realness = nn.Linear(widths[-1], 1)
         self.project = nn.Linear(condition_size, widths[-1], bias=False) if condition_size else None
         self.read = nn.Linear(widths[-1], attribute_size) if attribute_size else None
@@ -210,7 +228,7 @@ class Discriminator(nn.Module):
 
         Args:
             conditioning: 0..1, weighs the fit to the condition.
-            level: doublings of 4 px that the images have, as of `Generator.forward`.
+            level: doublings that the images have, as of `Generator.forward`.
         """
         maps = self._maps(images, len(self.convs) if level is None else level)
         x = maps[-1]

@@ -8,17 +8,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from generative.models.gan import STEM, Generator, doublings
+from generative.models.gan import Generator, doublings, fitting, stem_side
 from generative.models.initial import SLOPE
-from recog.errors import ConfigError
 
-CODE_SIZE = 128
-ENCODER_WIDTHS = (32, 64, 96, 96)  # channels at half, quarter, ... of the side
-DECODER_WIDTHS = (96, 128, 96, 64, 32)  # channels at 4, 8, 16, ... px
+CODE_SIZE = 128  # dimensions of the latent code
+ENCODER_WIDTHS = (32, 64, 96, 96, 96)  # channels at half, quarter, ... of the side
+DECODER_WIDTHS = (96, 128, 96, 64, 32, 16)  # channels of the smallest map, of one twice its side, ...
 
 
 class VAE(nn.Module):
-    """Faces and condition -> a code of what the condition does not say -> faces again."""
+    """Faces and condition -> a latent code of what the condition does not say -> faces again."""
 
     def __init__(
         self,
@@ -31,15 +30,12 @@ class VAE(nn.Module):
         fold: int = 1,
     ) -> None:
         super().__init__()
-        levels = doublings(image_size)
-        if len(encoder_widths) < levels:
-            raise ConfigError(f"{image_size} px need {levels} widths; got {len(encoder_widths)}.")
-        widths = encoder_widths[:levels]
+        widths = fitting("encoder_widths", encoder_widths, doublings(image_size), image_size)
         self.convs = nn.ModuleList(
             nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in zip((3, *widths), widths, strict=False)
         )
         self.norms = nn.ModuleList(nn.GroupNorm(min(8, w), w) for w in widths)
-        self.to_code = nn.Linear(widths[-1] * STEM**2 + condition_size, 2 * code_size)
+        self.to_code = nn.Linear(widths[-1] * stem_side(image_size) ** 2 + condition_size, 2 * code_size)
         self.decoder = Generator(
             code_size,
             condition_size,

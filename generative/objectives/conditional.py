@@ -35,7 +35,7 @@ class ConditionalSettings:
     attribute_dropout: float = 0.2  # share of attributes hidden, so that 0 means "any"
     identity_weight: float = 0.0  # of the identity term; 0 switches it off
     identity_every: int = 4  # steps
-    reader_weight: float = 0.0  # of what a reader misses in made-up faces; 0 switches it off
+    reader_weight: float = 0.0  # of the attribute loss, by an attribute classifier (reader); 0: none
     identity_quantile: float = 0.25  # of real same-identity cosines: where the identity window begins
 
     def __post_init__(self) -> None:
@@ -50,6 +50,13 @@ class ConditionalSettings:
             **at_least(0, self, "identity_weight", "reader_weight"),
             **shares(self, "attribute_dropout", "identity_quantile"),
         }
+
+    def applied(self, image_size: int) -> dict[str, Any]:
+        """The settings as they count for faces of this side, px: usual values filled in, no unused widths.
+
+        A run is known by them, and goes on when another version has other defaults for what it does not use.
+        """
+        return asdict(self)
 
 
 class ConditionalObjective:
@@ -67,7 +74,7 @@ class ConditionalObjective:
         image_size: int,
         reader: AttributeReader | None = None,
     ) -> None:
-        """`reader`: who tells what made-up faces show, where the settings ask for it.
+        """`reader`: the attribute classifier that made-up faces are read by, where the settings ask for it.
 
         Raises: ModelMismatch: the faces' centres are another embedder's; ConfigError: the settings ask for a
         reader of attributes that are known, and there is none.
@@ -93,7 +100,7 @@ class ConditionalObjective:
 
     def run_config(self) -> dict[str, Any]:
         """What makes this run what it is."""
-        return {**asdict(self.settings), **self._conditioning()}
+        return {**self.settings.applied(self.image_size), **self._conditioning()}
 
     def model_config(self) -> dict[str, Any]:
         """Enough to build the network again and to condition it."""
@@ -117,11 +124,11 @@ class ConditionalObjective:
         return self._anybody(network, given.to(place), rng), GRID_PHOTOS
 
     def rehearse(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> None:
-        """Faces from noise or made-up codes, for people of the batch."""
+        """Faces from noise or made-up latent codes, for people of the batch."""
         self._anybody(network, self.conditions(batch, rng)[1], rng)
 
     def _anybody(self, network: nn.Module, given: Tensor, rng: torch.Generator) -> Tensor:
-        """Faces (B, 3, S, S) for conditions (B, C), from noise or codes drawn here."""
+        """Faces (B, 3, S, S) for conditions (B, C), from noise or latent codes drawn here."""
         noise = torch.randn(len(given), int(network.noise_size), generator=rng)  # type: ignore[arg-type]
         return self.drawn(network, noise.to(given.device), given)
 
@@ -135,8 +142,12 @@ class ConditionalObjective:
         wanted = self.vocabulary.hidden(batch.attributes, self.settings.attribute_dropout, rng)
         return wanted, condition(batch.centres, wanted)
 
-    def unread(self, faces: Tensor, wanted: Tensor, ramp: float) -> tuple[Tensor | float, dict[str, Tensor]]:
-        """What a reader misses in faces (B, 3, S, S) that should show (B, V), weighed; 0 without a reader.
+    def attribute_loss(
+        self, faces: Tensor, wanted: Tensor, ramp: float
+    ) -> tuple[Tensor | float, dict[str, Tensor]]:
+        """Cross-entropy of the attributes (B, V) that faces (B, 3, S, S) should show, by the reader, weighed.
+
+        Without a reader it is 0.
 
         Args:
             ramp: how much conditions count by now, 0..1.
@@ -144,7 +155,7 @@ class ConditionalObjective:
         if self.shown is None:
             return 0.0, {}
         error = self.shown(faces, wanted)
-        return self.settings.reader_weight * ramp * error, {"unread": error}
+        return self.settings.reader_weight * ramp * error, {"attribute_loss": error}
 
     def trouble(self, means: Mapping[str, float]) -> str | None:
         """Why the run has gone wrong, if it has."""

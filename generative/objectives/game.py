@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from generative import losses
-from generative.adversarial import LOSSES, PENALTIES, SMOOTHED, AdversarialLoss
+from generative.adversarial import LOSSES, PENALTIES, SMOOTHED, AdversarialLoss, Judged, Penalty
 from generative.conditions import PASSING, Vocabulary
 from generative.data import Batch
 from generative.diffaugment import POLICY, diff_augment
@@ -22,12 +22,13 @@ from generative.models.panel import Panel
 from generative.objectives.conditional import ConditionalSettings
 from generative.training import Moment
 from recog.embedding import Embedder
-from recog.settings import Checks, at_least, shares
+from recog.settings import Checks, shares
 
 ARCHITECTURES = ("styled", "dcgan")
-GROWN_FROM = 2  # doublings of 4 px that a growing network starts with
+GROWN_FROM = 2  # doublings of the smallest map that a growing network starts with: 16 or 28 px
 GROWN_BY = 0.6  # share of the run after which it is whole
-OVERFIT_SIGN = 0.98  # mean sign of answers to real faces: a discriminator this sure teaches nothing more
+# mean sign of answers to real faces, from the loss's midpoint: a discriminator this sure teaches nothing more
+OVERFIT_SIGN = 0.98
 COLLAPSED = 0.25  # of the spread of real faces
 MAPS = 3  # of the embedder, the first, that critics look at
 SPREAD_SIDE = 8  # px at which the spread of faces is measured
@@ -44,25 +45,30 @@ class GameSettings(ConditionalSettings):
     discriminator_widths: tuple[int, ...] = DISCRIMINATOR_WIDTHS
     loss: str = "non-saturating"
     label_smoothing: float = 0.0  # one-sided: the target of real faces falls from 1 by so much
-    penalty: str = "r1"  # on the discriminator's slope
-    penalty_weight: float = 0.05
-    penalty_every: int = 16  # steps (lazy regularisation: the weight makes up for it)
+    penalty: str = "r1"  # gradient penalty
+    penalty_weight: float | None = None  # None: what is usual for the penalty
+    penalty_every: int | None = None  # steps; None: what is usual for the penalty
     spectral_norm: bool = False  # of the discriminator's weights
     augment: tuple[str, ...] = ("translation",)  # DiffAugment: which of its parts; few faces want all
-    grow: bool = False  # from 16 px on, doubling by doubling
+    grow: bool = False  # from 16 or 28 px on, doubling by doubling
     conditioning_ramp: float = 0.2  # share of the run in which the condition fades in (arXiv:2201.06578)
     map_critics: bool = False  # further critics, of what the embedder sees (arXiv:2111.01007)
     reader_weight: float = 0.5
-    attribute_weight: float = 0.5  # of an auxiliary classifier in the discriminator; 0 switches it off
+    attribute_weight: float = 0.5  # of the discriminator's attribute classifier; 0 switches it off
     turned_share: float = 0.25  # of made-up faces, one attribute of a photo each: asked to be the opposite
 
     def _checks(self) -> Checks:
-        penalties = ("none", *PENALTIES)
+        weight, every = self.penalty_weight, self.penalty_every
         smoothable = self.label_smoothing == 0 or self.loss in SMOOTHED
         return super()._checks() | {
             "architecture": (self.architecture in ARCHITECTURES, f"one of {', '.join(ARCHITECTURES)}"),
             "loss": (self.loss in LOSSES, f"one of {', '.join(LOSSES)}"),
-            "penalty": (self.penalty in penalties, f"one of {', '.join(penalties)}"),
+            "penalty": self._penalty_check(),
+            "penalty_weight": (weight is None or 0 <= weight < math.inf, "a number, 0 or more"),
+            "penalty_every": (
+                every is None or (type(every) is int and every > 0),
+                "a whole number, 1 or more",
+            ),
             "augment": (set(self.augment) <= set(POLICY), f"some of {', '.join(POLICY)}"),
             "label_smoothing": (
                 0 <= self.label_smoothing < 0.5 and smoothable,
@@ -81,10 +87,36 @@ class GameSettings(ConditionalSettings):
                 not self.spectral_norm or self.architecture == "styled",
                 "False: dcgan is the plain reference",
             ),
-            **at_least(1, self, "penalty_every"),
-            **at_least(0, self, "penalty_weight"),
             **shares(self, "conditioning_ramp", "turned_share"),
         }
+
+    def _penalty_check(self) -> tuple[bool, str]:
+        known = ("none", *PENALTIES)
+        if self.penalty not in known:
+            return False, f"one of {', '.join(known)}"
+        bounded = self.loss != "wasserstein" or self.penalty == "interpolated" or self.spectral_norm
+        return bounded, (
+            "interpolated (--penalty), or set spectral_norm (--spectral-norm): with loss wasserstein answers "
+            "grow without end where nothing bounds the discriminator's gradient"
+        )
+
+    def chosen_penalty(self) -> Penalty | None:
+        """The gradient penalty, with what is usual for it where nothing else is set; None without one."""
+        if self.penalty == "none":
+            return None
+        usual = PENALTIES[self.penalty]
+        return usual._replace(
+            weight=usual.weight if self.penalty_weight is None else self.penalty_weight,
+            every=usual.every if self.penalty_every is None else self.penalty_every,
+        )
+
+    def applied(self, image_size: int) -> dict[str, Any]:
+        """As of `ConditionalSettings.applied`."""
+        found = super().applied(image_size)
+        found["discriminator_widths"] = self.discriminator_widths[: doublings(image_size)]
+        if (penalty := self.chosen_penalty()) is not None:
+            found |= {"penalty_weight": penalty.weight, "penalty_every": penalty.every}
+        return found
 
 
 class Fakes(NamedTuple):
@@ -110,6 +142,7 @@ class Game:
         self.settings, self.vocabulary = settings, vocabulary
         self.levels = doublings(image_size)
         self.loss: AdversarialLoss = LOSSES[settings.loss](settings.label_smoothing)
+        self.penalty = settings.chosen_penalty()
         if settings.architecture == "dcgan":
             self.discriminator: Discriminator | PlainDiscriminator | Panel = PlainDiscriminator(image_size)
         else:
@@ -131,7 +164,7 @@ class Game:
         return min(1.0, moment.progress / span) if span else 1.0
 
     def level(self, moment: Moment) -> float | None:
-        """Doublings of 4 px by now; half of each stage is spent on what there is, half on what fades in."""
+        """Doublings by now; half of each stage is spent on what there is, half on what fades in."""
         start = min(GROWN_FROM, self.levels)
         if not self.settings.grow or moment.progress >= GROWN_BY:
             return None
@@ -167,17 +200,18 @@ class Game:
         real = self.judged(images, given, moment)
         fake = self.judged(made, fakes.given, moment)
         loss = self.loss.discriminator(real.logits[:count], fake.logits) * _critics(fake.logits)
-        stats = {
-            "real_sign": _own(real.logits).sign().mean(),
-            "fake_sign": _own(fake.logits).sign().mean(),
-            "spread": spread(made) / spread(images).clamp(min=1e-6),
-        }
+        stats = {"spread": spread(made) / spread(images).clamp(min=1e-6)}
+        if self.loss.midpoint is not None:
+            stats["real_sign"] = (_own(real.logits) - self.loss.midpoint).sign().mean()
+            stats["fake_sign"] = (_own(fake.logits) - self.loss.midpoint).sign().mean()
         if self.settings.attribute_weight:
-            stats["read_real"] = losses.attribute_error(real.attributes, batch.attributes, self.vocabulary)
-            loss = loss + self.settings.attribute_weight * stats["read_real"]
-        if self.settings.penalty != "none" and moment.step % self.settings.penalty_every == 0:
-            stats["penalty"] = self._penalty(images[:count], made, given[:count], moment)
-            loss = loss + self.settings.penalty_weight * self.settings.penalty_every * stats["penalty"]
+            error = losses.attribute_error(real.attributes, batch.attributes, self.vocabulary)
+            stats["attributes_real"] = error
+            loss = loss + self.settings.attribute_weight * error
+        if self.penalty is not None and moment.step % self.penalty.every == 0:
+            real_faces, fake_faces = Judged(images[:count], given[:count]), Judged(made, fakes.given)
+            stats["penalty"] = self._penalised(self.penalty, real_faces, fake_faces, moment)
+            loss = loss + self.penalty.weight * self.penalty.every * stats["penalty"]
         return loss, stats
 
     def turned(self, wanted: Tensor, rng: torch.Generator) -> Tensor:
@@ -211,8 +245,9 @@ class Game:
                 real = self.judged(images, given[:count], moment).logits
         loss, stats = self.loss.generator(verdict.logits, real) * _critics(verdict.logits), {}
         if self.settings.attribute_weight:
-            stats["read_fake"] = losses.attribute_error(verdict.attributes, fakes.wanted, self.vocabulary)
-            loss = loss + self.settings.attribute_weight * self.ramp(moment) * stats["read_fake"]
+            error = losses.attribute_error(verdict.attributes, fakes.wanted, self.vocabulary)
+            stats["attributes_fake"] = error
+            loss = loss + self.settings.attribute_weight * self.ramp(moment) * error
         return loss, stats
 
     def trouble(self, means: Mapping[str, float]) -> str | None:
@@ -220,27 +255,31 @@ class Game:
         if means.get("spread", 1.0) < COLLAPSED:
             return (
                 f"the made-up faces differ from each other by {means['spread']:.2f} of what real ones do "
-                "(collapse). Try a penalty with more weight, a lower learning rate, or another loss"
+                "(collapse). Try more --penalty-weight, a lower --learning-rate, or another --loss"
             )
-        if self.loss.signed and means.get("real_sign", 0.0) > OVERFIT_SIGN:
+        if means.get("real_sign", 0.0) > OVERFIT_SIGN:
             return (
                 f"the discriminator knows the real faces by heart (mean sign of its answers "
-                f"{means['real_sign']:.2f}, limit {OVERFIT_SIGN}). Try more of --augment, more penalty "
-                "weight, or more faces"
+                f"{means['real_sign']:.2f}, limit {OVERFIT_SIGN}). Try more of --augment, more "
+                "--penalty-weight, or more faces"
             )
         return None
 
-    def _penalty(self, real: Tensor, fakes: Tensor, given: Tensor, moment: Moment) -> Tensor:
+    def _penalised(self, penalty: Penalty, real: Judged, fakes: Judged, moment: Moment) -> Tensor:
+        """The gradient penalty on faces that are augmented as those the discriminator learns from."""
         ramp, level = self.ramp(moment), self.level(moment)
 
-        def critic(images: Tensor) -> Tensor:
+        def critic(images: Tensor, given: Tensor) -> Tensor:
             alone = self.discriminator
             alone = alone.discriminator if isinstance(alone, Panel) else alone  # the others are bounded
             logits: Tensor = alone(images, given, ramp, level).logits
             return logits
 
-        augmented = [diff_augment(x, moment.rng, self.settings.augment) for x in (real, fakes)]
-        return PENALTIES[self.settings.penalty](critic, augmented[0], augmented[1], moment.rng)
+        seen = [
+            faces._replace(images=diff_augment(faces.images, moment.rng, self.settings.augment))
+            for faces in (real, fakes)
+        ]
+        return penalty.measure(critic, seen[0], seen[1], moment.rng)
 
 
 def _panel(alone: Discriminator, embedder: Embedder, condition_size: int, image_size: int) -> Panel:

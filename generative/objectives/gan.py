@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from generative.data import Batch, FaceData, condition
 from generative.models.dcgan import PlainGenerator
-from generative.models.gan import GENERATOR_WIDTHS, Generator
+from generative.models.gan import GENERATOR_WIDTHS, Generator, doublings
 from generative.objectives import identity
 from generative.objectives.conditional import ConditionalObjective, usual_similarity
 from generative.objectives.game import Fakes, Game, GameSettings
@@ -32,6 +32,11 @@ class GanSettings(GameSettings):
 
     def _checks(self) -> Checks:
         return super()._checks() | at_least(1, self, "noise_size")
+
+    def applied(self, image_size: int) -> dict[str, Any]:
+        """As of `ConditionalSettings.applied`."""
+        widths = self.generator_widths[: doublings(image_size) + 1]
+        return {**super().applied(image_size), "generator_widths": widths}
 
 
 class GanObjective(ConditionalObjective):
@@ -101,8 +106,8 @@ class GanObjective(ConditionalObjective):
         assert self._fakes is not None, "the discriminator's phase comes first"
         fakes, ramp = self._fakes, self.game.ramp(moment)
         loss, stats = self.game.generator_loss(batch, self._given, fakes, moment)
-        unread, missed = self.unread(fakes.images, fakes.wanted, ramp)
-        loss, stats = loss + unread, stats | missed
+        attributes, found = self.attribute_loss(fakes.images, fakes.wanted, ramp)
+        loss, stats = loss + attributes, stats | found
         if not self.settings.identity_weight or moment.step % self.settings.identity_every:
             return loss, stats
         window, seen = identity.window(self.embedder, fakes.images, batch.centres, self.window_low)

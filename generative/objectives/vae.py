@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from generative import losses
 from generative.data import Batch, FaceData
 from generative.directions import directions
+from generative.models.gan import doublings
 from generative.models.vae import CODE_SIZE, DECODER_WIDTHS, ENCODER_WIDTHS, VAE
 from generative.objectives.conditional import ConditionalObjective, ConditionalSettings
 from generative.objectives.identity import identity_error
@@ -32,7 +33,7 @@ class VaeSettings(ConditionalSettings):
     ssim_weight: float = 0.2
     kl_weight: float = 1e-3  # a nat against a mean absolute error of 1
     kl_warmup: float = 0.2  # share of the run in which the KL term grows from 0
-    free_nats: float = 0.05  # a code dimension
+    free_nats: float = 0.05  # a dimension of the latent code
     identity_weight: float = 0.1  # of 1 - cosine(recogniser A: face, reconstruction); 0 switches it off
 
     def _checks(self) -> Checks:
@@ -42,9 +43,18 @@ class VaeSettings(ConditionalSettings):
             **shares(self, "kl_warmup"),
         }
 
+    def applied(self, image_size: int) -> dict[str, Any]:
+        """As of `ConditionalSettings.applied`."""
+        count = doublings(image_size)
+        return {
+            **super().applied(image_size),
+            "encoder_widths": self.encoder_widths[:count],
+            "decoder_widths": self.decoder_widths[: count + 1],
+        }
+
 
 class Encoded(NamedTuple):
-    """Faces in the code."""
+    """Faces as latent codes."""
 
     code: Tensor  # (B, Z) as drawn
     mean: Tensor  # (B, Z)
@@ -72,7 +82,7 @@ class VaeObjective(ConditionalObjective):
         self.phases = (Phase("vae", self.network, self._loss),)
 
     def extra_tensors(self, network: nn.Module, data: FaceData) -> dict[str, Tensor]:
-        """The spread of identities, and the directions of attributes in the code."""
+        """The spread of identities, and the directions of attributes in the latent code."""
         assert isinstance(network, VAE)
         extra = super().extra_tensors(network, data)
         return {**extra, "directions": directions(network, data)} if self.vocabulary.names else extra
@@ -100,9 +110,9 @@ class VaeObjective(ConditionalObjective):
         wanted, given = self.conditions(batch, moment.rng)
         encoded = self._encoded(batch, given, moment)
         faces = self.network(encoded.code, given)
-        loss, stats = self._evidence(batch, encoded, faces, moment)
-        unread, missed = self.unread(faces, wanted, 1.0)
-        return loss + unread, stats | missed
+        loss, stats = self._negative_elbo(batch, encoded, faces, moment)
+        attributes, found = self.attribute_loss(faces, wanted, 1.0)
+        return loss + attributes, stats | found
 
     def _encoded(self, batch: Batch, given: Tensor, moment: Moment) -> Encoded:
         """The batch in the code, a draw for each face."""
@@ -110,10 +120,12 @@ class VaeObjective(ConditionalObjective):
         noise = torch.randn(mean.shape, generator=moment.rng).to(mean)
         return Encoded(mean + noise * (0.5 * log_variance).exp(), mean, log_variance)
 
-    def _evidence(
+    def _negative_elbo(
         self, batch: Batch, encoded: Encoded, faces: Tensor, moment: Moment
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The lower bound of the evidence, its sign turned, as far as it depends on pixels and features.
+        """Negative evidence lower bound (ELBO): what is lost of the faces, and the KL divergence, weighed.
+
+        In place of a likelihood of pixels stand L1, SSIM and, every few steps, the cosine of recogniser A.
 
         Args:
             faces: (B, 3, S, S) the reconstructions.

@@ -1,7 +1,9 @@
 """The variational and the adversarial objective together: one decoder, and a discriminator as a loss.
 
-After Larsen et al. 2016 (arXiv:1512.09300): the discriminator judges faces that went through the code as well
-as faces from codes that are made up, and what it sees of a face on the way is compared beside the pixels.
+After Larsen et al. 2016 (arXiv:1512.09300): a discriminator judges the decoder's faces, and what its first
+maps see of a photo and of its reconstruction is compared, beside the pixels. In the paper it judges
+reconstructions as well as faces from drawn latent codes. Here by default it judges faces from made-up codes
+only (drawn, or those of another person's photo); with a `made_up_share` below 1 the rest are reconstructions.
 """
 
 from __future__ import annotations
@@ -32,12 +34,12 @@ class VaeGanSettings(GameSettings, VaeSettings):
     """Settings of both objectives, and how much each weighs."""
 
     identity_weight: float = 0.1  # of reconstructions, as a VAE's; the window below is of made-up faces
-    # of all that a GAN's generator minimises; the error of pixels weighs 1. At a face, the slope of the game
+    # of all that a GAN's generator minimises; the error of pixels weighs 1. At a face, the game's gradient
     # is about a hundred times that of a mean over pixels: with 0.1, faces were not reconstructed at all
     adversarial_weight: float = 0.02
-    feature_weight: float = 0.2  # of the mean absolute error of what the discriminator sees
+    feature_weight: float = 0.2  # of the mean absolute error of the discriminator's first maps
     window_weight: float = 3.0  # of the identity window, for faces from made-up codes; 0 switches it off
-    made_up_share: float = 1.0  # of the faces that are judged; the others went through the code
+    made_up_share: float = 1.0  # of the faces that are judged; the others are reconstructions
     swapped_share: float = (
         0.5  # of the made-up codes: another person's photo's, so that codes hold no identity
     )
@@ -55,14 +57,14 @@ class Step(NamedTuple):
     """What one phase leaves for the other."""
 
     encoded: Encoded
-    faces: Tensor  # (B, 3, S, S) that went through the code and back
-    fakes: Fakes  # B, made up for the first people, gone through the code for the others
-    made: int  # how many are made up
+    faces: Tensor  # (B, 3, S, S) reconstructions
+    fakes: Fakes  # B faces to judge: from made-up codes for the first `made` people, else reconstructions
+    made: int
     given: Tensor  # (B, C) of the real faces
 
 
 class VaeGanObjective(VaeObjective):
-    """Evidence, the discriminator's view of it, and the game."""
+    """The negative ELBO, the error of the discriminator's maps, and the adversarial game."""
 
     kind = "vae-gan"
     settings: VaeGanSettings
@@ -120,7 +122,7 @@ class VaeGanObjective(VaeObjective):
     def _both_losses(self, batch: Batch, moment: Moment) -> tuple[Tensor, dict[str, Tensor]]:
         assert self._step is not None, "the discriminator's phase comes first"
         step = self._step
-        loss, stats = self._evidence(batch, step.encoded, step.faces, moment)
+        loss, stats = self._negative_elbo(batch, step.encoded, step.faces, moment)
         stats["view_error"] = self._view_error(batch, step.faces, moment)
         loss = loss + self.settings.feature_weight * stats["view_error"]
         game, more = self._game_loss(batch, step, moment)
@@ -130,12 +132,12 @@ class VaeGanObjective(VaeObjective):
         """What a GAN's generator minimises."""
         loss, stats = self.game.generator_loss(batch, step.given, step.fakes, moment)
         made, ramp = step.fakes.images[: step.made], self.game.ramp(moment)
-        unread, missed = self.unread(made, step.fakes.wanted[: step.made], ramp)
-        loss, stats = loss + unread, stats | missed
+        attributes, found = self.attribute_loss(made, step.fakes.wanted[: step.made], ramp)
+        loss, stats = loss + attributes, stats | found
         if step.made and self.settings.window_weight and moment.step % self.settings.identity_every == 0:
-            window, found = identity.window(self.embedder, made, batch.centres, self.window_low)
+            window, seen = identity.window(self.embedder, made, batch.centres, self.window_low)
             loss = loss + self.settings.window_weight * ramp * window
-            stats = stats | found
+            stats = stats | seen
         return loss, stats
 
     def _view_error(self, batch: Batch, faces: Tensor, moment: Moment) -> Tensor:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pytest
+import shutil
+from pathlib import Path
 
-from generative.conditions import AGE, ATTRIBUTES, Vocabulary
-from generative.data import FaceData, leave_one_out
+import pytest
+from PIL import Image
+
+from generative.data import FaceData
+from generative.models.repairer import UNet
+from generative.training import train
+from recog import checkpoints
 from recog.embedding import Embedder
 from recog.training.data import CropSet
-from tests.generative.stand_ins import PEOPLE, PHOTOS, SIZE, make_embedder
+from tests.generative.stand_ins import config, make_crops, make_embedder, make_faces, objective
 
 
 @pytest.fixture
@@ -19,20 +24,34 @@ def embedder() -> Embedder:
 
 @pytest.fixture
 def crops() -> CropSet:
-    rng = np.random.default_rng(0)
-    looks = rng.integers(0, 200, (PEOPLE, 1, 4, 4, 3))
-    faces = (looks + rng.integers(0, 50, (PEOPLE, PHOTOS, 4, 4, 3))).reshape(-1, 4, 4, 3).astype(np.uint8)
-    images = faces.repeat(SIZE // 4, axis=1).repeat(SIZE // 4, axis=2)
-    labels = np.repeat(np.arange(PEOPLE), PHOTOS)
-    names = tuple(f"p{i}" for i in range(PEOPLE))
-    return CropSet(images, labels, names, tuple(f"p{label}/{k}.png" for k, label in enumerate(labels)))
+    return make_crops()
 
 
 @pytest.fixture
 def faces(crops: CropSet, embedder: Embedder) -> FaceData:
-    centres, similarities = leave_one_out(embedder.embed(crops.images), crops.labels)
-    rng = np.random.default_rng(1)
-    vocabulary = Vocabulary(ATTRIBUTES, ages=True)
-    known = {name: rng.choice([-1, 1], len(crops)) for name in ATTRIBUTES}
-    attributes = vocabulary.encoded({**known, AGE: rng.integers(0, 80, len(crops))}, len(crops))
-    return FaceData(crops, centres, similarities, attributes, vocabulary, embedder.digest)
+    return make_faces(crops, embedder)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of crops, the runs gan, vae and reader that learned from them, and a repairer; copy it."""
+    place, embedder, crops = tmp_path_factory.mktemp("trained"), make_embedder(), make_crops()
+    for file, image in zip(crops.files, crops.images, strict=True):
+        (place / "crops" / file).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(place / "crops" / file)
+    faces = make_faces(crops, embedder)
+    for kind, changes in (("gan", {"total_kimg": 0.008}), ("vae", {}), ("reader", {})):
+        train(config(kind, **changes), faces, objective(kind, faces, embedder), place / kind, "cpu")
+    tensors = {f"network.{name}": value for name, value in UNet((4, 8)).state_dict().items()}
+    settings = {"network": {"widths": [4, 8]}}
+    checkpoints.save(place / "repairer.safetensors", kind="repairer", config=settings, tensors=tensors)
+    return place
+
+
+@pytest.fixture
+def workplace(trained: Path, embedder: Embedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of what is trained, where commands are called; every embedder is the fake one."""
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr(Embedder, "load", lambda *_, **__: embedder)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

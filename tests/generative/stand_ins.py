@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from generative import presets
-from generative.conditions import Vocabulary
-from generative.data import FaceData
+from generative.conditions import AGE, ATTRIBUTES, Vocabulary
+from generative.data import FaceData, leave_one_out
 from generative.reading import AttributeReader
 from generative.training import GeneratorConfig, Objective
 from recog.embedding import Embedder
+from recog.training.data import CropSet
 
 SIZE = 16
 PEOPLE, PHOTOS = 10, 4
@@ -30,9 +32,32 @@ class Averages(nn.Module):
         return nn.functional.adaptive_avg_pool2d(x, 4).flatten(1) @ self.weight
 
 
-def make_embedder(seed: int = 0) -> Embedder:
-    config = {"embedding_size": 8, "image_size": SIZE}
+def make_embedder(seed: int = 0, threshold: float | None = None) -> Embedder:
+    """An embedder; `threshold` is the cosine that its card has for FMR 1e-3, None: it has no card."""
+    config: dict[str, Any] = {"embedding_size": 8, "image_size": SIZE}
+    if threshold is not None:
+        config["thresholds"] = {"fmr_0.001": threshold}
     return Embedder.of_network(Averages(seed), config, name=f"fake-{seed}", device=torch.device("cpu"))
+
+
+def make_crops() -> CropSet:
+    rng = np.random.default_rng(0)
+    looks = rng.integers(0, 200, (PEOPLE, 1, 4, 4, 3))
+    faces = (looks + rng.integers(0, 50, (PEOPLE, PHOTOS, 4, 4, 3))).reshape(-1, 4, 4, 3).astype(np.uint8)
+    images = faces.repeat(SIZE // 4, axis=1).repeat(SIZE // 4, axis=2)
+    labels = np.repeat(np.arange(PEOPLE), PHOTOS)
+    names = tuple(f"p{i}" for i in range(PEOPLE))
+    return CropSet(images, labels, names, tuple(f"p{label}/{k}.png" for k, label in enumerate(labels)))
+
+
+def make_faces(crops: CropSet, embedder: Embedder, vocabulary: Vocabulary | None = None) -> FaceData:
+    """Crops of which all is known that `vocabulary` has; default: everything."""
+    centres, similarities = leave_one_out(embedder.embed(crops.images), crops.labels)
+    rng = np.random.default_rng(1)
+    known = {name: rng.choice([-1, 1], len(crops)) for name in ATTRIBUTES}
+    vocabulary = vocabulary or Vocabulary(ATTRIBUTES, ages=True)
+    attributes = vocabulary.encoded({**known, AGE: rng.integers(0, 80, len(crops))}, len(crops))
+    return FaceData(crops, centres, similarities, attributes, vocabulary, embedder.digest)
 
 
 SMALL: dict[str, dict[str, Any]] = {

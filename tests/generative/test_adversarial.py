@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from generative import adversarial
-from generative.adversarial import LOSSES, PENALTIES
+from generative.adversarial import LOSSES, PENALTIES, Judged
 
 REAL, FAKE = np.array([2.0, -1.0, 0.3]), np.array([0.5, 3.0, -2.0])
 
@@ -59,7 +59,38 @@ def test_smoothing_moves_the_target_of_real_faces_alone() -> None:
     assert float(squares.discriminator(real, fake)) == pytest.approx(wanted, rel=1e-5)
 
 
-def linear(images: Tensor) -> Tensor:
+@pytest.mark.parametrize(
+    ("name", "smoothing", "midpoint"),
+    [
+        ("non-saturating", 0.0, 0.0),
+        ("non-saturating", 0.2, 0.0),
+        ("hinge", 0.0, 0.0),
+        ("least-squares", 0.0, 0.5),
+        ("least-squares", 0.2, 0.4),
+        ("wasserstein", 0.0, None),
+        ("relativistic", 0.0, None),
+    ],
+)
+def test_the_midpoint_is_between_what_real_and_fake_faces_should_get(
+    name: str, smoothing: float, midpoint: float | None
+) -> None:
+    assert LOSSES[name](smoothing).midpoint == (None if midpoint is None else pytest.approx(midpoint))
+
+
+def test_an_answer_at_the_midpoint_of_least_squares_is_as_far_from_either_target() -> None:
+    squares = LOSSES["least-squares"](0.2)
+    assert squares.midpoint is not None
+    answer, at = torch.tensor([squares.midpoint]), torch.zeros(1)
+    as_real = squares.discriminator(answer, at)  # a fake at 0 costs nothing
+    as_fake = squares.discriminator(torch.tensor([0.8]), answer)  # nor does a real one at 0.8
+    assert float(as_real) == pytest.approx(float(as_fake))
+
+
+def judged(images: Tensor, given: float = 0.0) -> Judged:
+    return Judged(images, torch.full((len(images), 2), given))
+
+
+def linear(images: Tensor, given: Tensor) -> Tensor:
     """A critic whose slope is (1, 2, 0, -2) everywhere: of length 3."""
     return (images * torch.tensor([[[1.0, 2.0], [0.0, -2.0]]])).sum(dim=(1, 2, 3))
 
@@ -68,29 +99,51 @@ def linear(images: Tensor) -> Tensor:
 def test_penalties_of_a_linear_critic(name: str, wanted: float) -> None:
     real, fake = torch.rand(2, 3, 1, 2, 2)
     rng = torch.Generator().manual_seed(0)
-    assert float(PENALTIES[name](linear, real, fake, rng)) == pytest.approx(wanted)
+    found = PENALTIES[name].measure(linear, judged(real), judged(fake), rng)
+    assert float(found) == pytest.approx(wanted)
 
 
 def test_penalties_look_where_they_should() -> None:
     seen: list[Tensor] = []
 
-    def critic(images: Tensor) -> Tensor:
+    def critic(images: Tensor, given: Tensor) -> Tensor:
         seen.append(images.detach().clone())
         return images.square().sum(dim=(1, 2, 3))
 
-    real, fake = torch.zeros(2, 1, 1, 1), torch.ones(2, 1, 1, 1)
+    real, fake = judged(torch.zeros(2, 1, 1, 1)), judged(torch.ones(2, 1, 1, 1))
     rng = torch.Generator().manual_seed(0)
-    assert PENALTIES["r1"](critic, real, fake, rng).item() == pytest.approx(0, abs=1e-6)  # slope 0 at 0
-    assert PENALTIES["r1+r2"](critic, real, fake, rng).item() == pytest.approx(2)  # slope 2 at 1
+    found = {name: PENALTIES[name].measure(critic, real, fake, rng).item() for name in ("r1", "r1+r2")}
+    assert found["r1"] == pytest.approx(0, abs=1e-6)  # slope 0 at 0
+    assert found["r1+r2"] == pytest.approx(2)  # slope 2 at 1
     seen.clear()
-    PENALTIES["interpolated"](critic, real, fake, rng)
+    PENALTIES["interpolated"].measure(critic, real, fake, rng)
     assert 0 < float(seen[0].min()) < float(seen[0].max()) < 1
+
+
+@pytest.mark.parametrize(("name", "wanted"), [("r1", [1]), ("r1+r2", [1, 2]), ("interpolated", [2])])
+def test_penalties_judge_faces_with_the_conditions_they_belong_to(name: str, wanted: list[int]) -> None:
+    seen: list[Tensor] = []
+
+    def critic(images: Tensor, given: Tensor) -> Tensor:
+        seen.append(given)
+        return linear(images, given)
+
+    real, fake = (
+        judged(images, given) for images, given in zip(torch.rand(2, 3, 1, 2, 2), (1, 2), strict=True)
+    )
+    PENALTIES[name].measure(critic, real, fake, torch.Generator().manual_seed(0))
+    assert [given.unique().tolist() for given in seen] == [[value] for value in wanted]
+
+
+def test_each_penalty_has_its_usual_weight_and_pace() -> None:
+    usual = {name: (penalty.weight, penalty.every) for name, penalty in PENALTIES.items()}
+    assert usual == {"r1": (0.05, 16), "r1+r2": (0.05, 16), "interpolated": (10, 1)}
 
 
 def test_penalties_are_differentiable_in_the_critic() -> None:
     slope = torch.tensor(3.0, requires_grad=True)
-    images = torch.rand(2, 1, 1, 1)
+    faces = judged(torch.rand(2, 1, 1, 1))
     rng = torch.Generator().manual_seed(0)
-    adversarial.r1(lambda x: (x * slope).sum(dim=(1, 2, 3)), images, images, rng).backward()
+    adversarial.r1(lambda x, given: (x * slope).sum(dim=(1, 2, 3)), faces, faces, rng).backward()
     assert slope.grad is not None
     assert float(slope.grad) == pytest.approx(3.0)

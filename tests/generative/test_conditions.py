@@ -50,6 +50,14 @@ def test_hair_has_one_colour() -> None:
     assert consistent({"Blond_Hair": -1}) == {"Blond_Hair": -1}
 
 
+def test_what_is_asked_is_checked_and_what_follows_is_kept_if_known() -> None:
+    known = Vocabulary(("Blond_Hair", "Gray_Hair"))
+    assert known.implied({"Blond_Hair": 1}) == {"Blond_Hair": 1, "Gray_Hair": -1}
+    assert known.implied({"Blond_Hair": -1}) == {"Blond_Hair": -1}
+    with pytest.raises(ConfigError, match="knows no 'Black_Hair'; it knows Blond_Hair, Gray_Hair"):
+        known.implied({"Black_Hair": 1})
+
+
 def test_ages_are_shared_between_knots_and_come_back() -> None:
     ages = np.array([0.0, 4.0, 35.0, 80.0, np.nan])
     weights = knot_weights(ages)

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from generative import curation
-from generative.curation import Scores, Window
+from generative.curation import Learned, Scores, Window
 from recog.embedding import Embedder
+from recog.training.data import CropSet
 
 
 def scores(angles: list[float], qualities: list[float], copied: list[float] | None = None) -> Scores:
@@ -36,6 +40,42 @@ def test_copies_of_training_photos_are_taken_last() -> None:
     assert curation.chosen(found, 2, Window(0.6, 0.9)).tolist() == [1, 2]
 
 
+def test_copies_are_taken_after_duplicates_even() -> None:
+    found = scores([30, 31, 85], [0.9, 0.5, 0.9], copied=[0.3, 0.3, 0.95])
+    assert curation.chosen(found, 2, Window(0.6, 0.9)).tolist() == [0, 1]
+    assert curation.chosen(found, 3, Window(0.6, 0.9)).tolist() == [0, 1, 2]
+    assert found.copies.tolist() == [False, False, True]
+    assert not scores([30, 31], [1, 1]).copies.any()  # not compared
+
+
+def test_it_is_said_why_photos_are_not_kept() -> None:
+    found = scores([40, 41, 85, 28, 30, 53], [0.9, 0.5, 0.9, 0.2, 0.9, 0.9], [0.1, 0.1, 0.1, 0.1, 0.95, 0.1])
+    window = Window(0.6, 0.9)
+    kept = curation.chosen(found, 2, window)
+    assert kept.tolist() == [0, 5]
+    assert curation.reasons(found, kept, window) == {
+        1: "duplicate",
+        2: "outside_window",
+        3: "less_clear",
+        4: "copy",
+    }
+
+
+def test_what_was_learned_from_is_one_role(crops: CropSet, embedder: Embedder, tmp_path: Path) -> None:
+    for file, image in zip(crops.files, crops.images, strict=True):
+        (tmp_path / "crops" / file).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(tmp_path / "crops" / file)
+    (tmp_path / "roles.csv").write_text("identity,role\np1,fit\np3,fit\np2,user\n")
+    learned = Learned.open(tmp_path / "crops", embedder, tmp_path / "roles.csv", "fit")
+    assert learned.vectors.shape == (8, embedder.embedding_size)
+    assert learned.centres.shape == (2, embedder.embedding_size)
+    means = learned.vectors.reshape(2, 4, -1).mean(axis=1)
+    assert learned.centres == pytest.approx(means / np.linalg.norm(means, axis=1, keepdims=True), abs=1e-5)
+    everyone = Learned.open(tmp_path / "crops", embedder, None, None)
+    assert len(everyone.vectors) == len(crops)
+    assert everyone.fingerprint != learned.fingerprint
+
+
 def test_scores_say_what_they_were_chosen_by() -> None:
     found = scores([0, 60], [0.9, 0.5], copied=[0.2, 0.4])
     assert found.described(1, Window(0.4, 0.6)) == {
@@ -44,7 +84,9 @@ def test_scores_say_what_they_were_chosen_by() -> None:
         "in_window": True,
         "nearest_photo": 0.5,
         "nearest_training_photo": pytest.approx(0.4),
+        "copy": False,
     }
+    assert scores([0], [1], copied=[0.9]).described(0, Window())["copy"] is True
     assert "nearest_photo" not in scores([0], [1]).described(0, Window())
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from generative.conditions import ATTRIBUTES
-from generative.data import FaceData, condition, leave_one_out, open_faces
+from generative.conditions import ATTRIBUTES, Vocabulary
+from generative.data import FaceData, condition, leave_one_out, open_faces, open_read_faces
 from recog.embedding import Embedder
 from recog.errors import DataError, WriteFailed
 from recog.training.data import CropSet
@@ -62,6 +62,33 @@ def test_a_manifest_without_the_columns_is_an_error(folder: Path, embedder: Embe
     (tmp_path / "m.csv").write_text("file,mood\na/b.png,1\n")
     with pytest.raises(DataError, match="Male"):
         open_faces(folder, size=8, embedder=embedder, attributes=tmp_path / "m.csv")
+
+
+def test_attributes_that_nobody_is_known_to_have_are_not_learned(
+    folder: Path, embedder: Embedder, tmp_path: Path
+) -> None:
+    rows = [(f"p{k // 4}/{k}.png", k % 2) for k in range(40)]
+    (tmp_path / "plain.csv").write_text("file,Smiling\n" + "".join(f"{f},{v}\n" for f, v in rows))
+    (tmp_path / "empty.csv").write_text(
+        "file,Bald,Smiling,age\n" + "".join(f"{f},,{v},\n" for f, v in rows) + "elsewhere/1.png,1,1,30\n"
+    )
+    plain, empty = (
+        open_faces(folder, size=8, embedder=embedder, attributes=tmp_path / f"{name}.csv")
+        for name in ("plain", "empty")
+    )
+    assert plain.vocabulary == empty.vocabulary == Vocabulary(("Smiling",))
+    assert empty.fingerprint == plain.fingerprint
+    assert np.array_equal(empty.attributes, plain.attributes)
+
+
+def test_a_table_of_other_crops_is_refused(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("file,Smiling\nelsewhere/000001.jpg,1\n")
+    with pytest.raises(DataError, match=r"'elsewhere/000001\.jpg'.*'p0/0\.png'.*column 'file'"):
+        open_faces(folder, size=8, attributes=tmp_path / "m.csv")
+    (tmp_path / "good.csv").write_text("file,Smiling\np0/0.png,1\n")
+    with pytest.raises(DataError, match=r"m\.csv: says nothing of the crops"):
+        open_read_faces([(folder, tmp_path / "good.csv"), (folder, tmp_path / "m.csv")], size=8)
+    assert len(open_read_faces([(folder, tmp_path / "good.csv")], size=8)) == 1
 
 
 def test_embeddings_are_computed_once(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,22 +14,21 @@ from generative.models.gan import Verdict
 from generative.models.panel import Panel
 from generative.objectives.game import COLLAPSED, OVERFIT_SIGN, Fakes, Game, spread
 from generative.objectives.gan import GanObjective, GanSettings
-from generative.objectives.vae_gan import VaeGanObjective
 from generative.training import Moment, train
 from recog.embedding import Embedder
 from recog.errors import ConfigError, TrainingDiverged
 from tests.generative.stand_ins import config, objective
 
 KNOWN = Vocabulary(ATTRIBUTES, ages=True)
-WIDTHS = (4, 8, 8, 8)
+WIDTHS = (4, 8, 8, 8, 8)
 
 
 def moment(progress: float, step: int = 0) -> Moment:
     return Moment(step, progress, torch.Generator().manual_seed(step))
 
 
-def game(**settings: object) -> Game:
-    return Game(GanSettings(discriminator_widths=WIDTHS, **settings), KNOWN, 6, 64)  # type: ignore[arg-type]
+def game(image_size: int = 64, **settings: object) -> Game:
+    return Game(GanSettings(discriminator_widths=WIDTHS, **settings), KNOWN, 6, image_size)  # type: ignore[arg-type]
 
 
 def test_growing_begins_at_16_px_and_ends_whole() -> None:
@@ -40,6 +40,15 @@ def test_growing_begins_at_16_px_and_ends_whole() -> None:
     assert growing.at_level(faces, 2.5).shape == (2, 3, 32, 32)
     assert growing.at_level(faces, None) is faces
     assert game().level(moment(0.0)) is None
+
+
+@pytest.mark.parametrize(("size", "sides"), [(112, [28, 56, 112]), (128, [16, 32, 64, 128])])
+def test_growing_reaches_large_faces(size: int, sides: list[int]) -> None:
+    growing = game(size, grow=True)
+    faces = torch.rand(1, 3, size, size)
+    seen = [growing.at_level(faces, growing.level(moment(p / 100))).shape[-1] for p in range(0, 100, 5)]
+    assert sorted(set(seen)) == sides
+    assert seen == sorted(seen)
 
 
 def test_conditions_fade_in() -> None:
@@ -62,6 +71,66 @@ def test_penalties_are_lazy_and_weigh_for_the_steps_between() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        ({}, (0.05, 16)),
+        ({"penalty": "r1+r2"}, (0.05, 16)),
+        ({"penalty": "interpolated"}, (10, 1)),
+        ({"penalty": "interpolated", "penalty_every": 4}, (10, 4)),
+        ({"penalty_weight": 0.5}, (0.5, 16)),
+        ({"penalty_weight": 0.0}, (0, 16)),
+    ],
+)
+def test_what_is_not_set_of_a_penalty_is_what_is_usual(
+    settings: dict[str, object], wanted: tuple[float, int]
+) -> None:
+    penalty = game(**settings).penalty  # type: ignore[arg-type]
+    assert penalty is not None
+    assert (penalty.weight, penalty.every) == wanted
+    recorded = GanSettings(**settings).applied(64)  # type: ignore[arg-type]
+    assert (recorded["penalty_weight"], recorded["penalty_every"]) == wanted
+
+
+def test_a_game_without_a_penalty_has_no_usual_one() -> None:
+    assert game(penalty="none").penalty is None
+
+
+@pytest.mark.parametrize(("penalty", "wanted"), [("r1", [1]), ("r1+r2", [1, 2]), ("interpolated", [2])])
+def test_penalties_know_whose_conditions_faces_have(
+    penalty: str, wanted: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played = game(penalty=penalty, penalty_every=1, augment=())
+    calm, seen = played.discriminator.forward, []
+
+    def forward(images: torch.Tensor, given: torch.Tensor, *place: object) -> Verdict:
+        if images.requires_grad:  # a penalty's
+            seen.append(given.unique().tolist())
+        return calm(images, given, *place)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(played.discriminator, "forward", forward)
+    images, nothing = torch.rand(2, 4, 3, 64, 64), torch.zeros(4, len(KNOWN))
+    real, fake = torch.full((4, 6), 1.0), torch.full((4, 6), 2.0)
+    played.discriminator_loss(
+        Batch(images[0], nothing, nothing), real, Fakes(images[1], nothing, fake), moment(0.5)
+    )
+    assert seen == [[value] for value in wanted]
+
+
+def test_wasserstein_needs_a_bounded_slope() -> None:
+    for bounded in (
+        {"penalty": "interpolated"},
+        {"spectral_norm": True},
+        {"penalty": "none", "spectral_norm": True},
+    ):
+        GanSettings(loss="wasserstein", **bounded)  # type: ignore[arg-type]
+    for penalty in ("r1", "r1+r2", "none"):
+        with pytest.raises(
+            ConfigError, match=rf"penalty is '{re.escape(penalty)}'; give interpolated .*--spectral-norm"
+        ):
+            GanSettings(loss="wasserstein", penalty=penalty)
+
+
 def test_the_spread_of_equal_faces_is_nothing() -> None:
     faces = torch.rand(1, 3, 16, 16)
     assert float(spread(faces.expand(8, -1, -1, -1))) == pytest.approx(0, abs=1e-6)
@@ -82,8 +151,37 @@ def test_trouble_is_named(means: Mapping[str, float], why: str | None) -> None:
     assert said is None if why is None else why in str(said)
 
 
-def test_losses_without_a_sign_do_not_raise_its_alarm() -> None:
-    assert game(loss="wasserstein").trouble({"real_sign": 1.0}) is None
+def stats_of(played: Game, answers: float) -> dict[str, float]:
+    """Statistics of a step of a discriminator that gives all real faces this answer."""
+    nothing, given = torch.zeros(4, len(KNOWN)), torch.zeros(4, 6)
+    faces = torch.rand(4, 3, 64, 64)
+    verdict = Verdict(torch.full((4,), answers), torch.zeros(4, 0), ())
+    played.judged = lambda *a: verdict  # type: ignore[method-assign]
+    fakes = Fakes(faces.flip(0), nothing, given)
+    _, stats = played.discriminator_loss(Batch(faces, nothing, nothing), given, fakes, moment(0.5))
+    return {name: float(value) for name, value in stats.items()}
+
+
+@pytest.mark.parametrize(
+    ("settings", "answer", "alarm"),
+    [
+        ({"loss": "non-saturating"}, 0.3, True),
+        ({"loss": "non-saturating"}, -0.3, False),
+        ({"loss": "hinge"}, 0.3, True),
+        ({"loss": "least-squares"}, 0.6, True),
+        ({"loss": "least-squares"}, 0.45, False),  # nearer to what fakes should get
+        ({"loss": "least-squares", "label_smoothing": 0.2}, 0.45, True),
+        ({"loss": "wasserstein", "spectral_norm": True}, 5.0, False),
+        ({"loss": "relativistic"}, 5.0, False),
+    ],
+)
+def test_the_alarm_of_real_faces_known_by_heart_reckons_from_the_midpoint_of_the_loss(
+    settings: dict[str, object], answer: float, alarm: bool
+) -> None:
+    played = game(penalty="none", attribute_weight=0.0, **settings)  # type: ignore[arg-type]
+    stats = stats_of(played, answer)
+    assert ("real_sign" in stats) == (played.loss.midpoint is not None)
+    assert ("by heart" in str(played.trouble(stats))) == alarm
 
 
 def test_a_collapsed_run_stops_with_the_reason(
@@ -104,71 +202,41 @@ def test_a_collapsed_run_stops_with_the_reason(
 
 
 @pytest.mark.parametrize(
-    "settings",
+    ("settings", "changes"),
     [
-        {"loss": "wasserstein", "penalty": "interpolated", "penalty_every": 1},
-        {"loss": "relativistic", "penalty": "r1+r2"},
-        {"loss": "hinge", "penalty": "none", "spectral_norm": True},
-        {"loss": "least-squares", "label_smoothing": 0.1},
-        {"grow": True},
-        {"attribute_weight": 1.0},
+        ({"loss": "wasserstein", "penalty": "interpolated", "penalty_every": 1}, "losses"),
+        ({"loss": "relativistic", "penalty": "r1+r2"}, "losses"),
+        ({"penalty": "r1+r2"}, "losses"),
+        ({"loss": "hinge", "penalty": "none", "spectral_norm": True}, "networks"),
+        ({"loss": "least-squares", "label_smoothing": 0.1}, "losses"),
+        ({"grow": True}, "networks"),
+        ({"attribute_weight": 1.0}, "losses"),
     ],
 )
 def test_each_technique_trains(
-    settings: dict[str, object], faces: FaceData, embedder: Embedder, tmp_path: Path
+    settings: dict[str, object], changes: str, faces: FaceData, embedder: Embedder, tmp_path: Path
 ) -> None:
+    usual, changed = (begun(faces, embedder, **one) for one in ({}, settings))
+    assert (usual.keys() != changed.keys()) == (changes == "networks")
+    if changes == "losses":  # of the same networks, on the same faces
+        assert [name for name in usual if torch.equal(usual[name], changed[name])] == [
+            name for name in usual if name != "loss"
+        ]
     weights = train(config("gan"), faces, objective("gan", faces, embedder, **settings), tmp_path, "cpu")
     assert weights.is_file()
 
 
-def test_made_up_codes_come_with_the_conditions_of_the_batch(faces: FaceData, embedder: Embedder) -> None:
-    made = objective("vae-gan", faces, embedder, made_up_share=0.5, swapped_share=0.5, turned_share=1.0)
-    assert isinstance(made, VaeGanObjective)
+def begun(faces: FaceData, embedder: Embedder, **settings: object) -> dict[str, torch.Tensor]:
+    """The networks that a run begins with, and under "loss" those of its first step's phases."""
+    gan = objective("gan", faces, embedder, **settings)
+    networks = {
+        f"{phase.name}/{name}": value.clone()
+        for phase in gan.phases
+        for name, value in phase.module.state_dict().items()
+    }
     batch = faces.batch(8, torch.Generator().manual_seed(0), torch.device("cpu"))
-    made.phases[0].loss(batch, moment(0.5))
-    step = made._step
-    assert step is not None
-    assert step.made == 4
-    assert len(step.fakes.images) == len(step.given) == 8
-    size = batch.centres.shape[1]
-    for given in (step.given, step.fakes.given):
-        assert torch.equal(given[:, :size].sign(), batch.centres.sign())  # row by row
-    assert torch.equal(step.fakes.given[:, size:], step.fakes.wanted)
-    assert torch.equal(step.fakes.given[4:], step.given[4:])  # of a photo: what it shows
-    assert not torch.equal(step.fakes.given[:4], step.given[:4])  # made up: some of it the opposite
-    assert torch.equal(step.fakes.images[4:], step.faces[4:])  # no person twice
-
-
-def test_the_game_teaches_the_decoder_but_not_the_encoder(faces: FaceData, embedder: Embedder) -> None:
-    # statistics of a batch, which others normalise by, are of all its faces
-    made = objective("vae-gan", faces, embedder, swapped_share=1.0, block="styled")
-    assert isinstance(made, VaeGanObjective)
-    batch = faces.batch(8, torch.Generator().manual_seed(0), torch.device("cpu"))
-    made.phases[0].loss(batch, moment(0.5))
-    assert made._step is not None
-    made.network.zero_grad()
-    made._game_loss(batch, made._step, moment(0.5))[0].backward()
-    moved = [name for name, weight in made.network.named_parameters() if bool((weight.grad != 0).any())]  # type: ignore[union-attr]
-    assert moved
-    assert all(name.startswith("decoder.") for name in moved)
-
-
-def test_all_that_a_generator_minimises_is_weighed_together(faces: FaceData, embedder: Embedder) -> None:
-    found = []
-    for weight in (0.0, 0.5, 1.0):
-        made = objective("vae-gan", faces, embedder, adversarial_weight=weight, window_weight=3.0)
-        batch = faces.batch(8, torch.Generator().manual_seed(0), torch.device("cpu"))
-        for phase in made.phases:
-            loss, stats = phase.loss(batch, moment(0.5))
-        found.append(loss.item())
-        assert "identity_window" in stats
-    assert found[2] > found[0]
-    assert found[1] == pytest.approx((found[0] + found[2]) / 2, rel=1e-5)
-
-
-def test_a_vae_gan_reconstructs_identities_as_a_vae_does() -> None:
-    weights = [presets.settings(kind).identity_weight for kind in ("vae", "vae-gan")]  # type: ignore[union-attr]
-    assert weights[0] == weights[1] > 0
+    found = [phase.loss(batch, moment(0.5))[0].detach() for phase in gan.phases]
+    return {**networks, "loss": torch.stack(found)}
 
 
 def test_settings_that_a_plain_generator_has_no_use_for_are_refused() -> None:

@@ -14,6 +14,7 @@ from generative.models.gan import (
     batch_deviation,
     doublings,
     normalised,
+    stem_side,
 )
 from generative.models.repairer import UNet
 from generative.models.vae import VAE
@@ -84,17 +85,88 @@ def test_noise_counts_by_direction() -> None:
     assert normalised(noise).square().mean(dim=1) == pytest.approx([1, 1, 1], abs=1e-5)
 
 
-@pytest.mark.parametrize("size", [4, 12, 48, 0])
-def test_sides_that_4_px_do_not_double_to_are_refused(size: int) -> None:
-    with pytest.raises(ConfigError, match=str(size)):
+@pytest.mark.parametrize("size", [4, 7, 12, 21, 48, 100, 0, -8])
+def test_sides_that_neither_4_nor_7_px_double_to_are_refused(size: int) -> None:
+    with pytest.raises(ConfigError, match=rf"image_size is {size}; .*112 or 128 px.*--image-size"):
         doublings(size)
 
 
+@pytest.mark.parametrize(
+    ("size", "stem", "count"), [(8, 4, 1), (14, 7, 1), (56, 7, 3), (64, 4, 4), (112, 7, 4), (128, 4, 5)]
+)
+def test_sides_begin_with_4_or_7_px(size: int, stem: int, count: int) -> None:
+    assert (stem_side(size), doublings(size)) == (stem, count)
+
+
+SIDES = (56, 64, 112, 128)
+FEW = (8, 8, 4, 4, 4, 4)  # widths
+
+
+@pytest.mark.parametrize("size", SIDES)
+@every_make
+def test_generators_make_faces_of_every_side(size: int, block: str, fold: int) -> None:
+    faces = Generator(4, 6, size, FEW, 8, block=block, fold=fold)(torch.randn(2, 4), torch.randn(2, 6))
+    assert faces.shape == (2, 3, size, size)
+
+
+@pytest.mark.parametrize("size", SIDES)
+def test_the_other_networks_take_faces_of_every_side(size: int) -> None:
+    faces, noise, given = torch.randn(2, 3, size, size), torch.randn(2, 4), torch.randn(2, 6)
+    verdict = Discriminator(6, size, FEW)(faces, given)
+    assert verdict.logits.shape == (2,)
+    assert verdict.maps[-1].shape[-1] == stem_side(size)
+    vae = VAE(6, size, 4, FEW, FEW)
+    mean, _ = vae.encode(faces, given)
+    assert mean.shape == (2, 4)
+    assert vae(mean, given).shape == faces.shape
+    assert PlainGenerator(4, size, FEW)(noise, given).shape == faces.shape
+    assert PlainDiscriminator(size, FEW)(faces, given).logits.shape == (2,)
+
+
+@pytest.mark.parametrize("size", [112, 128])
+def test_usual_widths_reach_to_128_px(size: int) -> None:
+    with torch.device("meta"):
+        for fold in (1, 2):
+            Generator(4, 6, size, fold=fold)
+            VAE(6, size, fold=fold)
+        Discriminator(6, size)
+        PlainGenerator(4, size)
+        PlainDiscriminator(size)
+
+
+def test_widths_that_a_side_does_not_need_make_no_difference() -> None:
+    # of bundled weights, and of runs that go on
+    def shapes(network: nn.Module) -> dict[str, torch.Size]:
+        return {name: value.shape for name, value in network.state_dict().items()}
+
+    before = {
+        "generator": Generator(4, 6, 64, (160, 192, 128, 64, 32)),
+        "discriminator": Discriminator(6, 64, (64, 128, 256, 256)),
+        "vae": VAE(6, 64, 8, (32, 64, 96, 96), (96, 128, 96, 64, 32)),
+        "plain generator": PlainGenerator(4, 64, (256, 256, 128, 64)),
+        "plain discriminator": PlainDiscriminator(64, (256, 256, 128, 64)),
+    }
+    now = {
+        "generator": Generator(4, 6),
+        "discriminator": Discriminator(6),
+        "vae": VAE(6, code_size=8),
+        "plain generator": PlainGenerator(4),
+        "plain discriminator": PlainDiscriminator(),
+    }
+    assert {name: shapes(network) for name, network in now.items()} == {
+        name: shapes(network) for name, network in before.items()
+    }
+
+
 def test_too_few_widths_are_refused() -> None:
-    with pytest.raises(ConfigError, match="widths"):
+    with pytest.raises(ConfigError, match=r"generator_widths .* has 3 entries; faces of 32 px need 4"):
         Generator(4, 6, 32, WIDTHS)
-    with pytest.raises(ConfigError, match="widths"):
+    with pytest.raises(ConfigError, match="discriminator_widths has 2 entries; faces of 32 px need 3"):
         Discriminator(6, 32, (8, 8))
+    with pytest.raises(ConfigError, match="encoder_widths has 2 entries; faces of 32 px need 3"):
+        VAE(6, 32, 4, (8, 8), (8, 8, 8, 8))
+    with pytest.raises(ConfigError, match=r"smaller image_size \(--image-size\)"):
+        VAE(6, 256)
 
 
 def test_discriminator_weighs_the_condition() -> None:
@@ -131,6 +203,15 @@ def test_growing_networks_work_at_each_level(level: float, side: int, block: str
     assert faces.shape == (3, 3, side, side)
     verdict = Discriminator(6, 16, (4, 8), grows=True)(faces, torch.randn(3, 6), level=level)
     assert verdict.logits.shape == (3,)
+
+
+@pytest.mark.parametrize(("level", "side"), [(1.0, 14), (1.5, 28), (3.0, 56)])
+@pytest.mark.parametrize("fold", [1, 2])
+def test_networks_grow_from_7_px_too(level: float, side: int, fold: int) -> None:
+    faces = Generator(4, 6, 56, FEW, 8, fold=fold)(torch.randn(2, 4), torch.randn(2, 6), level)
+    assert faces.shape == (2, 3, side, side)
+    verdict = Discriminator(6, 56, FEW, grows=True)(faces, torch.randn(2, 6), level=level)
+    assert verdict.maps[-1].shape[-1] == 7
 
 
 @every_make

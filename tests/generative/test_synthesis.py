@@ -1,19 +1,16 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from generative import presets
 from generative.cli.train import KINDS as TRAINED
 from generative.conditions import AGE, ATTRIBUTES, LASTING, Vocabulary
 from generative.data import FaceData
 from generative.errors import SynthesisExhausted
-from generative.folders import write
 from generative.models import GENERATORS
 from generative.people import PeopleModel
 from generative.synthesis import Synthesizer
@@ -21,7 +18,6 @@ from generative.training import train
 from recog import checkpoints
 from recog.embedding import Embedder
 from recog.errors import CheckpointError, ConfigError, DataError, ModelMismatch, ModelNotFound
-from recog.training.data import open_crops
 from recog.vectors import unit
 from tests.generative.stand_ins import config, make_embedder, objective
 
@@ -71,22 +67,6 @@ def test_mixed_people_stay_away_from_the_real_ones(synthesizer: Synthesizer, fac
 def test_too_many_people_are_an_error_not_a_shorter_list(synthesizer: Synthesizer) -> None:
     with pytest.raises(SynthesisExhausted, match="of 40"):
         synthesizer.new_people(40, 1, max_similarity=-0.5)
-
-
-def test_folder_and_manifest_agree(synthesizer: Synthesizer, embedder: Embedder, tmp_path: Path) -> None:
-    people = synthesizer.new_people(2, 3, seed=7, max_similarity=0.9)
-    out = tmp_path / "cast"
-    count = write(out, people, synthesizer)
-    rows = [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
-    assert count == len(rows) == 6
-    assert list(rows[0]) == ["file", "identity", "source", "conditions", "seed", "weights", "scores"]
-    assert all(row["weights"] == synthesizer.digest for row in rows)
-    assert set(rows[0]["conditions"]) == {*ATTRIBUTES, AGE}
-    image = np.asarray(Image.open(out / rows[-1]["file"]))
-    assert np.array_equal(image, people[1].images[2])
-    cosine = float(embedder.embed(image[None])[0] @ people[1].centre)
-    assert rows[-1]["scores"]["identity_cosine"] == pytest.approx(cosine, abs=1e-3)
-    assert open_crops(out, size=16).identities == tuple(p.identity for p in people)
 
 
 def test_of_several_candidates_those_nearest_to_the_window_are_kept(

@@ -14,7 +14,10 @@ from torch import Tensor
 
 from generative import presets
 from generative.data import Batch, FaceData, condition
+from generative.models.gan import Verdict
+from generative.objectives.game import Game
 from generative.objectives.gan import GanObjective
+from generative.objectives.vae_gan import VaeGanSettings
 from generative.synthesis import Synthesizer
 from generative.training import Moment, train
 from recog import checkpoints
@@ -36,6 +39,67 @@ def test_a_run_leaves_weights_statistics_and_grids(
     assert len(list(tmp_path.glob("grid-*.png"))) >= 1
     assert json.loads((tmp_path / "config.json").read_text())["kind"] == kind
     assert checkpoints.load(weights, kind=kind).tensors
+
+
+FEW = (8, 8, 4, 4, 4, 4)  # widths
+AT_112 = {
+    "gan": {"generator_widths": FEW, "discriminator_widths": FEW, "reader_weight": 0.0},
+    "dcgan": {},
+    "vae": {"encoder_widths": FEW, "decoder_widths": FEW},
+    "vae-gan": {
+        "encoder_widths": FEW,
+        "decoder_widths": FEW,
+        "discriminator_widths": FEW,
+        "reader_weight": 0.0,
+    },
+}
+
+
+def trained_at_112(kind: str, faces: FaceData, embedder: Embedder, run: Path, **settings: Any) -> Path:
+    """Four steps with a few faces of 112 px."""
+    large = replace(faces, crops=replace(faces.crops, images=faces.crops.images.repeat(7, 1).repeat(7, 2)))
+    pace = config(kind, image_size=112, batch_size=2, total_kimg=0.008, log_kimg=1.0)
+    chosen = presets.settings(kind, **{**AT_112[kind], **settings})
+    return train(pace, large, presets.objective(pace, large, embedder, chosen), run, "cpu")
+
+
+@pytest.mark.parametrize("kind", AT_112)
+def test_faces_of_112_px_are_learned(kind: str, faces: FaceData, embedder: Embedder, tmp_path: Path) -> None:
+    weights = trained_at_112(kind, faces, embedder, tmp_path)
+    made = Synthesizer.load(weights, embedder, "cpu").photos_of(faces.centres[0], 2)
+    assert made.shape == (2, 112, 112, 3)
+
+
+def test_networks_grow_to_112_px(
+    faces: FaceData, embedder: Embedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    calm = Game.judged
+
+    def judged(self: Game, images: Tensor, given: Tensor, moment: Moment) -> Verdict:
+        seen.append(images.shape[-1])
+        return calm(self, images, given, moment)
+
+    monkeypatch.setattr(Game, "judged", judged)
+    weights = trained_at_112("gan", faces, embedder, tmp_path, grow=True)
+    assert (
+        seen == [28] * 3 + [56] * 3 + [112] * 6
+    )  # three verdicts a step; both new sides begin half faded in
+    assert Synthesizer.load(weights, embedder, "cpu").photos_of(faces.centres[0], 2).shape[1] == 112
+
+
+def test_a_run_is_known_by_what_it_uses(faces: FaceData, embedder: Embedder) -> None:
+    """Runs of a version that had fewer widths, and no usual penalty, go on."""
+    recorded = objective("vae-gan", faces, embedder, discriminator_widths=(4, 8, 16, 32)).run_config()
+    assert recorded["discriminator_widths"] == (4, 8)
+    assert recorded["penalty_weight"] == 0.05
+    usual = presets.settings("vae-gan")
+    assert isinstance(usual, VaeGanSettings)
+    at_64 = json.loads(json.dumps(usual.applied(64)))
+    assert at_64["encoder_widths"] == [32, 64, 96, 96]
+    assert at_64["decoder_widths"] == [96, 128, 96, 64, 32]
+    assert at_64["discriminator_widths"] == [64, 128, 256, 256]
+    assert presets.settings("gan").applied(64)["generator_widths"] == (160, 192, 128, 64, 32)  # type: ignore[union-attr]
 
 
 class Interrupted(Exception):
@@ -170,7 +234,9 @@ def test_unknown_kinds_and_settings_are_refused(faces: FaceData, embedder: Embed
     [
         ("gan", {"identity_every": 0}, "identity_every is 0; give 1 or more"),
         ("gan", {"penalty_every": 2.5}, "penalty_every is 2.5; give a whole number"),
-        ("gan", {"penalty_weight": -1.0}, "penalty_weight is -1.0; give 0 or more"),
+        ("gan", {"penalty_every": 0}, "penalty_every is 0; give a whole number, 1 or more"),
+        ("gan", {"penalty_weight": -1.0}, "penalty_weight is -1.0; give a number, 0 or more"),
+        ("gan", {"penalty_weight": math.inf}, "penalty_weight is inf; give a number, 0 or more"),
         ("gan", {"penalty_weight": math.nan}, "penalty_weight is nan; give a number"),
         ("gan", {"identity_quantile": 1.5}, "identity_quantile is 1.5; give 0 to 1"),
         ("gan", {"augment": ("blur",)}, "augment is ('blur',); give some of colour"),
@@ -203,6 +269,7 @@ def test_settings_out_of_range_are_named(kind: str, change: dict[str, Any], want
         ({"final_learning_rate": 1.0}, "final_learning_rate is 1.0; give 0 to learning_rate (0.0004)"),
         ({"beta1": 1.0}, "beta1 is 1.0; give 0 or more, less than 1"),
         ({"gradient_clip": math.inf}, "gradient_clip is inf; give more than 0, or None"),
+        ({"image_size": 48}, "image_size is 48; give a side that 4 or 7 px double to"),
     ],
 )
 def test_a_pace_out_of_range_is_named(change: dict[str, Any], wanted: str) -> None:
