@@ -108,6 +108,11 @@ def objective_options(command: Callable[..., None]) -> Callable[..., None]:
         ),
         click.option("--attribute-dropout", type=float, help="Share of attributes hidden in training."),
         click.option(
+            "--made-up-share",
+            type=float,
+            help="vae-gan: of the generated faces that the discriminator judges; the others are reconstructions.",
+        ),
+        click.option(
             "--adversarial-weight", type=float, help="vae-gan: of the generator's adversarial loss."
         ),
         click.option("--identity-weight", type=float, help="Of the identity term; 0 switches it off."),
