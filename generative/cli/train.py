@@ -110,7 +110,7 @@ def objective_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--made-up-share",
             type=float,
-            help="vae-gan: of the generated faces that the discriminator judges; the others are reconstructions.",
+            help="vae-gan: of the fakes that the discriminator sees; the others are reconstructions.",
         ),
         click.option(
             "--adversarial-weight", type=float, help="vae-gan: of the generator's adversarial loss."
