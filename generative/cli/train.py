@@ -113,6 +113,11 @@ def objective_options(command: Callable[..., None]) -> Callable[..., None]:
             help="vae-gan: of the fakes that the discriminator sees; the others are reconstructions.",
         ),
         click.option(
+            "--edited-share",
+            type=float,
+            help="vae-gan: of these, made from a photo's own code for another attribute or age.",
+        ),
+        click.option(
             "--adversarial-weight", type=float, help="vae-gan: of the generator's adversarial loss."
         ),
         click.option("--identity-weight", type=float, help="Of the identity term; 0 switches it off."),

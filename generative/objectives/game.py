@@ -214,16 +214,20 @@ class Game:
             loss = loss + self.penalty.weight * self.penalty.every * stats["penalty"]
         return loss, stats
 
-    def turned(self, wanted: Tensor, rng: torch.Generator) -> Tensor:
+    def turned(self, wanted: Tensor, rng: torch.Generator, share: float | None = None) -> Tensor:
         """Attributes (F, V) to make faces for, some of them the opposite of a photo's.
 
         What goes together on photos (glasses and the person who wears them) is not all that is asked for.
+
+        Args:
+            share: of the faces of which one attribute is reversed; None: the settings' `turned_share`.
         """
         columns = [i for i, name in enumerate(self.vocabulary.attributes) if name in PASSING]
-        if not columns or not self.settings.turned_share:
+        share = self.settings.turned_share if share is None else share
+        if not columns or not share:
             return wanted
         chosen = torch.tensor(columns)[torch.randint(len(columns), (len(wanted),), generator=rng)]
-        drawn = torch.rand(len(wanted), generator=rng) < self.settings.turned_share
+        drawn = torch.rand(len(wanted), generator=rng) < share
         signs = torch.ones(wanted.shape)
         signs[drawn, chosen[drawn]] = -1
         return wanted * signs.to(wanted)

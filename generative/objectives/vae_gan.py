@@ -3,7 +3,8 @@
 After Larsen et al. 2016 (arXiv:1512.09300): a discriminator judges the decoder's faces, and what its first
 maps see of a photo and of its reconstruction is compared, beside the pixels. In the paper it judges
 reconstructions as well as faces from drawn latent codes. Here by default it judges faces from made-up codes
-only (drawn, or those of another person's photo); with a `made_up_share` below 1 the rest are reconstructions.
+only (drawn, or those of another person's photo); with a `made_up_share` below 1 the rest are reconstructions,
+and an `edited_share` has the photo's own code, for other attributes.
 """
 
 from __future__ import annotations
@@ -40,14 +41,13 @@ class VaeGanSettings(GameSettings, VaeSettings):
     feature_weight: float = 0.2  # of the mean absolute error of the discriminator's first maps
     window_weight: float = 3.0  # of the identity window, for faces from made-up codes; 0 switches it off
     made_up_share: float = 1.0  # of the faces that are judged; the others are reconstructions
-    swapped_share: float = (
-        0.5  # of the made-up codes: another person's photo's, so that codes hold no identity
-    )
+    edited_share: float = 0.0  # of these codes: the photo's own, to show an attribute reversed or another age
+    swapped_share: float = 0.5  # of the other codes: another person's photo's, so that codes hold no identity
 
     def _checks(self) -> Checks:
         return super()._checks() | {
             **at_least(0, self, "adversarial_weight", "feature_weight", "window_weight"),
-            **shares(self, "made_up_share", "swapped_share"),
+            **shares(self, "made_up_share", "edited_share", "swapped_share"),
             "architecture": (self.architecture == "styled", "styled: the decoder is the generator"),
             "grow": (not self.grow, "False: the encoder does not grow"),
         }
@@ -98,7 +98,12 @@ class VaeGanObjective(VaeObjective):
         encoded = self._encoded(batch, given, moment)
         codes = self._made_up(encoded.code.detach(), moment)  # the game is the decoder's, not the encoder's
         count = len(codes)
-        wanted = self.game.turned(known[:count], moment.rng)
+        wanted = torch.cat(
+            [
+                self._edited(known, moment)[: self._edits(count)],
+                self.game.turned(known[self._edits(count) : count], moment.rng),
+            ]
+        )
         asked = condition(batch.centres[:count], wanted)
         # together: what is normalised over a batch is normalised alike
         faces, made = self.network(torch.cat([encoded.code, codes]), torch.cat([given, asked])).split(
@@ -113,11 +118,25 @@ class VaeGanObjective(VaeObjective):
         return self.game.discriminator_loss(batch, given, fakes, moment)
 
     def _made_up(self, codes: Tensor, moment: Moment) -> Tensor:
-        """Codes (F, Z) for the batch's first people that are not theirs, from theirs (B, Z)."""
+        """Codes (F, Z) for the batch's first people, from theirs (B, Z): own ones first, which are edited."""
         count = round(self.settings.made_up_share * len(codes))
-        swapped = round(self.settings.swapped_share * count)
+        edited = self._edits(count)
+        swapped = edited + round(self.settings.swapped_share * (count - edited))
         drawn = torch.randn(count - swapped, codes.shape[1], generator=moment.rng).to(codes)
-        return torch.cat([codes.roll(1, dims=0)[:swapped], drawn])
+        return torch.cat([codes[:edited], codes.roll(1, dims=0)[edited:swapped], drawn])
+
+    def _edits(self, count: int) -> int:
+        """How many of so many made-up faces have their photo's own code."""
+        return round(self.settings.edited_share * count)
+
+    def _edited(self, known: Tensor, moment: Moment) -> Tensor:
+        """Attributes (B, V) as edits ask for them: one reversed, half of the faces of another's age."""
+        wanted = self.game.turned(known, moment.rng, share=1.0)
+        ages = len(self.vocabulary.attributes)  # columns from here on
+        older = (torch.rand(len(known), 1, generator=moment.rng) < 0.5).to(known.device)
+        return torch.cat(
+            [wanted[:, :ages], torch.where(older, known.roll(1, dims=0)[:, ages:], wanted[:, ages:])], dim=1
+        )
 
     def _both_losses(self, batch: Batch, moment: Moment) -> tuple[Tensor, dict[str, Tensor]]:
         assert self._step is not None, "the discriminator's phase comes first"

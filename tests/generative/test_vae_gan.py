@@ -33,6 +33,29 @@ def test_made_up_codes_come_with_the_conditions_of_the_batch(faces: FaceData, em
     assert torch.equal(step.fakes.images[4:], step.faces[4:])  # no person twice
 
 
+def test_edits_have_the_photos_own_code_and_another_attribute(faces: FaceData, embedder: Embedder) -> None:
+    made = objective("vae-gan", faces, embedder, edited_share=0.5, turned_share=0.0, attribute_dropout=0.0)
+    assert isinstance(made, VaeGanObjective)
+    batch = faces.batch(8, torch.Generator().manual_seed(0), torch.device("cpu"))
+    made.phases[0].loss(batch, moment(0.5))
+    step = made._step
+    assert step is not None
+    names = len(made.vocabulary.attributes)
+    known, wanted = (x[:, batch.centres.shape[1] :] for x in (step.given, step.fakes.given))
+    reversed_ones = (wanted[:, :names] != known[:, :names]).sum(dim=1)
+    assert reversed_ones[:4].max() == 1
+    assert (reversed_ones[:4] == 1).sum() >= 2  # of the others it is not known what they show
+    assert not reversed_ones[4:].any()
+    codes = made._made_up(step.encoded.code, moment(0.5))
+    assert torch.equal(codes[:4], step.encoded.code[:4])
+    assert torch.equal(codes[4:6], step.encoded.code[3:5])  # the others' are another's, or nobody's
+    ages = made._edited(known, moment(0.5))[:, names:]
+    others = known.roll(1, dims=0)[:, names:]
+    kept, changed = ((ages == side).all(dim=1) for side in (known[:, names:], others))
+    assert (kept | changed).all()
+    assert not kept.all()
+
+
 def test_the_game_teaches_the_decoder_but_not_the_encoder(faces: FaceData, embedder: Embedder) -> None:
     # statistics of a batch, which others normalise by, are of all its faces
     made = objective("vae-gan", faces, embedder, swapped_share=1.0, block="styled")
