@@ -69,7 +69,7 @@ bench: $(STAMP)
 		--ages $(DATA)/utkface --ages-table runs/makers-utk.csv --out $(RESULTS)
 	$(BIN)/recog bench edit --data $(CELEBA)/val --attributes runs/labels-val.csv --out $(RESULTS)
 	$(BIN)/recog bench techniques --data $(CELEBA)/train $(FIT) --judge $(CELEBA)/val \
-		--attributes $(CELEBA)/manifest.csv --kimg 30 --runs runs/techniques --out $(RESULTS)
+		--attributes $(CELEBA)/manifest.csv --kimg 20 --runs runs/techniques --out $(RESULTS)
 	$(BIN)/recog bench throughput --out $(RESULTS)
 	$(BIN)/recog bench report --results $(RESULTS) --out $(RESULTS)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from benchmarks.cli.common import keeper, out_option, path_type
+from generative.cli.options import CANDIDATES
 from recog.cli.options import check_roles, device_option, emit, json_option, role_option, roles_option
 
 conditioning_option = click.option(
@@ -49,7 +50,7 @@ def judged_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--ages", type=path_type, help="Crops of known age that the judges have not learned from.")
 @click.option("--ages-table", type=path_type, help="CSV of file and age of these.")
 @click.option("--photos", default=4, show_default=True, help="Made-up photos a person.")
-@click.option("--candidates", default=4, show_default=True, help="Made for each that is kept.")
+@click.option("--candidates", default=CANDIDATES, show_default=True, help="Made for each that is kept.")
 @click.option("--shown", default=1000, show_default=True, help="People asked for attributes, and for ages.")
 @click.option("--leak", default=1000, show_default=True, help="Faces a side of the leak check.")
 def generate(
@@ -84,11 +85,11 @@ def generate(
       recog bench generate --data crops --attributes labels.csv
       recog bench generate runs/gan --data crops --training fit-crops
     """
+    if (training_role or strangers_role) and roles is None:
+        raise click.UsageError("--training-role and --strangers-role need --roles.")
     check_roles(roles, role or training_role or strangers_role)
     if (ages is None) != (ages_table is None):
         raise click.UsageError("--ages and --ages-table go together.")
-    if (training_role or strangers_role) and roles is None:
-        raise click.UsageError("--training-role and --strangers-role need --roles.")
     if strangers_role and (training is None or training_role is None):
         raise click.UsageError("--strangers-role needs --training and --training-role.")
     from benchmarks.generation.bench import Materials, Plan

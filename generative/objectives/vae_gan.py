@@ -98,12 +98,9 @@ class VaeGanObjective(VaeObjective):
         encoded = self._encoded(batch, given, moment)
         codes = self._made_up(encoded.code.detach(), moment)  # the game is the decoder's, not the encoder's
         count = len(codes)
-        wanted = torch.cat(
-            [
-                self._edited(known, moment)[: self._edits(count)],
-                self.game.turned(known[self._edits(count) : count], moment.rng),
-            ]
-        )
+        edits = self._edits(count)
+        edited = self._edited(known, moment)[:edits]
+        wanted = torch.cat([edited, self.game.turned(known[edits:count], moment.rng)])
         asked = condition(batch.centres[:count], wanted)
         # together: what is normalised over a batch is normalised alike
         faces, made = self.network(torch.cat([encoded.code, codes]), torch.cat([given, asked])).split(
@@ -134,9 +131,8 @@ class VaeGanObjective(VaeObjective):
         wanted = self.game.turned(known, moment.rng, share=1.0)
         ages = len(self.vocabulary.attributes)  # columns from here on
         older = (torch.rand(len(known), 1, generator=moment.rng) < 0.5).to(known.device)
-        return torch.cat(
-            [wanted[:, :ages], torch.where(older, known.roll(1, dims=0)[:, ages:], wanted[:, ages:])], dim=1
-        )
+        others = torch.where(older, known.roll(1, dims=0), wanted)
+        return torch.cat([wanted[:, :ages], others[:, ages:]], dim=1)
 
     def _both_losses(self, batch: Batch, moment: Moment) -> tuple[Tensor, dict[str, Tensor]]:
         assert self._step is not None, "the discriminator's phase comes first"
