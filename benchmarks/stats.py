@@ -144,6 +144,32 @@ def over_people(
     return bootstrap(of, len(names), resamples=resamples, seed=seed)[0]
 
 
+def over_people_sums(
+    statistic: Callable[[Floats], float],
+    rows: Floats,
+    people: NDArray[np.generic],
+    *,
+    resamples: int = 500,
+    seed: int = 0,
+) -> Interval | None:
+    """As `over_people`, of a statistic that is a function of sums over rows, as means and ratios are.
+
+    What each person adds is summed once: a thousand times quicker for many photos.
+
+    Args:
+        statistic: (K,) sums -> its value; NaN where it is not defined.
+        rows: (N, K) what each row adds. people: (N,) whose row it is.
+    """
+    names, codes = np.unique(people, return_inverse=True)
+    sums = np.zeros((len(names), rows.shape[1]))
+    np.add.at(sums, codes, rows)
+
+    def of(drawn: Indices) -> Floats:
+        return np.array([statistic(sums[drawn].sum(axis=0))])
+
+    return bootstrap(of, len(names), resamples=resamples, seed=seed)[0]
+
+
 def bootstrap(
     statistic: Callable[[Indices], Floats], items: int, *, resamples: int = 1000, seed: int = 0
 ) -> list[Interval | None]:

@@ -35,18 +35,17 @@ def balanced_accuracy(
     counted = np.flatnonzero(wanted)
     if not len(counted):
         raise DataError(f"{metric}: of no face is it known what it should show.")
-    right = ((shown > 0) == (wanted > 0))[counted].astype(np.float64)
+    right = ((shown > 0) == (wanted > 0))[counted]
     sides = [side for side in ((wanted > 0)[counted], (wanted < 0)[counted]) if side.any()]
+    rows = np.stack([*sides, *(side & right for side in sides)], axis=1).astype(np.float64)
 
-    def mean(times: NDArray[np.floating]) -> float:
-        counts = [times[side].sum() for side in sides]
-        if not all(counts):
-            return float("nan")
-        return float(np.mean([times[side] @ right[side] / n for side, n in zip(sides, counts, strict=True)]))
+    def mean(sums: NDArray[np.floating]) -> float:
+        counts, hits = np.split(sums, 2)
+        return float(np.mean(hits / counts)) if counts.all() else float("nan")
 
     whose = (np.arange(len(wanted)) if people is None else people)[counted]
-    interval = stats.over_people(mean, whose)
-    return Measurement(metric, mean(np.ones(len(counted))), len(counted), interval)
+    interval = stats.over_people_sums(mean, rows, whose)
+    return Measurement(metric, mean(rows.sum(axis=0)), len(counted), interval)
 
 
 def age_error(
@@ -64,7 +63,8 @@ def mean_of(
 ) -> Measurement:
     """Mean of (N,) values; `people` as above."""
     whose = np.arange(len(values)) if people is None else people
-    interval = stats.over_people(lambda times: float(times @ values / times.sum()), whose)
+    rows = np.stack([values, np.ones(len(values))], axis=1)
+    interval = stats.over_people_sums(lambda sums: float(sums[0] / sums[1]), rows, whose)
     return Measurement(metric, float(values.mean()), len(values), interval)
 
 

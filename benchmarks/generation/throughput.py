@@ -66,7 +66,7 @@ def throughput(
         )
         faces = _noise(usual.image_size, embedder)
         started = time.perf_counter()
-        # half precision is no mode of its own where it is not native
+        # half precision is no mode of its own where it does not pay
         modes = {m: s for m, s in MODES.items() if has_fast_bf16(resolve(device)) or not s["bf16"]}
         rates: dict[str, list[float]] = {mode: [] for mode in modes}
         for _ in range(rounds):

@@ -114,7 +114,7 @@ def _device(device: str) -> str:
     from recog.device import has_fast_bf16, resolve
 
     place = resolve(device)
-    return f"{place}, bfloat16 {'native' if has_fast_bf16(place) else 'not native'}"
+    return f"{place}, bfloat16 {'pays' if has_fast_bf16(place) else 'does not pay'}"
 
 
 def _detector(device: str) -> str:

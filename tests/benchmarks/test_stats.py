@@ -121,3 +121,14 @@ def test_too_few_people_have_no_interval() -> None:
     found = stats.tar_intervals(scores, mated, (people[left], people[right]), [0.01], resamples=200)
     assert found == [None]
     assert stats.bootstrap(lambda drawn: np.zeros(2), 1) == [None, None]
+
+
+def test_sums_of_people_give_the_same_interval_as_their_rows() -> None:
+    rng = np.random.default_rng(0)
+    values, people = rng.random(60), rng.integers(0, 15, 60)
+    by_rows = stats.over_people(lambda times: float(times @ values / times.sum()), people)
+    rows = np.stack([values, np.ones(60)], axis=1)
+    by_sums = stats.over_people_sums(lambda sums: float(sums[0] / sums[1]), rows, people)
+    assert by_rows is not None
+    assert by_sums is not None
+    assert by_sums == pytest.approx(by_rows)
