@@ -15,7 +15,13 @@ from recog.images import png
 from recog.records import clean_name
 
 CALL, MANIFEST, REJECTED = "call.json", "manifest.jsonl", "rejected.jsonl"
-COMMON = ("asked", "max_similarity", "similarity_window", "weights")  # parts of a call that each line repeats
+COMMON = (
+    "asked",
+    "max_similarity",
+    "similarity_window",
+    "spread",
+    "weights",
+)  # parts of a call that each line repeats
 Line = dict[str, Any]
 
 
@@ -50,8 +56,9 @@ class PeopleFolder:
     manifest.jsonl has a line for each photo: file, identity, source, conditions (what the photo was drawn to
     show), seed, candidate (its number among those made of the person), candidates (how many were made),
     scores, asked (what of the conditions was asked for), max_similarity (of people who do not exist),
-    similarity_window, weights (digest). rejected.jsonl has one for each candidate that was not kept, without
-    file and with the reason. Who is whole stays when the same call is made again; who is not is made anew.
+    similarity_window, spread, weights (digest). rejected.jsonl has one for each candidate that was not kept,
+    without file and with the reason. Who is whole stays when the same call is made again; who is not is made
+    anew.
     """
 
     def __init__(self, out: Path, call: Mapping[str, Any], synthesizer: Synthesizer) -> None:
@@ -66,6 +73,7 @@ class PeopleFolder:
             **call,
             "weights": synthesizer.digest,
             "model": synthesizer.embedder.digest,
+            "spread": synthesizer.spread,
             "similarity_window": [synthesizer.window.low, synthesizer.window.high],
         }
         check_target(out, call=self.call)

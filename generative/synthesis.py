@@ -104,11 +104,16 @@ class Synthesizer:
         # digests of the models that had a part in its training, and so cannot judge it
         self.guides = frozenset(config[key] for key in GUIDES if key in config)
         self.window = Window(*config.get("similarity_window", ()))
+        self.spread = float(config.get("spread", 1.0))  # of the noise that faces are made of
 
     @classmethod
-    def load(cls, name: str | Path, embedder: Embedder, device: str = "auto") -> Synthesizer:
+    def load(
+        cls, name: str | Path, embedder: Embedder, device: str = "auto", *, spread: float | None = None
+    ) -> Synthesizer:
         """Load a generator: "bundled-gan", "bundled-vae", a weights file, or a run directory.
 
+        Args:
+            spread: of the noise: faces are more varied above 1, more typical below; None: as the weights say.
         Raises: ModelNotFound; CheckpointError; ModelMismatch: `embedder` is not the one that conditions it.
         """
         place = resolve(device)
@@ -118,9 +123,10 @@ class Synthesizer:
         vocabulary = Vocabulary(tuple(checkpoint.config["attributes"]), bool(checkpoint.config.get("ages")))
         people = PeopleModel(checkpoint.part("people"), vocabulary)
         directions = checkpoint.tensors.get("directions")
+        said = checkpoint.config if spread is None else {**checkpoint.config, "spread": spread}
         return cls(
             network,
-            checkpoint.config,
+            said,
             people,
             checkpoint.digest,
             embedder,
@@ -279,7 +285,9 @@ class Synthesizer:
         pictures = [np.zeros((0, self.image_size, self.image_size, 3), np.uint8)]
         for at in range(0, len(given), BATCH):
             with autocast(place):
-                batch = self.network(noise[at : at + BATCH].to(place), given[at : at + BATCH].to(place))
+                batch = self.network(
+                    noise[at : at + BATCH].to(place), given[at : at + BATCH].to(place), spread=self.spread
+                )
             pictures.append(to_uint8(batch))
         return np.concatenate(pictures)
 

@@ -11,6 +11,7 @@ COMMANDS = {
         "train": Command(
             "generative.cli.train:train", "Train a generator or a repairer on a folder of crops."
         ),
+        "pack": Command("generative.cli.pack:pack", "Turn a run of a generator into weights to ship."),
         "label": Command("generative.cli.label:label", "Read attributes and ages off aligned crops."),
         "faces": Command("generative.cli.faces:faces", "Make new photos of people known from a few."),
         "people": Command("generative.cli.faces:people", "Make photos of people who do not exist."),

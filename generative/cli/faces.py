@@ -58,6 +58,7 @@ def faces(
     grid: Path | None,
     aligned: bool,
     candidates: int,
+    spread: float | None,
     generator: str,
     model: str,
     seed: int,
@@ -100,7 +101,7 @@ def faces(
         "people": _people(people, like, gallery),
     }
     check_target(out, people or like, call)
-    embedder, synthesizer = _load(model, generator, device)
+    embedder, synthesizer = _load(model, generator, device, spread)
     synthesizer.vocabulary.asked(asked)
     outcome = Outcome()
     known = _enrolled(gallery, like, embedder) if like else _seen(people, embedder, aligned, device, outcome)
@@ -140,6 +141,7 @@ def people(
     max_similarity: float,
     attributes: str | None,
     candidates: int,
+    spread: float | None,
     generator: str,
     model: str,
     seed: int,
@@ -169,7 +171,7 @@ def people(
         "max_similarity": max_similarity,
     }
     check_target(out, call=call)
-    embedder, synthesizer = _load(model, generator, device)
+    embedder, synthesizer = _load(model, generator, device, spread)
     learned = Learned.open(training, embedder, roles, role) if training else None
     sitters = synthesizer.strangers(
         count,
@@ -183,12 +185,12 @@ def people(
     outcome.leave()
 
 
-def _load(model: str, generator: str, device: str) -> tuple[Embedder, Synthesizer]:
+def _load(model: str, generator: str, device: str, spread: float | None) -> tuple[Embedder, Synthesizer]:
     from generative.synthesis import Synthesizer
     from recog.embedding import Embedder
 
     embedder = Embedder.load(model, device)
-    return embedder, Synthesizer.load(generator, embedder, device)
+    return embedder, Synthesizer.load(generator, embedder, device, spread=spread)
 
 
 def _seen(

@@ -58,11 +58,19 @@ def training_options(help: str, *names: str) -> Callable[[Callable[..., None]], 
     return lambda command: training(roles_option(role_option(command)))
 
 
+spread_option = click.option(
+    "--spread",
+    type=click.FloatRange(0, 3, min_open=True),
+    help="How varied: more above 1, more typical below [default: as suits the generator].",
+)
+
+
 def synthesis_options(command: Callable[..., None]) -> Callable[..., None]:
     """What faces and people share: with which models, how chosen, and what comes out."""
     shared = (
         attributes_option,
         candidates_option,
+        spread_option,
         generator_option("bundled-gan"),
         embedder_option,
         seed_option,
@@ -96,18 +104,3 @@ def conditions_of(attributes: str | None) -> dict[str, float]:
     from generative.conditions import parse
 
     return parse(attributes.split(",")) if attributes else {}
-
-
-def free_names(out: Path, originals: list[Path]) -> Callable[[Path], Path]:
-    """Photo -> a file in `out` that is none of the originals, nor given to an earlier photo of this call."""
-    taken = {photo.resolve() for photo in originals}
-
-    def name(photo: Path) -> Path:
-        target, number = out / f"{photo.stem}.png", 1
-        while target.resolve() in taken:
-            number += 1
-            target = out / f"{photo.stem}-{number}.png"
-        taken.add(target.resolve())
-        return target
-
-    return name

@@ -21,5 +21,8 @@ GENERATORS: Mapping[str, type[Generator] | type[PlainGenerator] | type[VAE]] = {
 
 
 def generator(kind: str, options: Mapping[str, Any]) -> nn.Module:
-    """An untrained generator: `noise_size`, and (B, noise_size), (B, C) -> (B, 3, S, S) in [-1, 1]."""
+    """An untrained generator: `noise_size`, and (B, noise_size), (B, C) -> (B, 3, S, S) in [-1, 1].
+
+    All of them take `spread`, the length of the noise beside the usual one.
+    """
     return GENERATORS[kind](**options)

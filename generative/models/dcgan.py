@@ -37,9 +37,11 @@ class PlainGenerator(nn.Module):
         self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(widths[-1], 3, 4, 2, 1))
         _initialise(self)
 
-    def forward(self, noise: Tensor, condition: Tensor, level: float | None = None) -> Tensor:
+    def forward(
+        self, noise: Tensor, condition: Tensor, level: float | None = None, spread: float = 1.0
+    ) -> Tensor:
         """(B, Z) standard normal -> (B, 3, S, S) RGB in [-1, 1]; conditions do not matter."""
-        faces: Tensor = self.layers(noise[:, :, None, None]).float().tanh()
+        faces: Tensor = self.layers(spread * noise[:, :, None, None]).float().tanh()
         return faces
 
 

@@ -152,14 +152,19 @@ class Generator(nn.Module):
         for module in (self.to_style, self.stem):
             keep_variance(module)
 
-    def forward(self, noise: Tensor, condition: Tensor, level: float | None = None) -> Tensor:
+    def forward(
+        self, noise: Tensor, condition: Tensor, level: float | None = None, spread: float = 1.0
+    ) -> Tensor:
         """(B, Z) standard normal and (B, C) -> (B, 3, S, S) RGB in [-1, 1].
 
         Args:
             level: doublings of the smallest map while the network grows (arXiv:1710.10196); the part beyond
                 the point is how much of the last doubling's detail shows. None: all.
+            spread: length of the noise beside what the network learned from: faces are more varied above 1,
+                more typical below (truncation: arXiv:1809.11096, section 3.1).
         """
-        given = torch.cat([normalised(noise) if self.normalise_noise else noise, condition], dim=1)
+        noise = spread * (normalised(noise) if self.normalise_noise else noise)
+        given = torch.cat([noise, condition], dim=1)
         style = self.to_style(given)
         x = self.stem(given).unflatten(1, (-1, self.stem_side, self.stem_side))  # (B, W0, s, s), s 4 or 7
         x = self.first(x, style)

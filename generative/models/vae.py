@@ -57,9 +57,9 @@ class VAE(nn.Module):
         )
         return mean, log_variance.clamp(-10, 10)
 
-    def forward(self, noise: Tensor, condition: Tensor) -> Tensor:
+    def forward(self, noise: Tensor, condition: Tensor, spread: float = 1.0) -> Tensor:
         """Code (B, Z) and (B, C) -> faces (B, 3, S, S) in [-1, 1]; a standard normal code is a new face."""
-        faces: Tensor = self.decoder(noise, condition)
+        faces: Tensor = self.decoder(noise, condition, spread=spread)
         return faces
 
     @property

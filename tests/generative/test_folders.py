@@ -20,7 +20,7 @@ from recog.errors import ConfigError, DataError, WriteFailed
 from recog.training.data import open_crops
 
 FIELDS = ["file", "identity", "source", "conditions", "seed", "candidate", "candidates", "scores"]
-COMMON = ["asked", "max_similarity", "similarity_window", "weights"]
+COMMON = ["asked", "max_similarity", "similarity_window", "spread", "weights"]
 CALL: dict[str, Any] = {"count": 2, "asked": {"Smiling": 1.0}, "max_similarity": 0.9}
 
 

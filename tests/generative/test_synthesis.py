@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
 from generative import presets
 from generative.cli.train import KINDS as TRAINED
@@ -16,6 +17,7 @@ from generative.people import PeopleModel
 from generative.synthesis import Synthesizer
 from generative.training import train
 from recog import checkpoints
+from recog.cli import main
 from recog.embedding import Embedder
 from recog.errors import CheckpointError, ConfigError, DataError, ModelMismatch, ModelNotFound
 from recog.vectors import unit
@@ -194,3 +196,28 @@ def test_people_model_has_the_spread_of_the_centres() -> None:
 def test_kinds_are_what_the_presets_know() -> None:
     assert set(presets.KINDS) == set(TRAINED)
     assert set(presets.KINDS) - set(GENERATORS) == {"repairer", "reader"}
+
+
+@pytest.mark.parametrize("kind", ["gan", "vae"])
+def test_spread_makes_faces_more_varied(trained: Path, embedder: Embedder, kind: str) -> None:
+    def variety(spread: float | None) -> float:
+        synthesizer = Synthesizer.load(trained / kind, embedder, "cpu", spread=spread)
+        centres = torch.from_numpy(np.eye(embedder.embedding_size, dtype=np.float32)[:1]).repeat(24, 1)
+        attributes = torch.zeros(24, len(synthesizer.vocabulary))
+        faces = synthesizer.faces(centres, attributes, torch.Generator().manual_seed(0))
+        return float(faces.astype(float).std(axis=0).mean())
+
+    assert variety(0.5) < variety(1.0) == variety(None) < variety(2.0)
+
+
+def test_weights_carry_their_spread(trained: Path, embedder: Embedder, tmp_path: Path) -> None:
+    line = ["generate", "pack", str(trained / "gan"), "--out", str(tmp_path / "wide.safetensors")]
+    assert CliRunner().invoke(main, [*line, "--spread", "1.5"]).exit_code == 0
+    usual = Synthesizer.load(trained / "gan", embedder, "cpu")
+    wide = Synthesizer.load(tmp_path / "wide.safetensors", embedder, "cpu")
+    assert (usual.spread, wide.spread) == (1.0, 1.5)
+    assert wide.digest != usual.digest
+    assert Synthesizer.load(tmp_path / "wide.safetensors", embedder, "cpu", spread=0.7).spread == 0.7
+    assert CliRunner().invoke(main, line).exit_code == 0
+    assert Synthesizer.load(tmp_path / "wide.safetensors", embedder, "cpu").spread == 1.0
+    assert CliRunner().invoke(main, [*line, "--spread", "0"]).exit_code == 2
