@@ -8,14 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.exams import Exam
 from generative import damage
+from generative.damage.optics import SIDE
 from recog.errors import ConfigError
 from recog.pixels import from_uint8, to_uint8
-from recog.training.augment import line_kernel
 
 CHUNK = 256  # crops damaged at once
 OCCLUDED = 0.30  # share of the crop's area
@@ -24,27 +23,22 @@ MOTION = 0.134  # of the crop's side: 15 px of 112
 
 def lowres8(images: Tensor, rng: torch.Generator) -> Tensor:
     """An eighth of the side, and enlarged again."""
-    return damage.lowres(images, 8.0, rng)[0]
+    return damage.lowres(images, 8.0, rng).images
 
 
 def occlusion30(images: Tensor, rng: torch.Generator) -> Tensor:
     """A grey square over 30 % of the crop at a random place."""
-    return damage.hole(images, math.sqrt(OCCLUDED), rng)[0]
+    return damage.hole(images, math.sqrt(OCCLUDED), rng).images
 
 
 def motion15(images: Tensor, rng: torch.Generator) -> Tensor:
     """Smeared along a line of 15 px (of 112) in a random direction."""
-    reach = max(1, round(MOTION * images.shape[-1] / 2))
-    padded = F.pad(images, [reach] * 4, mode="replicate")
-    angles = (torch.rand(len(images), generator=rng) * math.pi).tolist()
-    kernels = [line_kernel(reach, angle).expand(3, 1, -1, -1) for angle in angles]
-    blurred = [F.conv2d(face[None], kernel, groups=3) for face, kernel in zip(padded, kernels, strict=True)]
-    return torch.cat(blurred)
+    return damage.motion(images, MOTION * SIDE, rng).images
 
 
 def noise25(images: Tensor, rng: torch.Generator) -> Tensor:
     """Gaussian noise of 25 levels of 255: the only one here that no embedder meets in training."""
-    return damage.noise(images, 25.0, rng)[0]
+    return damage.noise(images, 25.0, rng).images
 
 
 NAMED: dict[str, tuple[str, Callable[[Tensor, torch.Generator], Tensor]]] = {

@@ -13,9 +13,19 @@ SSIM_FACES = 16  # faces a step whose SSIM is measured
 SSIM_WINDOW = 48  # px, side of the window it is measured in
 
 
-def charbonnier(prediction: Tensor, target: Tensor, epsilon: float = 1e-3) -> Tensor:
-    """Mean of sqrt(d^2 + epsilon^2): L1 with a smooth bottom (Lai et al. 2017, arXiv:1704.03915, eq. 3)."""
-    return ((prediction.float() - target.float()).square() + epsilon**2).sqrt().mean()
+def charbonnier(
+    prediction: Tensor, target: Tensor, epsilon: float = 1e-3, weights: Tensor | None = None
+) -> Tensor:
+    """Mean of sqrt(d^2 + epsilon^2): L1 with a smooth bottom (Lai et al. 2017, arXiv:1704.03915, eq. 3).
+
+    Args:
+        weights: broadcast over the differences: how much each counts; None: all alike.
+    """
+    error = ((prediction.float() - target.float()).square() + epsilon**2).sqrt()
+    if weights is None:
+        return error.mean()
+    shared = weights.expand_as(error)
+    return (error * shared).sum() / shared.sum()
 
 
 def ssim_error(prediction: Tensor, target: Tensor, rng: torch.Generator) -> Tensor:

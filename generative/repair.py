@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -17,12 +18,16 @@ from generative.pasting import CROP, add_change
 from recog import checkpoints
 from recog.alignment import align, similarity, template
 from recog.device import autocast, resolve
-from recog.errors import DataError
+from recog.errors import ConfigError, DataError
+from recog.images import MAX_PIXELS
 from recog.pixels import from_uint8, to_uint8
 from recog.types import Face
 
 BUNDLED = {"bundled": Path(__file__).parent / "weights" / "repairer.safetensors"}
 BATCH = 32  # faces a forward pass
+Masks = NDArray[np.bool_] | Literal["auto"] | None  # True where a pixel is missing; see `Repairer.repair`
+LEAST_COVERED = 0.01  # share of a face: less is no cover
+REACH = 0.02  # of the side, by which a cover that was found is taken to be larger: rims show neither
 
 
 class Repairer:
@@ -49,39 +54,81 @@ class Repairer:
         return cls(network, checkpoint.digest, place)
 
     def __call__(self, crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Repair crops of which nothing is marked missing: what Recognizer takes as `repair`."""
-        return self.repair(crops)
+        """Repair crops of which nothing is marked missing: what Recognizer takes as `repair`.
 
-    def repair(self, images: NDArray[np.uint8], masks: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
+        Where something covers the face, and it is found, only what it covers changes.
+        """
+        return self.repair(crops, "auto" if self.finds_covers else None)
+
+    @property
+    def finds_covers(self) -> bool:
+        """Whether it was taught to find what covers a face."""
+        return self.network.to_covered is not None
+
+    def find(self, images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """What covers aligned crops: marks, holes, masks, glasses, scarves.
+
+        Args:
+            images: (B, S, S, 3) uint8 RGB, any S.
+        Returns: (B, S, S), True where the face is not seen; all False where hardly anything is covered.
+        Raises: DataError: as `repair`; ConfigError: this repairer was not taught to find anything.
+        """
+        _check(images)
+        if not self.finds_covers:
+            raise ConfigError(
+                "This repairer was not taught to find what covers a face. Give a mask, or load another."
+            )
+        nothing = np.zeros(images.shape[:3], bool)
+        found = nothing.copy()
+        for rows in _batches(len(images)):
+            found[rows] = self._run(images[rows], nothing[rows]).covered
+        found[found.mean(axis=(1, 2)) < LEAST_COVERED] = False
+        wide = 2 * round(REACH * images.shape[1]) + 1
+        brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (wide, wide))
+        grown = [cv2.dilate(one.astype(np.uint8), brush).astype(bool) for one in found]
+        return np.stack(grown) if grown else found
+
+    def repair(self, images: NDArray[np.uint8], masks: Masks = None) -> NDArray[np.uint8]:
         """Repair aligned crops.
 
         Args:
             images: (B, S, S, 3) uint8 RGB, any S.
-            masks: (B, S, S), True where a pixel is missing; every other pixel then comes back unchanged.
-                None: all pixels are there but may be damaged, and all may change.
+            masks: (B, S, S), True where a pixel is missing; every other pixel of these faces then comes back
+                unchanged. None: all pixels are there but may be damaged, and all may change. "auto": as
+                None, but for faces on which a cover is found.
         Returns: (B, S, S, 3) uint8 RGB.
-        Raises: DataError: shapes or types do not fit.
+        Raises: DataError: shapes or types do not fit; ConfigError: "auto", and as `find`.
         """
-        if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
-            raise DataError(f"images are {images.dtype} {images.shape}; give uint8 (B, S, S, 3) RGB.")
+        _check(images)
+        if isinstance(masks, str):
+            found = self.find(images)
+            covered = found.any(axis=(1, 2))
+            repaired = images.copy()
+            repaired[covered] = self.repair(images[covered], found[covered])
+            repaired[~covered] = self.repair(images[~covered])
+            return repaired
         if masks is not None and (masks.shape != images.shape[:3] or masks.dtype != np.bool_):
             raise DataError(f"masks are {masks.dtype} {masks.shape}; give bool {images.shape[:3]}.")
         missing = np.zeros(images.shape[:3], bool) if masks is None else masks
         repaired = np.empty_like(images)
-        for at in range(0, len(images), BATCH):
-            rows = slice(at, at + BATCH)
-            repaired[rows] = self._repair_batch(images[rows], missing[rows])
+        for rows in _batches(len(images)):
+            repaired[rows] = self._run(images[rows], missing[rows]).images
         return repaired if masks is None else np.where(masks[..., None], repaired, images)
 
     def repair_photo(
-        self, image: NDArray[np.uint8], faces: Sequence[Face], mask: NDArray[np.bool_] | None = None
+        self,
+        image: NDArray[np.uint8],
+        faces: Sequence[Face],
+        mask: Masks = None,
     ) -> NDArray[np.uint8]:
         """Repair each face of a photo (H, W, 3) in place: align, repair, warp back, blend at the rim.
 
         Args:
-            mask: (H, W), True where a pixel is missing; every other pixel comes back unchanged.
+            mask: (H, W), True where a pixel is missing; every other pixel comes back unchanged. None, "auto":
+                as of `repair`.
+        Raises: DataError: the mask is of another size; ConfigError: as `repair`.
         """
-        if mask is not None and mask.shape != image.shape[:2]:
+        if isinstance(mask, np.ndarray) and mask.shape != image.shape[:2]:
             raise DataError(
                 f"The mask is {mask.shape}, the photo {image.shape[:2]}: give them the same size."
             )
@@ -90,29 +137,62 @@ class Repairer:
             result = self._repair_face(result, face, mask)
         return result
 
-    def _repair_face(
-        self, image: NDArray[np.uint8], face: Face, mask: NDArray[np.bool_] | None
-    ) -> NDArray[np.uint8]:
+    def _repair_face(self, image: NDArray[np.uint8], face: Face, mask: Masks) -> NDArray[np.uint8]:
         crop = align(image, face.landmarks, CROP)[None]
-        missing = None
-        if mask is not None:
+        missing = mask
+        if isinstance(mask, np.ndarray):
             to_crop = similarity(face.landmarks, template(CROP))
             warped = cv2.warpAffine(mask.astype(np.float32), to_crop, (CROP, CROP), flags=cv2.INTER_LINEAR)
             missing = (warped > 0)[None]
         change = self.repair(crop, missing)[0].astype(np.float32) - crop[0]
         changed = add_change(image, face.landmarks, change)
-        return changed if mask is None else np.where(mask[..., None], changed, image)
+        return np.where(mask[..., None], changed, image) if isinstance(mask, np.ndarray) else changed
 
     @torch.inference_mode()
-    def _repair_batch(self, images: NDArray[np.uint8], missing: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    def _run(self, images: NDArray[np.uint8], missing: NDArray[np.bool_]) -> _Done:
         faces = from_uint8(images, self.device)
         holes = torch.from_numpy(np.array(missing)).to(self.device)[:, None].float()
         height, width = faces.shape[2:]
         with autocast(self.device):
-            repaired = self.network(self._padded(faces), self._padded(holes))
-        return to_uint8(repaired[:, :, :height, :width])
+            repaired, covered = self.network(self._padded(faces), self._padded(holes))
+        seen = np.zeros(missing.shape, bool)
+        if covered is not None:
+            seen = (covered[:, 0, :height, :width] > 0).cpu().numpy()
+        return _Done(to_uint8(repaired[:, :, :height, :width]), seen)
 
     def _padded(self, x: Tensor) -> Tensor:
         """Repeat the last row and column until the sides are what the network divides."""
         bottom, right = (-side % self.network.multiple for side in x.shape[2:])
         return F.pad(x, (0, right, 0, bottom), mode="replicate") if bottom or right else x
+
+
+def enlarged(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
+    """A photo (H, W, 3) `scale` times as large, by bicubic interpolation: repair adds what that lacks.
+
+    Raises: DataError: it would be larger than any photo that is read.
+    """
+    height, width = (scale * side for side in image.shape[:2])
+    if height * width > MAX_PIXELS:
+        raise DataError(f"would have {height * width:,} pixels, more than {MAX_PIXELS:,}. Lower --scale.")
+    if scale == 1:
+        return image
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def scaled_mask(mask: NDArray[np.bool_], scale: int) -> NDArray[np.bool_]:
+    """The mask (H, W) of a photo, for the photo `scale` times as large."""
+    return mask.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+class _Done(NamedTuple):
+    images: NDArray[np.uint8]  # (B, S, S, 3)
+    covered: NDArray[np.bool_]  # (B, S, S)
+
+
+def _batches(count: int) -> Iterator[slice]:
+    return (slice(at, at + BATCH) for at in range(0, count, BATCH))
+
+
+def _check(images: NDArray[np.uint8]) -> None:
+    if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
+        raise DataError(f"images are {images.dtype} {images.shape}; give uint8 (B, S, S, 3) RGB.")

@@ -1,9 +1,10 @@
-"""A residual U-Net that repairs damaged faces (U-Net: arXiv:1505.04597)."""
+"""A residual U-Net that repairs damaged faces (U-Net: arXiv:1505.04597), and the critic that teaches it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,17 @@ from recog.errors import ConfigError
 
 WIDTHS = (32, 64, 128, 160)
 FOLD = 2  # the stem works on 2x2 px blocks: a quarter of the positions, four times the channels
+
+
+CRITIC_WIDTHS = (32, 64, 128)
+UNSEEN = -4.0  # logit that a network starts with: hardly a pixel is covered
+
+
+class Repaired(NamedTuple):
+    """What a repairer says of faces."""
+
+    images: Tensor  # (B, 3, S, S), all pixels predicted; the caller keeps the known ones
+    covered: Tensor | None  # (B, 1, S, S) logits of what hides the face; None: it was not taught to find it
 
 
 class Residual(nn.Module):
@@ -32,7 +44,12 @@ class Residual(nn.Module):
 class UNet(nn.Module):
     """Damaged faces and the mask of missing pixels -> repaired faces, any side that `multiple` divides."""
 
-    def __init__(self, widths: Sequence[int] = WIDTHS) -> None:
+    def __init__(self, widths: Sequence[int] = WIDTHS, finds_covers: bool = False) -> None:
+        """
+        Args:
+            widths: channels at half, quarter, ... of the side.
+            finds_covers: also say which pixels do not show the face, without being told.
+        """
         super().__init__()
         self.multiple = FOLD * 2 ** (len(widths) - 1)  # px
         pairs = list(pairwise(widths))
@@ -44,16 +61,19 @@ class UNet(nn.Module):
         self.grow = nn.ModuleList(nn.Sequential(nn.Conv2d(b, 4 * a, 1), nn.PixelShuffle(2)) for a, b in pairs)
         self.decode = nn.ModuleList(Residual(w) for w in widths[:-1])
         self.to_rgb = nn.Sequential(nn.Conv2d(widths[0], 3 * FOLD**2, 3, padding=1), nn.PixelShuffle(FOLD))
+        self.to_covered = nn.Conv2d(widths[0], FOLD**2, 3, padding=1) if finds_covers else None
         keep_variance(self)
         for block in (*self.encode, *self.middle, *self.decode):
             nn.init.zeros_(block.second.weight)
         # the first repair is close to doing nothing
         nn.init.normal_(self.to_rgb.get_parameter("0.weight"), std=0.01)
+        if self.to_covered is not None:
+            nn.init.normal_(self.to_covered.weight, std=0.01)
+            nn.init.constant_(self.to_covered.get_parameter("bias"), UNSEEN)
 
-    def forward(self, images: Tensor, missing: Tensor) -> Tensor:
+    def forward(self, images: Tensor, missing: Tensor) -> Repaired:
         """Repair (B, 3, S, S) RGB in [-1, 1]; `missing` (B, 1, S, S) is 1 where a pixel is unknown.
 
-        Returns: (B, 3, S, S), all pixels predicted; the caller keeps the known ones.
         Raises: ConfigError: S is not a multiple of `multiple`.
         """
         if images.shape[-1] % self.multiple or images.shape[-2] % self.multiple:
@@ -70,5 +90,27 @@ class UNet(nn.Module):
         x = self.middle(x)
         for block, up in zip(reversed(self.decode), reversed(self.grow), strict=True):
             x = block(up(x) + carried.pop())
-        change: Tensor = self.to_rgb(x)
-        return known + change
+        covered = None if self.to_covered is None else F.pixel_shuffle(self.to_covered(x), FOLD)
+        return Repaired(known + self.to_rgb(x), covered)
+
+
+class PatchCritic(nn.Module):
+    """A face beside what it was repaired from -> how real each patch is (arXiv:1611.07004, section 3.2).
+
+    No normalisation: its gradient is penalised instead.
+    """
+
+    def __init__(self, widths: Sequence[int] = CRITIC_WIDTHS) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(7, widths[0], 4, stride=2, padding=1)
+        self.shrink = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(widths))
+        self.realness = nn.Conv2d(widths[-1], 1, 3, padding=1)
+        keep_variance(self)
+
+    def forward(self, images: Tensor, given: Tensor) -> Tensor:
+        """(B, 3, S, S), and (B, 4, S, S) damaged and mask -> (B, P) logits, a patch each."""
+        x = F.leaky_relu(self.stem(torch.cat([images, given], dim=1)), SLOPE)
+        for block in self.shrink:
+            x = F.leaky_relu(block(x), SLOPE)
+        logits: Tensor = self.realness(x).float().flatten(1)
+        return logits

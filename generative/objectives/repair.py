@@ -1,23 +1,26 @@
-"""The repair objective."""
+"""The repair objective: a conditional GAN on images, anchored to the pixels and to the person."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from generative import damage, losses
+from generative.adversarial import LOSSES, Judged, r1
+from generative.damage import Mixture
 from generative.data import Batch, FaceData
-from generative.models.repairer import WIDTHS, UNet
-from generative.objectives.identity import identity_error
+from generative.models.repairer import CRITIC_WIDTHS, WIDTHS, PatchCritic, Repaired, UNet
+from generative.objectives.identity import FACES, window
 from generative.training import Moment, Phase
 from recog.embedding import Embedder
 from recog.errors import ConfigError
 from recog.pixels import resized
-from recog.settings import Checks, at_least, check
+from recog.settings import Checks, at_least, check, shares
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,35 +32,75 @@ class RepairSettings:
 
     widths: tuple[int, ...] = WIDTHS
     sizes: tuple[int, ...] = (64, 112)  # px: a step takes one of those up to the data's side
+    finds_covers: bool = True  # also learn which pixels do not show the face
+    intact_share: float = 0.1  # of the faces, undamaged: what is whole should be left alone
+    covered_times: float = 3.0  # so often counts the error of a pixel that nothing is seen of
     ssim_weight: float = 0.1
-    identity_weight: float = 0.1  # of 1 - cosine(recogniser A: face, repaired); 0 or no model: off
+    cover_weight: float = 0.05  # of the cross-entropy of what is found covered
+    identity_weight: float = 0.1  # of the window of recogniser A's cosine to the face; 0 or no model: off
+    identity_low: float = 0.9  # cosine from which a repaired face is the same person beyond doubt
     identity_every: int = 4  # steps
+    adversarial_weight: float = 0.002  # of the patch critic's say; 0: no critic
+    loss: str = "hinge"  # of `adversarial.LOSSES`
+    critic_widths: tuple[int, ...] = CRITIC_WIDTHS
+    penalty_weight: float = 0.05  # of R1 on the critic
+    penalty_every: int = 16  # steps
 
     def __post_init__(self) -> None:
         check(self, self._checks)
 
     def _checks(self) -> Checks:
         return {
-            **at_least(1, self, "identity_every"),
-            **at_least(0, self, "ssim_weight", "identity_weight"),
+            **at_least(1, self, "identity_every", "penalty_every", "covered_times"),
+            **at_least(
+                0,
+                self,
+                "ssim_weight",
+                "cover_weight",
+                "identity_weight",
+                "adversarial_weight",
+                "penalty_weight",
+            ),
+            **shares(self, "intact_share", "identity_low"),
+            "loss": (self.loss in LOSSES, f"one of {', '.join(LOSSES)}"),
         }
 
 
+class Step(NamedTuple):
+    """What both networks of a step look at."""
+
+    clean: Tensor  # (B, 3, S, S)
+    mixture: Mixture
+    repaired: Repaired
+
+    @property
+    def given(self) -> Tensor:
+        """(B, 4, S, S): what the critic sees beside a face."""
+        return torch.cat([self.mixture.images * (1 - self.mixture.told), self.mixture.told], dim=1)
+
+
 class RepairObjective:
-    """Charbonnier + SSIM + identity over mixed damages."""
+    """Charbonnier + SSIM + identity window + what a patch critic sees, over mixed damages."""
 
     kind = "repairer"
+    phases: Sequence[Phase]
 
     def __init__(self, settings: RepairSettings, image_size: int, embedder: Embedder | None = None) -> None:
         self.settings, self.embedder = settings, embedder
-        self.network = UNet(settings.widths)
+        self.network = UNet(settings.widths, settings.finds_covers)
         self.sizes = [size for size in settings.sizes if size <= image_size] or [image_size]
         wrong = [size for size in self.sizes if size % self.network.multiple]
         if wrong:
             raise ConfigError(
                 f"sizes has {wrong[0]} px; the repairer needs multiples of {self.network.multiple}."
             )
+        self.game = LOSSES[settings.loss](0.0)
+        self.critic: PatchCritic | None = None
         self.phases = (Phase("repairer", self.network, self._loss),)
+        if settings.adversarial_weight > 0:
+            self.critic = PatchCritic(settings.critic_widths)
+            self.phases = (Phase("critic", self.critic, self._critic_loss), *self.phases)
+        self._step: Step | None = None
 
     def run_config(self) -> dict[str, Any]:
         """What makes this run what it is."""
@@ -65,7 +108,8 @@ class RepairObjective:
 
     def model_config(self) -> dict[str, Any]:
         """Enough to build the U-Net again."""
-        return {"network": {"widths": list(self.settings.widths)}, "sizes": self.sizes}
+        network = {"widths": list(self.settings.widths), "finds_covers": self.settings.finds_covers}
+        return {"network": network, "sizes": self.sizes}
 
     def extra_tensors(self, network: nn.Module, data: FaceData) -> dict[str, Tensor]:
         """Nothing ships beside the weights."""
@@ -73,31 +117,63 @@ class RepairObjective:
 
     def rehearse(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> None:
         """Damaged faces, repaired."""
-        network(*damage.mixed(batch.images, rng))
+        mixture = damage.mixed(batch.images, rng)
+        network(mixture.images, mixture.told)
 
     def samples(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> tuple[Tensor, int]:
         """Rows of clean, damaged and repaired faces: real people, for the run directory only."""
         clean = batch.images[:10]
-        damaged, missing = damage.mixed(clean, rng)
-        return torch.cat([clean, damaged, network(damaged, missing).float()]), len(clean)
+        mixture = damage.mixed(clean, rng)
+        repaired = network(mixture.images, mixture.told).images.float()
+        return torch.cat([clean, mixture.images, repaired]), len(clean)
 
     def trouble(self, means: Mapping[str, float]) -> str | None:
-        """Nothing but a loss that is not finite goes wrong here."""
+        """Nothing but a loss that is not finite goes wrong here: the pixels hold the game."""
         return None
 
-    def _loss(self, batch: Batch, moment: Moment) -> tuple[Tensor, dict[str, Tensor]]:
-        clean = self._sized(batch.images, moment.rng)
-        damaged, missing = damage.mixed(clean, moment.rng)
-        repaired = self.network(damaged, missing)
-        error = losses.charbonnier(repaired, clean)
-        ssim = losses.ssim_error(repaired, clean, moment.rng)
-        loss = error + self.settings.ssim_weight * ssim
-        stats = {"charbonnier": error, "ssim_error": ssim}
-        lazy = self.settings.identity_weight > 0 and moment.step % self.settings.identity_every == 0
-        if lazy and self.embedder is not None:
-            stats["identity_error"] = identity_error(self.embedder, repaired, clean)
-            loss = loss + self.settings.identity_weight * stats["identity_error"]
+    def _critic_loss(self, batch: Batch, moment: Moment) -> tuple[Tensor, dict[str, Tensor]]:
+        assert self.critic is not None, "this phase is there with a critic only"
+        step = self._step = self._taken(batch, moment)
+        real = self.critic(step.clean, step.given)
+        fake = self.critic(step.repaired.images.detach(), step.given)
+        loss = self.game.discriminator(real, fake)
+        stats = {"critic_real": real.mean(), "critic_fake": fake.mean()}
+        s = self.settings
+        if s.penalty_weight > 0 and moment.step % s.penalty_every == 0:
+            clean = Judged(step.clean, step.given)
+            stats["penalty"] = r1(self.critic, clean, clean, moment.rng)
+            loss = loss + s.penalty_weight * s.penalty_every * stats["penalty"]
         return loss, stats
+
+    def _loss(self, batch: Batch, moment: Moment) -> tuple[Tensor, dict[str, Tensor]]:
+        s = self.settings
+        step, self._step = self._step or self._taken(batch, moment), None
+        covered, faces = step.mixture.covered, step.repaired.images
+        weights = 1 + (s.covered_times - 1) * covered
+        error = losses.charbonnier(faces, step.clean, weights=weights)
+        ssim = losses.ssim_error(faces, step.clean, moment.rng)
+        loss = error + s.ssim_weight * ssim
+        stats = {"charbonnier": error, "ssim_error": ssim}
+        if step.repaired.covered is not None:
+            logits = step.repaired.covered.float()
+            stats["cover_error"] = F.binary_cross_entropy_with_logits(logits, covered)
+            loss = loss + s.cover_weight * stats["cover_error"]
+        if self.embedder is not None and s.identity_weight > 0 and moment.step % s.identity_every == 0:
+            with torch.no_grad():
+                person = self.embedder.forward_tensor(step.clean[:FACES])
+            missed, said = window(self.embedder, faces, person, s.identity_low)
+            loss, stats = loss + s.identity_weight * missed, {**stats, **said}
+        if self.critic is not None:
+            real = self.critic(step.clean, step.given) if self.game.paired else None
+            stats["adversarial"] = self.game.generator(self.critic(faces, step.given), real)
+            loss = loss + s.adversarial_weight * stats["adversarial"]
+        return loss, stats
+
+    def _taken(self, batch: Batch, moment: Moment) -> Step:
+        """A size, damages and repairs for this step."""
+        clean = self._sized(batch.images, moment.rng)
+        mixture = damage.mixed(clean, moment.rng, self.settings.intact_share)
+        return Step(clean, mixture, self.network(mixture.images, mixture.told))
 
     def _sized(self, images: Tensor, rng: torch.Generator) -> Tensor:
         size = self.sizes[int(torch.randint(len(self.sizes), (), generator=rng))]

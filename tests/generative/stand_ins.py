@@ -79,7 +79,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "reader_weight": 0.0,
     },
     "reader": {"widths": (4, 4, 8, 8)},
-    "repairer": {"widths": (4, 8)},
+    "repairer": {"widths": (4, 8), "critic_widths": (4, 8), "penalty_every": 2},
 }
 
 

@@ -16,7 +16,7 @@ from generative.models.gan import (
     normalised,
     stem_side,
 )
-from generative.models.repairer import UNet
+from generative.models.repairer import PatchCritic, UNet
 from generative.models.vae import VAE
 from generative.objectives.gan import GanSettings
 from generative.objectives.vae import VaeSettings
@@ -269,7 +269,33 @@ def test_vae_code_counts_by_length_too() -> None:
 def test_repairer_works_at_multiples_and_starts_near_the_input(size: int) -> None:
     network = UNet((4, 8, 8, 8))
     assert network.multiple == 16
-    assert network(torch.randn(2, 3, size, size), torch.zeros(2, 1, size, size)).shape == (2, 3, size, size)
+    faces = torch.randn(2, 3, size, size)
+    repaired, covered = network(faces, torch.zeros(2, 1, size, size))
+    assert repaired.shape == faces.shape
+    assert covered is None
+
+
+def test_repairer_says_what_is_covered_once_it_is_asked_to() -> None:
+    torch.manual_seed(0)
+    network = UNet((4, 8), finds_covers=True)
+    covered = network(torch.randn(2, 3, 16, 24), torch.zeros(2, 1, 16, 24)).covered
+    assert covered is not None
+    assert covered.shape == (2, 1, 16, 24)
+    assert covered.max() < 0  # hardly anything, at first
+
+
+def test_patch_critic_judges_patches_by_what_they_were_made_from() -> None:
+    torch.manual_seed(0)
+    critic = PatchCritic((4, 8, 8))
+    images, given = torch.randn(2, 3, 32, 32), torch.randn(2, 4, 32, 32)
+    logits = critic(images, given)
+    assert logits.shape == (2, 16)
+    other = images.clone()
+    other[..., -4:, -4:] += 1
+    moved = (critic(other, given) - logits).abs() > 1e-6
+    assert moved[:, -1].all()  # the patch where something changed
+    assert not moved[:, 0].any()  # and not the one across
+    assert not torch.allclose(critic(images, given.flip(0)), logits)
 
 
 def test_repairer_never_sees_missing_pixels() -> None:
@@ -277,7 +303,7 @@ def test_repairer_never_sees_missing_pixels() -> None:
     images, missing = torch.randn(1, 3, 16, 16), torch.zeros(1, 1, 16, 16)
     missing[..., 4:9, 4:9] = 1
     other = images + 5 * missing
-    assert torch.equal(network(images, missing), network(other, missing))
+    assert torch.equal(network(images, missing).images, network(other, missing).images)
 
 
 def test_repairer_refuses_other_sides() -> None:
@@ -292,7 +318,7 @@ def test_shipped_networks_fit_5_mb_as_fp16() -> None:
         "vae": VAE(
             152, 64, vae.code_size, vae.encoder_widths, vae.decoder_widths, block=vae.block, fold=vae.fold
         ),
-        "repairer": UNet(),
+        "repairer": UNet(finds_covers=True),
     }
     sizes = {name: 2 * sum(p.numel() for p in network.parameters()) for name, network in networks.items()}
     assert {name: size for name, size in sizes.items() if size > 4.9e6} == {}

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from generative.models.repairer import UNet
+from generative.models.repairer import Repaired, UNet
 from generative.repair import Repairer
 from recog import checkpoints
 from recog.alignment import template
-from recog.errors import DataError, ModelNotFound
+from recog.errors import ConfigError, DataError, ModelNotFound
 from recog.types import Face
 
 
@@ -39,6 +39,67 @@ def test_without_a_mask_everything_may_change(repairer: Repairer, pictures: np.n
     assert repaired.dtype == np.uint8
     assert not np.array_equal(repaired, pictures)
     assert np.array_equal(repairer(pictures), repaired)
+
+
+class Finds(UNet):
+    """Takes what is white for a cover, and paints what is told black."""
+
+    def __init__(self) -> None:
+        super().__init__((4, 8), finds_covers=True)
+
+    def forward(self, images: torch.Tensor, missing: torch.Tensor) -> Repaired:
+        found = (images.mean(dim=1, keepdim=True) > 0.99).float() * 2 - 1
+        return Repaired(torch.where(missing > 0, -1.0, images - 0.5), found)
+
+
+@pytest.fixture
+def finder() -> Repairer:
+    return Repairer(Finds(), "digest", torch.device("cpu"))
+
+
+def half_white() -> np.ndarray:
+    """The first of two grey pictures has a white patch."""
+    pictures = np.full((2, 48, 48, 3), 128, np.uint8)
+    pictures[0, 20:30, 10:40] = 255
+    return pictures
+
+
+def test_covers_that_are_found_are_filled_and_nothing_else_of_their_face(finder: Repairer) -> None:
+    pictures = half_white()
+    found = finder.find(pictures)
+    assert not found[1].any()
+    assert found[0, 20:30, 10:40].all()
+    rim = found[0].copy()
+    rim[18:32, 8:42] = False
+    assert not rim.any()
+    repaired = finder.repair(pictures, "auto")
+    assert (repaired[0][found[0]] == 0).all()
+    assert np.array_equal(repaired[0][~found[0]], pictures[0][~found[0]])
+    assert (repaired[1] < 100).all()  # nothing covers it: all may change
+    assert np.array_equal(finder(pictures), repaired)
+    assert finder.find(pictures[:0]).shape == (0, 48, 48)
+
+
+def test_specks_are_no_cover(finder: Repairer) -> None:
+    pictures = np.full((1, 48, 48, 3), 128, np.uint8)
+    pictures[0, :4, :4] = 255
+    assert not finder.find(pictures).any()
+
+
+def test_a_cover_is_found_on_a_photo(finder: Repairer) -> None:
+    photo = np.full((200, 240, 3), 128, np.uint8)
+    face = Face((60, 40, 160, 140), (template(100) + np.array([60, 40])).astype(np.float32), 0.99)
+    photo[80:100, 90:130] = 255
+    repaired = finder.repair_photo(photo, [face], "auto")
+    assert repaired[85:95, 95:125].max() < 30
+    assert np.array_equal(repaired[:70], photo[:70])
+
+
+def test_a_repairer_that_was_not_taught_to_find_says_so(repairer: Repairer, pictures: np.ndarray) -> None:
+    assert not repairer.finds_covers
+    for call in (repairer.find, lambda images: repairer.repair(images, "auto")):
+        with pytest.raises(ConfigError, match="not taught to find"):
+            call(pictures)
 
 
 def test_any_side_and_no_faces_work(repairer: Repairer) -> None:
