@@ -73,8 +73,8 @@ class Enroller:
             )
         if score < POOR:
             logger.warning("%s: poor quality %.2f, weakest in %s (%.2f)", name, score, part, value)
-        how = "repaired" if self.faces.repairs else "photo"
-        crop = images.to_png(portrait.crop) if terms.keep_crops else None
+        how = "repaired" if portrait.repaired else "photo"
+        crop = images.png(portrait.crop) if terms.keep_crops else None
         return Template(portrait.embedding, digest, round(score, 4), how, crop=crop)
 
     def warn_of_other_names(self, name: str, photo: Source, names: Collection[str]) -> None:

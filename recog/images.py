@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from recog.errors import DataError, ImageError
+from recog.errors import ConfigError, DataError, ImageError
 
 logger = logging.getLogger(__name__)
 
 Source = str | os.PathLike[str] | bytes | NDArray[np.generic]
 
+WRITTEN = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}  # formats by suffix
 MAX_PIXELS = 89_000_000  # Pillow warns of decompression bombs a little above this
 # warnings.catch_warnings changes the process, so only one thread opens a file at a time; decoding is outside.
 _opening = threading.Lock()
@@ -75,9 +76,21 @@ def digest(source: Source) -> str:
 
 
 def png(image: NDArray[np.uint8]) -> bytes:
-    """(H, W, 3) uint8 RGB as a PNG file."""
+    """(H, W, 3) uint8 RGB as the bytes of a PNG file that `read` takes; nothing is lost."""
+    return encoded(image, ".png")
+
+
+def encoded(image: NDArray[np.uint8], suffix: str) -> bytes:
+    """(H, W, 3) uint8 RGB as the bytes of a file of this suffix; JPEG and WebP lose a little.
+
+    Raises: ConfigError: the suffix is none of `WRITTEN`.
+    """
+    if suffix.lower() not in WRITTEN:
+        raise ConfigError(f"Pictures are written as {', '.join(WRITTEN)}, and {suffix!r} is none of these.")
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG")
+    Image.fromarray(image).save(
+        buffer, WRITTEN[suffix.lower()], **({} if suffix == ".png" else {"quality": 95})
+    )
     return buffer.getvalue()
 
 
@@ -181,10 +194,3 @@ def _bytes_of(array: NDArray[np.generic], name: str) -> NDArray[np.uint8]:
             return np.rint(values * 255).astype(np.uint8)
         raise ImageError(name, "holds floats outside 0..1. Scale them, or convert to uint8.")
     raise ImageError(name, f"holds {array.dtype}. Convert it to uint8.")
-
-
-def to_png(image: NDArray[np.uint8]) -> bytes:
-    """(H, W, 3) uint8, RGB, as the bytes of a file that `read` takes; nothing is lost."""
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG")
-    return buffer.getvalue()

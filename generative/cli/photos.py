@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from generative.cli.options import free_names, load_detector
-from recog.cli.options import Outcome, emit, expanded
+from generative.cli.options import load_detector
+from generative.cli.targets import Targets
+from recog.cli.options import Outcome, emit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,26 +29,32 @@ def each_photo(
     one: Callable[[Image, list[Face]], Done],
     verb: str,
     doubt: Callable[[dict[str, Any]], str | None] = lambda said: None,
+    *,
+    prepared: Callable[[Image], Image] = lambda image: image,
+    side_by_side: bool = False,
 ) -> None:
     """Change each photo, name what failed, and leave with the exit code that says so.
 
     Args:
+        out: see `Targets`.
         one: takes a photo and its faces; none where it is an aligned crop.
         verb: what JSON calls the new file.
         doubt: takes what is said of a photo, and tells why the new one is not what was asked for.
+        prepared: what is done to a photo before faces are searched for.
+        side_by_side: also write a picture of each photo before and after.
     """
+    import numpy as np
+
     from recog import images
     from recog.checkpoints import write_atomically
     from recog.errors import DataError, FaceError, ImageError
     from recog.faces import reason
 
+    outcome, targets = Outcome(), Targets(out, photos)
     detector = None if aligned else load_detector(device)
-    outcome = Outcome()
-    originals = expanded(photos)
-    names = free_names(out, originals)
-    for photo in originals:
+    for photo in targets.originals:
         try:
-            image = images.read(photo)
+            image = prepared(images.read(photo))
             faces = [] if detector is None else detector.detect(image)
             if detector is not None and not faces:
                 outcome.fail(photo, "no face found; if it is an aligned crop, pass --aligned")
@@ -56,8 +63,12 @@ def each_photo(
         except (ImageError, FaceError, DataError) as error:
             outcome.fail(photo, reason(error, photo))
             continue
-        target = names(photo)
-        write_atomically(target, images.png(changed))
+        target = targets.of(photo)
+        write_atomically(target, images.encoded(changed, target.suffix))
+        if side_by_side:
+            beside = targets.beside(target)
+            write_atomically(beside, images.png(np.concatenate([image, changed], axis=1)))
+            said = {**said, "side_by_side": str(beside)}
         outcome.done += 1
         emit({"photo": str(photo), verb: str(target), **said}, as_json, str(target))
         if why := doubt(said):

@@ -160,30 +160,6 @@ def test_networks_are_trained_from_the_command_line(workplace: Path, kind: str) 
     assert (workplace / "run" / "final.safetensors").is_file()
 
 
-def test_repair_of_a_crop_keeps_known_pixels(workplace: Path) -> None:
-    mask = np.zeros((16, 16), np.uint8)
-    mask[4:8, 4:8] = 255
-    Image.fromarray(mask).save(workplace / "mask.png")
-    chosen = "--aligned --mask mask.png --weights repairer.safetensors --out fixed"
-    result = recog(f"repair crops/p0/0.png absent.png {chosen}")
-    assert result.exit_code == 3, result.output
-    assert result.stderr.count("absent.png") == 1
-    before, after = (np.asarray(Image.open(workplace / p)) for p in ("crops/p0/0.png", "fixed/0.png"))
-    assert np.array_equal(before[mask == 0], after[mask == 0])
-    assert not np.array_equal(before, after)
-
-
-def test_a_photo_without_a_face_fails(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Blind:
-        def detect(self, image: np.ndarray) -> list[object]:
-            return []
-
-    monkeypatch.setattr("generative.cli.photos.load_detector", lambda device: Blind())
-    result = recog("repair crops/p0/0.png --weights repairer.safetensors --out fixed")
-    assert result.exit_code == 4
-    assert "no face" in result.stderr
-
-
 def test_every_command_shows_an_example() -> None:
     for command in ("generate", "generate train", "generate faces", "generate people", "repair"):
         result = recog(f"{command} --help")
@@ -275,12 +251,3 @@ def test_the_same_call_goes_on_where_it_was_interrupted(
     for path in (workplace / "whole").glob("*/*.png"):
         assert (workplace / "cut" / path.relative_to(workplace / "whole")).read_bytes() == path.read_bytes()
     assert (workplace / "cut.png").read_bytes() == (workplace / "whole.png").read_bytes()
-
-
-def test_repair_never_overwrites_its_input(workplace: Path) -> None:
-    photo = workplace / "photo.png"
-    Image.fromarray(np.full((16, 16, 3), 90, np.uint8)).save(photo)
-    before = photo.read_bytes()
-    assert recog("repair photo.png --aligned --weights repairer.safetensors --out .").exit_code == 0
-    assert photo.read_bytes() == before
-    assert (workplace / "photo-2.png").is_file()

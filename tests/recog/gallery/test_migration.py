@@ -10,7 +10,7 @@ import pytest
 
 from recog.errors import GalleryError
 from recog.gallery import Gallery
-from recog.images import to_png
+from recog.images import png
 from recog.migration import from_png, migrate
 from recog.records import Model, Template
 from tests.recog.gallery.tools import MODEL, SIZE, bytes_of, encrypted, opened, templates, vector
@@ -34,7 +34,7 @@ def crop(seed: int, size: int = 8) -> np.ndarray:
 
 
 def with_crop(name: str, number: int, seed: int) -> Template:
-    return Template(vector(f"{name} {number}"), f"digest of {name} {number}", crop=to_png(crop(seed)))
+    return Template(vector(f"{name} {number}"), f"digest of {name} {number}", crop=png(crop(seed)))
 
 
 def expected(seed: int) -> np.ndarray:
@@ -55,8 +55,8 @@ def kept(request: pytest.FixtureRequest, gallery_path: Path) -> Path:
 
 
 def test_a_crop_comes_back_as_it_was() -> None:
-    np.testing.assert_array_equal(from_png(to_png(crop(0)), 8), crop(0))
-    assert from_png(to_png(crop(0)), 12).shape == (12, 12, 3)
+    np.testing.assert_array_equal(from_png(png(crop(0)), 8), crop(0))
+    assert from_png(png(crop(0)), 12).shape == (12, 12, 3)
 
 
 def test_migration(kept: Path) -> None:
@@ -92,8 +92,8 @@ def test_encrypting_takes_the_crops_along(gallery_path: Path) -> None:
         gallery.add("ada", [with_crop("ada", 0, 5)], MODEL)
         encrypted(gallery_path)
         gallery.encrypt(gallery_path.with_suffix(".key"), gallery_path.with_suffix(".keys"))
-        assert dict(gallery.crops()) == {1: to_png(crop(5))}
-    assert to_png(crop(5))[64:96] not in bytes_of(gallery_path)
+        assert dict(gallery.crops()) == {1: png(crop(5))}
+    assert png(crop(5))[64:96] not in bytes_of(gallery_path)
 
 
 def test_templates_without_a_crop(kept: Path) -> None:
