@@ -57,6 +57,7 @@ class Seen:
     faces: tuple[Face, ...]
     qualities: tuple[Quality, ...]
     embeddings: NDArray[np.float32]  # (B, D) unit vectors
+    repaired: tuple[bool, ...]  # whether a repair changed the face before it was embedded
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +76,16 @@ class Portrait:
     crop: NDArray[np.uint8]  # as in Cut
     quality: Quality
     embedding: NDArray[np.float32]  # (D,), unit length
+    repaired: bool  # as in Seen
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Described:
+    """What the models say of faces that were cut out."""
+
+    qualities: tuple[Quality, ...]
+    embeddings: NDArray[np.float32]  # (B, D) unit vectors
+    repaired: tuple[bool, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,8 +132,9 @@ class FaceReader:
         Raises: ImageError; FaceError: landmarks that cannot be aligned.
         """
         cuts = self._cuts(photo)
-        marks, vectors = self._described(cuts, flip)
-        return Seen(tuple(cut.face for cut in cuts), marks, vectors)
+        said = self._described(cuts, flip)
+        faces = tuple(cut.face for cut in cuts)
+        return Seen(faces, said.qualities, said.embeddings, said.repaired)
 
     def cut(self, photo: Source, largest: bool) -> Cut:
         """The only face of a photo, not yet embedded.
@@ -141,9 +153,9 @@ class FaceReader:
 
     def portraits(self, cuts: Sequence[Cut]) -> list[Portrait]:
         """Embed faces of any photos in one go."""
-        marks, vectors = self._described(cuts, flip=True)
-        parts = zip(cuts, marks, vectors, strict=True)
-        return [Portrait(cut.face, cut.crop, mark, vector) for cut, mark, vector in parts]
+        said = self._described(cuts, flip=True)
+        parts = zip(cuts, said.qualities, said.embeddings, said.repaired, strict=True)
+        return [Portrait(cut.face, cut.crop, mark, vector, done) for cut, mark, vector, done in parts]
 
     def only_face(self, photo: Source, largest: bool) -> Portrait:
         """The only face of a photo. Args, Raises: as `cut`."""
@@ -161,18 +173,21 @@ class FaceReader:
         size = self._embedder.crop_size  # finer than it ever saw would be new to it
         return Cut(face, align(image, face.landmarks, size))
 
-    def _described(self, cuts: Sequence[Cut], flip: bool) -> tuple[tuple[Quality, ...], NDArray[np.float32]]:
-        """Qualities and (B, D) unit vectors."""
+    def _described(self, cuts: Sequence[Cut], flip: bool) -> Described:
         size = self._embedder.crop_size
         crops = np.array([cut.crop for cut in cuts], np.uint8).reshape(-1, size, size, 3)
+        repaired = np.zeros(len(crops), bool)
         if self._repair is not None and len(crops):
+            before = crops
             with self._lock:
                 crops = self._repair(crops)
+            repaired = (crops != before).any(axis=(1, 2, 3))
         with self._turn(self._embedder):
             vectors, mirrored = self._embedded(crops, flip)
         usual = self._embedder.card.mirror
         found = zip(cuts, mirrored, strict=True)
-        return tuple(quality.of_face(cut.face, cut.crop, cosine, usual) for cut, cosine in found), vectors
+        marks = tuple(quality.of_face(cut.face, cut.crop, cosine, usual) for cut, cosine in found)
+        return Described(marks, vectors, tuple(repaired.tolist()))
 
     def _turn(self, part: DetectorLike | EmbedderLike) -> contextlib.AbstractContextManager[object]:
         """Waits for its turn, unless this part of the chain says that several threads may use it at once."""

@@ -214,8 +214,9 @@ class Recognizer:
         if not seen.faces:
             return [Answer(name, "no_face", threshold=threshold)]
         found = self._search(seen.embeddings, depth_for(k))
-        parts = zip(seen.faces, seen.qualities, found, strict=True)
-        return [_answer(name, face, mark, candidates, threshold, k) for face, mark, candidates in parts]
+        repaired = seen.repaired if self.faces.repairs else [None] * len(found)
+        parts = zip(seen.faces, seen.qualities, repaired, found, strict=True)
+        return [_answer(name, *part, threshold=threshold, k=k) for part in parts]
 
     def query_video(
         self, source: VideoSource, k: int = 5, *, threshold: float | None = None, fps: float = 5.0
@@ -314,7 +315,14 @@ def _log_failure(photo: str, why: str) -> None:
 
 
 def _answer(
-    name: str | None, face: Face, mark: Quality, found: list[Candidate], threshold: float, k: int
+    name: str | None,
+    face: Face,
+    mark: Quality,
+    repaired: bool | None,
+    found: list[Candidate],
+    *,
+    threshold: float,
+    k: int,
 ) -> Answer:
     return Answer(
         photo=name,
@@ -322,5 +330,6 @@ def _answer(
         confidence=face.confidence,
         quality=mark.score,
         quality_parts=mark.parts(),
+        repaired=repaired,
         **verdict(found, threshold, k),
     )

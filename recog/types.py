@@ -85,6 +85,7 @@ class Answer:
     threshold: float | None = None  # cosine from which a candidate is a match
     candidates: tuple[Candidate, ...] = ()  # best first
     error: str | None = None  # set when status is "error"
+    repaired: bool | None = None  # whether a repair changed the face before it was compared; None: not asked
 
     def to_json(self) -> dict[str, Any]:
         """The object that `recog query --json` prints."""
@@ -100,6 +101,7 @@ class Answer:
             "candidates": [{"identity": c.identity, "similarity": c.similarity} for c in self.candidates],
             "error": self.error,
             "margin": self.margin,
+            "repaired": self.repaired,
         }
 
 
@@ -119,6 +121,7 @@ class TrackAnswer(Answer):
         """The object that `recog query --video --json` prints."""
         times = {"start": self.start, "end": self.end, "best": self.best}
         answer = Answer.to_json(self)  # not super(): slots make a second class
+        del answer["repaired"]  # of one face, not of a track
         return {
             "video": answer.pop("photo"),
             **{name: None if time is None else round(time, 3) for name, time in times.items()},

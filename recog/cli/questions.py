@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,8 +23,11 @@ from recog.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from recog.faces import Crops
     from recog.recognizer import Recognizer
     from recog.types import Answer, GalleryPlace
+
+REPAIRS = ("never", "always")
 
 
 @click.command()
@@ -41,6 +44,13 @@ if TYPE_CHECKING:
     help="Frames a second to look at, of a video or camera.",
 )
 @click.option("-k", default=5, show_default=True, type=click.IntRange(1), help="Candidates in each answer.")
+@click.option(
+    "--repair",
+    type=click.Choice(REPAIRS),
+    default=REPAIRS[0],
+    show_default=True,
+    help="Repair faces on photos before they are compared.",
+)
 @threshold_option
 @gallery_option
 @model_option
@@ -52,6 +62,7 @@ def query(
     camera: int | None,
     fps: float,
     k: int,
+    repair: str,
     threshold: float | None,
     gallery: GalleryPlace,
     model: str | None,
@@ -73,12 +84,15 @@ def query(
     source = video if camera is None else camera
     if [bool(photos), video is not None, camera is not None].count(True) != 1:
         raise click.UsageError("Give PHOTO..., --video FILE or --camera N: one of the three.")
+    if repair != REPAIRS[0] and source is not None:
+        raise click.UsageError("--repair is for photos.")
     paths = expanded(photos) if source is None else []
 
     from recog.recognizer import Recognizer
 
     outcome, matches = Outcome(), 0
-    with Recognizer.open(gallery, model, device, create=False) as recognizer:
+    mend = _repairer(device) if repair == "always" else None
+    with Recognizer.open(gallery, model, device, repair=mend, create=False) as recognizer:
         answers: Iterable[Answer] = (
             _on_photos(recognizer, paths, k, threshold)
             if source is None
@@ -88,6 +102,14 @@ def query(
             matches += answer.status == "match"
             _report(answer, as_json, outcome)
     outcome.leave(no=matches == 0)
+
+
+def _repairer(device: str) -> Callable[[Crops], Crops]:
+    """What repairs crops, by name: this package does not depend on the one that makes faces."""
+    from importlib import import_module
+
+    repairer: Callable[[Crops], Crops] = import_module("generative.repair").Repairer.load(device=device)
+    return repairer
 
 
 def _on_photos(
@@ -116,7 +138,8 @@ def _sentence(answer: Answer) -> str:
         return f"{place}: unknown (nobody is enrolled)"
     best = answer.candidates[0].identity
     name = answer.identity if answer.status == "match" else f"unknown, nearest {best}"
-    return f"{place}: {name} (similarity {answer.similarity:.3f}, threshold {answer.threshold:.3f})"
+    repaired = ", repaired" if answer.repaired else ""
+    return f"{place}: {name}{repaired} (similarity {answer.similarity:.3f}, threshold {answer.threshold:.3f})"
 
 
 def _times(answer: Answer) -> str:

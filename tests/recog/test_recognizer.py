@@ -136,6 +136,19 @@ def test_repair_comes_before_the_embedder(embedder: ColourEmbedder) -> None:
         np.testing.assert_allclose(recognizer.embed(paint(0)).embedding, [[0, 1]], atol=0.01)
         recognizer.enroll("ada", paint(0))
         assert recognizer.gallery.templates("ada")[0].how == "repaired"
+        assert recognizer.query(paint(0))[0].repaired is True
+
+
+def test_answers_say_which_faces_a_repair_changed(embedder: ColourEmbedder) -> None:
+    def brighten_the_dark(crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return np.where(crops.max(axis=(1, 2, 3), keepdims=True) < 150, crops + 50, crops).astype(np.uint8)
+
+    with Recognizer.open(embedder=embedder, detector=PatchDetector(), repair=brighten_the_dark) as recognizer:
+        recognizer.enroll("ada", paint(0))
+        (whole,), (dark,) = (recognizer.query(picture) for picture in (paint(0), paint(0) // 2))
+        assert (whole.repaired, dark.repaired) == (False, True)
+        assert recognizer.gallery.templates("ada")[0].how == "photo"
+    assert Recognizer.open(embedder=embedder, detector=PatchDetector()).query(paint(0))[0].repaired is None
 
 
 def test_remove_and_rename_change_the_answers(recognizer: Recognizer) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from recog.embedding import Embedder
 from tests.conftest import ColourEmbedder
@@ -17,7 +18,9 @@ from tests.recog.cli.tools import Call, Photo, objects
 def test_query_json_is_as_documented(call: Call, photo: Photo) -> None:
     probe = photo("probe.png", 5)
     (answer,) = objects(call("query", probe, "--json", "-k", 1))
-    documented = "photo box confidence quality status identity similarity threshold candidates error margin"
+    documented = (
+        "photo box confidence quality status identity similarity threshold candidates error margin repaired"
+    )
     assert list(answer) == documented.split()
     assert answer["photo"] == str(probe)
     assert answer["box"] == [0, 0, 64, 64]
@@ -25,6 +28,7 @@ def test_query_json_is_as_documented(call: Call, photo: Photo) -> None:
     assert answer["candidates"] == [{"identity": "ada", "similarity": answer["similarity"]}]
     assert answer["similarity"] == pytest.approx(np.cos(np.radians(5)), abs=1e-3)
     assert answer["error"] is None
+    assert answer["repaired"] is None  # nobody asked for it
     assert answer["margin"] > 0.5  # over bob, though one candidate was asked for
 
 
@@ -144,3 +148,31 @@ def test_quality_names_the_weakest_part(call: Call, photo: Photo) -> None:
     assert face["sharpness"] == 0.0  # painted in one colour
     assert "weakest in" in call("quality", good).stdout
     assert "no face" in call("quality", good, empty, code=3).stderr
+
+
+@pytest.mark.usefixtures("people")
+def test_query_repairs_when_asked_and_says_so(
+    call: Call, photo: Photo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Turns:
+        """Takes dark faces for damaged and brightens them."""
+
+        @classmethod
+        def load(cls, device: str) -> Turns:
+            assert device == "auto"
+            return cls()
+
+        def __call__(self, crops: np.ndarray) -> np.ndarray:
+            return np.where(crops.mean(axis=(1, 2, 3), keepdims=True) < 60, crops * 2, crops)
+
+    monkeypatch.setattr("generative.repair.Repairer", Turns)
+    whole, dark = photo("whole.png", 5), photo("dark.png", 5)
+    picture = np.asarray(Image.open(dark)) // 2
+    Image.fromarray(picture).save(dark)
+    answers = objects(call("query", whole, dark, "--json", "--repair", "always"))
+    assert [answer["repaired"] for answer in answers] == [False, True]
+    assert [answer["identity"] for answer in answers] == ["ada", "ada"]
+    said = call("query", whole, dark, "--repair", "always").stdout.splitlines()
+    assert [", repaired" in line for line in said] == [False, True]
+    assert ", repaired" not in call("query", dark, "--repair", "never").stdout
+    assert "for photos" in call("query", "--camera", 0, "--repair", "always", code=2).stderr
