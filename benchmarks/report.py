@@ -11,6 +11,7 @@ import jinja2
 from benchmarks import plots, rows
 from benchmarks.costs import COST
 from benchmarks.generation import summary
+from benchmarks.repair.summary import repairs
 from benchmarks.rows import FIGURES, Row
 from benchmarks.summaries import (
     Figure,
@@ -38,6 +39,7 @@ TITLES = {
     "quality": "Does quality foretell misses",
     "generate": "Faces that are made up",
     "edit": "Photos that are edited or anonymized",
+    "repair": "What repair gives back",
     "throughput": "How many faces an hour networks learn from",
     "techniques": "What techniques are worth to generators",
     "backbones": "Backbones after learning from the same crops",
@@ -175,7 +177,17 @@ def _kept(section: Section, chosen: Sequence[Row], pictures: dict[str, bytes], r
             section.text.append(f"{file} is not beside the rows any more: {caption}")
 
 
-_MAKERS = {"augment": _augment, "techniques": _techniques, "generate": _generators, "edit": _generators}
+def _repairs(section: Section, chosen: Sequence[Row], pictures: dict[str, bytes]) -> None:
+    repairs(section, chosen)
+
+
+_MAKERS = {
+    "augment": _augment,
+    "techniques": _techniques,
+    "generate": _generators,
+    "edit": _generators,
+    "repair": _repairs,
+}
 
 
 def _show(section: Section, pictures: dict[str, bytes], name: str, caption: str, picture: bytes) -> None:

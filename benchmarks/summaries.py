@@ -16,7 +16,7 @@ Cells = list[str]
 PERCENT = frozenset({"accuracy", "AUC"})
 SHARES = (
     *("TAR", "FMR", "FNMR", "FPIR", "FNIR", "failure", "rank-", "recall@"),
-    *("precision,", "recall,", "coverage,", "classification accuracy", "face found", "verified"),
+    *("precision,", "recall,", "coverage,", "classification accuracy", "face found", "verified", "cosine 0."),
 )
 PARTS = ("balanced accuracy", "stranger's")  # how metrics end that are shares, too
 SMALLEST = 1e-3  # of p-values: less is printed as less

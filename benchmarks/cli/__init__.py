@@ -16,6 +16,7 @@ COMMANDS = {
         "augment": Command("benchmarks.cli.augment:augment", "What synthetic faces do to recognition."),
         "generate": Command("benchmarks.cli.generate:generate", "How good made-up faces are."),
         "edit": Command("benchmarks.cli.generate:edit", "Who is recognised on edited and anonymized photos."),
+        "repair": Command("benchmarks.cli.repair:repair", "What damage costs, and what repair gives back."),
         "throughput": Command(
             "benchmarks.cli.throughput:throughput", "How many faces an hour networks learn from."
         ),

@@ -1,0 +1,74 @@
+"""Rows of repaired faces -> tables and sentences of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.repair.bench import OURS, OWN, PROJECTED, B
+from benchmarks.repair.cases import WHOLE
+from benchmarks.rows import Row
+from benchmarks.summaries import Section, Table, by_protocol, number, one_a_line
+
+PSNR = "PSNR, dB"
+GAINED = f"TAR gained, {OWN}"
+COLUMNS = (
+    PSNR,
+    "SSIM",
+    f"cosine to the clean face, {B}",
+    f"TAR@FMR=1e-3, {B}",
+    f"rank-1, {B}",
+    f"restored fraction, {B}",
+    f"TAR@FMR=1e-3, {OWN}",
+    GAINED,
+    f"{GAINED}, both vectors",
+)
+OWN_METHODS = (OURS, PROJECTED)
+
+
+def repairs(section: Section, chosen: Sequence[Row]) -> None:
+    """A line an arm, what happens to undamaged faces, and what follows for each damage."""
+    for (data, protocol), rows in by_protocol(chosen).items():
+        lines = one_a_line(rows)
+        title = f"{data}: {protocol}"
+        cells = {(row.arm, row.metric): number(row) for row in lines}
+        arms = list(dict.fromkeys(row.arm for row in lines))
+        body = [[arm, *(cells.get((arm, metric), "") for metric in COLUMNS)] for arm in arms]
+        section.tables.append(Table(title, ["", *COLUMNS], body))
+        harm = [row for row in lines if row.arm == f"{WHOLE}, {OURS}" and row.metric not in COLUMNS]
+        if harm:
+            told = [[row.metric, number(row)] for row in harm]
+            section.tables.append(Table(f"Faces that were whole, repaired. {title}", ["", ""], told))
+        section.text += [f"{data}, {protocol.partition(';')[0]}. {line}" for line in _verdicts(lines)]
+
+
+def _verdicts(lines: Sequence[Row]) -> list[str]:
+    """For each damage: the margin over the best baseline, and whether the bundled model gains by repair."""
+    values = {(row.arm, row.metric): row for row in lines}
+    found = []
+    for case in dict.fromkeys(row.arm.rpartition(", ")[0] for row in lines):
+        ours = values.get((f"{case}, {OURS}", PSNR))
+        others = [
+            row
+            for row in lines
+            if row.metric == PSNR and row.arm.startswith(f"{case}, ") and not row.arm.endswith(OWN_METHODS)
+        ]
+        if ours is None or not others or case == WHOLE:
+            continue
+        best = max(others, key=lambda row: row.value)
+        name = best.arm.removeprefix(f"{case}, ")
+        margin = f"{ours.value - best.value:+.1f} dB beside the best baseline ({name})"
+        found.append(f"{case}: {margin}; {_gain(values.get((f'{case}, {OURS}', GAINED)))}.")
+    return found
+
+
+def _gain(row: Row | None) -> str:
+    """Whether repair beats the decisive line: the same model on the damaged face."""
+    if row is None or row.ci95 is None:
+        return "whether the bundled model gains by it is not known"
+    low, high = (100 * edge for edge in row.ci95)
+    said = f"{100 * row.value:+.1f} points of TAR, 95 % interval {low:+.1f} to {high:+.1f}"
+    if low > 0:
+        return f"the bundled model, which learned from damaged faces, gains by repair ({said})"
+    if high < 0:
+        return f"the bundled model does better on the damaged face as it is ({said})"
+    return f"whether the bundled model gains by repair is undecided ({said})"

@@ -1,0 +1,356 @@
+"""The bench of repair must see what is wrong: with repairers that do nothing, everything, or harm."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+
+from benchmarks.judging.judges import Judges
+from benchmarks.repair import classical
+from benchmarks.repair.bench import CLEAN, DAMAGED, OURS, PROJECTED, B, Models, Probes, psnr, repair, ssim
+from benchmarks.repair.cases import CASES, WHOLE, Case, chosen, each
+from benchmarks.repair.classical import Eigenfaces, baselines
+from benchmarks.repair.matching import Matcher
+from benchmarks.repair.showing import MADE_UP, SHOWN_CASES
+from benchmarks.repair.summary import GAINED, PSNR
+from benchmarks.report import build
+from benchmarks.rows import Measurement, Row, origin
+from generative import damage
+from generative.data import FaceData
+from generative.grids import FRAME
+from generative.models.repairer import UNet
+from generative.projection import Projector
+from generative.repair import Masks, Repairer
+from generative.synthesis import Synthesizer
+from generative.training import train
+from recog import checkpoints
+from recog.cli import main
+from recog.embedding import Embedder
+from recog.errors import ConfigError, DataError
+from recog.training.data import CropSet, open_crops
+from tests.benchmarks.conftest import folder_of
+from tests.generative.stand_ins import SIZE, config, objective
+
+CPU = torch.device("cpu")
+
+
+class Does(Repairer):
+    """A repairer that does what a function says."""
+
+    def __init__(self, act: Callable[[np.ndarray], np.ndarray]) -> None:
+        super().__init__(UNet((4, 8)), "does", CPU)
+        self.act = act
+
+    def repair(self, images: np.ndarray, masks: Masks = None) -> np.ndarray:
+        return self.act(images)
+
+
+@pytest.fixture
+def vae(faces: FaceData, embedder: Embedder, tmp_path: Path) -> Path:
+    return train(config("vae"), faces, objective("vae", faces, embedder), tmp_path / "vae", "cpu")
+
+
+@pytest.fixture
+def repairer(tmp_path: Path) -> Path:
+    tensors = {f"network.{name}": value for name, value in UNet((4, 8)).state_dict().items()}
+    network = {"network": {"widths": [4, 8]}}
+    path = tmp_path / "repairer.safetensors"
+    checkpoints.save(path, kind="repairer", config=network, tensors=tensors)
+    return path
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> CropSet:
+    return open_crops(folder_of(tmp_path / "people", 26, 4, seed=4), size=SIZE)
+
+
+def probes(people: CropSet, judges: Judges, embedder: Embedder, **options: object) -> Probes:
+    return Probes(people, Models(Does(lambda images: images), judges, embedder), **options)  # type: ignore[arg-type]
+
+
+def by_arm(rows: list[Row]) -> dict[tuple[str, str], Row]:
+    return {(row.arm, row.metric): row for row in rows}
+
+
+def test_a_perfect_repair_restores_everything_and_none_nothing(
+    people: CropSet, judges: Judges, embedder: Embedder
+) -> None:
+    clean = probes(people, judges, embedder).faces
+    cases = {"noise": Case("noise", 80.0)}
+    for act, psnr_of, fraction in ((lambda images: clean, 50.0, 1.0), (lambda images: images, None, 0.0)):
+        kept: list[list[Row]] = []
+        rows = repair(cases, people, Models(Does(act), judges, embedder), "people", seed=0, kept=kept.append)
+        assert [row for part in kept for row in part] == rows
+        found = by_arm(rows)
+        ours, damaged = f"noise, {OURS}", f"noise, {DAMAGED}"
+        assert {arm for arm, _ in found} == {ours, damaged, "noise, non-local means", "noise, Gaussian"}
+        if psnr_of is not None:
+            assert found[ours, "PSNR, dB"].value > psnr_of
+            assert found[ours, "SSIM"].value == pytest.approx(1)
+            assert found[ours, f"cosine to the clean face, {B}"].value == pytest.approx(1, abs=1e-4)
+        else:
+            assert found[ours, "PSNR, dB"].value == found[damaged, "PSNR, dB"].value
+        gained = found[ours, f"TAR gained, {B}"]
+        both = found[ours, f"{GAINED}, both vectors"]
+        assert both.ci95 is not None
+        assert (both.value == 0) or psnr_of is not None  # of a face and itself: as before
+        assert gained.ci95 is not None
+        for by in (B, "bundled model"):
+            if (ours, f"restored fraction, {by}") in found:
+                assert found[ours, f"restored fraction, {by}"].value == pytest.approx(fraction)
+
+
+def test_a_fraction_is_of_what_was_lost() -> None:
+    rng = np.random.default_rng(0)
+    people, photos = 60, 3
+    whose = np.repeat(np.arange(people), photos)
+    centres = rng.normal(size=(people, 16))
+
+    def seen(noise: float) -> np.ndarray:
+        vectors = centres[whose] + noise * rng.normal(size=(len(whose), 16))
+        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+    matcher = Matcher(whose, seen(0.3), whose)
+    clean, damaged, repaired = (matcher(seen(noise)) for noise in (0.3, 1.5, 0.8))
+    assert clean.tar > repaired.tar > damaged.tar
+    found = {one.metric: one for one in matcher.restored(clean, damaged, repaired, "x")}
+    expected = (repaired.tar - damaged.tar) / (clean.tar - damaged.tar)
+    fraction = found["restored fraction, x"]
+    assert fraction.value == pytest.approx(expected)
+    assert fraction.ci95 is not None
+    assert 0 < fraction.ci95[0] < expected < fraction.ci95[1] < 1
+    assert found["TAR gained, x"].value == pytest.approx(repaired.tar - damaged.tar)
+    assert [one.metric for one in matcher.restored(clean, clean, repaired, "x")] == ["TAR gained, x"]
+    tar, first = matcher.measured(clean, "x")
+    assert tar.value == clean.tar
+    assert first.value == clean.first.mean() > 0.9
+
+
+def test_thresholds_let_one_pair_of_strangers_in_a_thousand_through() -> None:
+    rng = np.random.default_rng(1)
+    whose = np.repeat(np.arange(50), 2)
+    vectors = rng.normal(size=(100, 8))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    matcher = Matcher(whose, vectors[::-1].copy(), whose[::-1].copy())
+    matcher(vectors)
+    scores = vectors @ vectors[::-1].T
+    strangers = np.sort(scores[~matcher.mated])[::-1]
+    threshold = strangers[int(1e-3 * len(strangers)) - 1]
+    assert matcher(vectors).tar == pytest.approx((scores[matcher.mated] >= threshold).mean())
+
+
+def test_what_is_whole_is_watched(people: CropSet, judges: Judges, embedder: Embedder) -> None:
+    def harm(images: np.ndarray) -> np.ndarray:
+        changed = images.copy()
+        changed[0] = 255 - changed[0]
+        return changed
+
+    models = Models(Does(harm), judges, embedder)
+    found = by_arm(repair({WHOLE: CASES[WHOLE]}, people, models, "people", seed=0, kept=lambda rows: None))
+    ours = f"{WHOLE}, {OURS}"
+    assert {arm for arm, _ in found} == {ours, f"{WHOLE}, {CLEAN}"}
+    n = found[ours, "change, levels"].n
+    assert found[ours, "largest change of a face, levels"].value == pytest.approx(
+        n * found[ours, "change, levels"].value
+    )
+    assert found[ours, f"cosine 0.98 or more, {B}"].value >= 1 - 1 / n
+    assert found[ours, f"least cosine, {B}"].value < 1
+    assert found[f"{WHOLE}, {CLEAN}", f"TAR@FMR=1e-3, {B}"].value >= 0
+
+
+def test_cases_that_are_there_are_not_measured_again_and_sizes_are_other_cases(
+    people: CropSet, judges: Judges, embedder: Embedder, tmp_path: Path
+) -> None:
+    cases = {"hole": Case("hole", 0.3, told=True)}
+    asked: list[Masks] = []
+
+    class Told(Does):
+        def repair(self, images: np.ndarray, masks: Masks = None) -> np.ndarray:
+            asked.append(masks)
+            return images
+
+    models = Models(Told(lambda images: images), judges, embedder, eigenfaces=Eigenfaces(people.images))
+    rows = repair(cases, people, models, "p", seed=0, kept=lambda rows: None, pictures=tmp_path / "grids")
+    assert isinstance(asked[0], np.ndarray)
+    assert (tmp_path / "grids" / "repair-hole.png").is_file()
+    assert {row.arm.removeprefix("hole, ") for row in rows} == {
+        DAMAGED, "Telea", "Navier-Stokes", "eigenfaces", OURS,
+    }  # fmt: skip
+    done = frozenset(row.plan for row in rows)
+    assert not repair(cases, people, models, "p", seed=0, kept=lambda rows: None, done=done)
+    larger = CropSet(people.images.repeat(2, 1).repeat(2, 2), people.labels, people.identities, people.files)
+    again = replace(models, eigenfaces=Eigenfaces(larger.images))
+    assert repair(cases, larger, again, "p", seed=0, kept=lambda rows: None, done=done)
+    untold = {"hole": Case("hole", 0.3)}
+    repair(untold, people, models, "p", seed=0, kept=lambda rows: None, most=21)
+    assert asked[-1] == "auto"
+
+
+def test_probes_and_templates_are_different_photos(
+    people: CropSet, judges: Judges, embedder: Embedder
+) -> None:
+    every = probes(people, judges, embedder)
+    assert len(every.faces) == 52
+    some = probes(people, judges, embedder, most=21)
+    assert len(some.faces) == 21
+    assert {bytes(face) for face in some.faces} <= {bytes(face) for face in every.faces}
+    templates = {bytes(face) for face in people.images} - {bytes(face) for face in every.faces}
+    assert len(templates) == 52
+    with pytest.raises(DataError, match="two at least"):
+        probes(people.subset([0, 1, 2, 3]), judges, embedder)
+
+
+def test_eigenfaces_fill_holes_in_faces_like_those_they_know() -> None:
+    rng = np.random.default_rng(0)
+    basis = rng.normal(size=(5, 16 * 16 * 3))
+    faces = 128 + 12 * rng.normal(size=(80, 5)) @ basis
+    images = np.clip(np.rint(faces), 0, 255).astype(np.uint8).reshape(-1, 16, 16, 3)
+    model = Eigenfaces(images[:70])
+    masks = np.zeros((10, 16, 16), bool)
+    masks[:, 4:10, 4:10] = True
+    holes = np.where(masks[..., None], 0, images[70:]).astype(np.uint8)
+    filled = model(holes, masks)
+    assert np.array_equal(filled[~masks], images[70:][~masks])
+    flat = inpainted_error(holes, masks, images[70:])
+    assert np.abs(filled.astype(int) - images[70:])[masks].mean() < 0.2 * flat
+
+
+def inpainted_error(holes: np.ndarray, masks: np.ndarray, clean: np.ndarray) -> float:
+    made = classical.inpainted(holes, masks, cv2.INPAINT_TELEA)
+    return float(np.abs(made.astype(int) - clean)[masks].mean())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_baselines_suit_the_damage(name: str, people: CropSet) -> None:
+    case = CASES[name]
+    faces = people.images[:3]
+    damaged, covered = case.apply(faces, seed=1)
+    again, _ = case.apply(faces, seed=1)
+    assert np.array_equal(damaged, again)
+    assert covered.any() == case.covers
+    assert (damaged != faces).any() == (case.damage is not None)
+    methods = baselines(case, Eigenfaces(people.images))
+    assert bool(methods) == (case.damage is not None)
+    for method in methods.values():
+        made = method(damaged, covered)
+        assert made.shape == faces.shape
+        assert made.dtype == np.uint8
+
+
+def test_every_damage_has_a_case_and_cases_are_named() -> None:
+    assert {case.damage for case in CASES.values()} == {*damage.NAMED, None}
+    assert next(iter(dict(each(CASES)))) == WHOLE
+    assert list(chosen(("4x down",))) == ["4x down"]
+    with pytest.raises(ConfigError, match="No case is called 'rain'"):
+        chosen(("rain",))
+
+
+def test_psnr_and_ssim_by_hand() -> None:
+    clean = np.full((2, 32, 32, 3), 100, np.uint8)
+    off = clean.copy()
+    off[1] += 5
+    found = psnr(off, clean)
+    assert found[1] == pytest.approx(20 * np.log10(255 / 5))
+    assert found[0] == pytest.approx(20 * np.log10(255 / 0.5))  # no difference counts as half a level
+    assert ssim(clean, clean) == pytest.approx([1, 1])
+
+
+def test_the_bench_runs_from_the_command_line(
+    tmp_path: Path,
+    judges: Judges,
+    embedder: Embedder,
+    repairer: Path,
+    vae: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place, others = folder_of(tmp_path / "report", 26, 4, seed=5), folder_of(tmp_path / "fit", 8, 4, seed=6)
+    monkeypatch.setattr(Embedder, "load", classmethod(lambda cls, *a, **k: embedder))
+    monkeypatch.setattr(Judges, "load", classmethod(lambda cls, *a, **k: judges))
+    command = [
+        *f"bench repair --data {place} --training {others} --size {SIZE} --most 21".split(),
+        *f"--weights {repairer} --generator {vae}".split(),
+        "--model",
+        "other",
+        *f"--out {tmp_path / 'out'} --json".split(),
+        "hole of 24 px of 64",
+    ]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 0, result.output
+    arms = {json.loads(line)["arm"].rpartition(", ")[2] for line in result.stdout.splitlines()}
+    assert arms == {DAMAGED, "Telea", "Navier-Stokes", "eigenfaces", PROJECTED, OURS}
+    again = CliRunner().invoke(main, command)
+    assert again.exit_code == 0
+    assert not again.stdout
+    both = CliRunner().invoke(main, [*command[:3], str(place), *command[4:5], str(place), *command[6:]])
+    assert both.exit_code == 4
+    assert "in --data and in --training" in both.output
+
+
+def test_a_guide_of_the_vae_does_not_judge(
+    people: CropSet, judges: Judges, embedder: Embedder, vae: Path
+) -> None:
+    projector = Projector(Synthesizer.load(vae, embedder, "cpu"))
+    judge = judges.recogniser.digest
+    projector.synthesizer.guides = frozenset({judge})
+    models = Models(Does(lambda images: images), judges, embedder, projector)
+    with pytest.raises(ConfigError, match="give other judges"):
+        repair(CASES, people, models, "p", seed=0, kept=lambda rows: None)
+
+
+def test_the_report_says_who_gains(people: CropSet, judges: Judges, embedder: Embedder) -> None:
+    clean = probes(people, judges, embedder).faces
+    cases = {name: CASES[name] for name in ("noise of 50 levels", "mask", WHOLE)}
+    models = Models(Does(lambda images: clean), judges, embedder, eigenfaces=Eigenfaces(people.images))
+    rows = repair(cases, people, models, "people", seed=0, kept=lambda rows: None)
+    (section, _) = build(rows).sections
+    table, whole = section.tables
+    assert [line[0] for line in table.body][:2] == [f"{WHOLE}, {CLEAN}", f"{WHOLE}, {OURS}"]
+    assert {line[0] for line in whole.body} >= {"change, levels", "cosine 0.98 or more, recogniser B"}
+    assert len(section.text) == 2
+    noise, mask = section.text
+    assert "noise of 50 levels: +" in noise
+    assert "mask: +" in mask
+    assert "eigenfaces" in mask or "Telea" in mask or "Navier" in mask
+
+
+@pytest.mark.parametrize(
+    ("interval", "said"),
+    [((0.01, 0.03), "gains by repair ("), ((-0.03, -0.01), "as it is"), ((-0.01, 0.03), "undecided")],
+)
+def test_gains_are_said_where_intervals_show_them(interval: tuple[float, float], said: str) -> None:
+    gain = Measurement(GAINED, sum(interval) / 2, 10, interval)
+    rows = origin("repair", "64 px; x", "people", {}).rows(
+        [Measurement(PSNR, 30.0, 10), gain], arm=f"mask, {OURS}", seconds=1.0
+    )
+    rows += origin("repair", "64 px; x", "people", {}).rows(
+        [Measurement(PSNR, 26.0, 10)], arm="mask, Telea", seconds=1.0
+    )
+    (section, _) = build(rows).sections
+    assert section.text[0].startswith("people, 64 px. mask: +4.0 dB beside the best baseline (Telea)")
+    assert said in section.text[0]
+
+
+def test_people_who_do_not_exist_are_shown(
+    people: CropSet, judges: Judges, embedder: Embedder, synthesizer: Synthesizer, tmp_path: Path
+) -> None:
+    models = Models(Does(lambda images: 255 - images), judges, embedder, synthesizer=synthesizer)
+    rows = repair(
+        {WHOLE: CASES[WHOLE]}, people, models, "people", seed=0, kept=lambda rows: None, out=tmp_path
+    )
+    (told,) = {tuple(row.details["pictures"]) for row in rows if "pictures" in row.details}
+    with Image.open(tmp_path / told[0]) as picture:
+        cell = SIZE + 2 * FRAME
+        assert picture.size == (MADE_UP * cell, (1 + 2 * len(SHOWN_CASES)) * cell)
+        shown = np.asarray(picture)
+    before, after = (shown[row * cell + FRAME : (row + 1) * cell - FRAME, FRAME:-FRAME] for row in (7, 8))
+    inside = np.tile(np.arange(cell) < SIZE, MADE_UP)[: before.shape[1]]
+    assert np.array_equal(after[:, inside], 255 - before[:, inside])
