@@ -97,8 +97,9 @@ weights: $(STAMP)
 	$(BIN)/recog bench judges --data $(CELEBA)/train $(FIT) --attributes $(CELEBA)/manifest.csv \
 		--others $(DATA)/utkface --others-table $(DATA)/utkface/manifest.csv --out runs/judges
 	mkdir -p benchmarks/judging/weights && cp runs/judges/*.safetensors benchmarks/judging/weights
-	for kind in reader vae repairer; do cp runs/$$kind/final.safetensors generative/weights/$$kind.safetensors; done
+	for kind in reader repairer; do cp runs/$$kind/final.safetensors generative/weights/$$kind.safetensors; done
 	$(BIN)/recog generate pack runs/gan --spread 1.25 --out generative/weights/gan.safetensors
+	$(BIN)/recog generate pack runs/vae --spread 0.8 --out generative/weights/vae.safetensors
 
 $(STAMP): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python"; exit 1; }
