@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks import plots, stats
 from benchmarks.generation.bench import REAL
 from benchmarks.generation.showing import HALVED
-from benchmarks.generation.techniques import ARMS, PACE, REFERENCE, STOPPED
+from benchmarks.generation.techniques import ARMS, REFERENCE, STOPPED, VAE_GAN
 from benchmarks.rows import Row
 from benchmarks.summaries import Section, Table, by_protocol, number, of_last_plans, one_a_line
 
@@ -43,9 +43,7 @@ def techniques(section: Section, chosen: Sequence[Row]) -> dict[str, bytes]:
         values = _values(lines)
         arms = sorted(values, key=_place)
         title = f"{data}: {protocol}"
-        section.tables.append(
-            Table(title, ["", *COLUMNS, PACE], [_line(arm, lines, COLUMNS) for arm in arms])
-        )
+        section.tables.append(Table(title, ["", *COLUMNS], [_line(arm, lines, COLUMNS) for arm in arms]))
         section.text += _beside_reference(values, data)
         distances = [row for arm in arms for row in lines if row.arm == arm and row.metric == KID]
         if distances:
@@ -109,12 +107,8 @@ def _place(arm: str) -> tuple[int, str]:
 def _line(arm: str, rows: Sequence[Row], columns: Sequence[str]) -> list[str]:
     own = {row.metric: row for row in rows if row.arm == arm}
     if STOPPED in own and own[STOPPED].value:
-        return [arm, f"stopped: {own[STOPPED].details.get('why', '')}", *[""] * len(columns)]
-    return [
-        arm,
-        *(number(own[column]) if column in own else "" for column in columns),
-        f"{own[PACE].value:.0f}" if PACE in own else "",
-    ]
+        return [arm, f"stopped: {own[STOPPED].details.get('why', '')}", *[""] * (len(columns) - 1)]
+    return [arm, *(number(own[column]) if column in own else "" for column in columns)]
 
 
 def _beside_reference(values: Mapping[str, Mapping[str, float]], data: str) -> list[str]:
@@ -130,12 +124,13 @@ def _beside_reference(values: Mapping[str, Mapping[str, float]], data: str) -> l
     if not left:
         return []
     best = min(left, key=lambda arm: left[arm])
+    combined = f", {VAE_GAN} {100 * left[VAE_GAN]:.0f} %" if VAE_GAN in left and best != VAE_GAN else ""
     halved = sum(share <= 0.5 for share in left.values())
     stopped = [arm for arm, found in values.items() if found.get(STOPPED)]
     tried = len(left) + len(stopped)
     said = (
         f"{data}: of the {REFERENCE}'s {KID} ({reference:.3f}, of which {floor:.3f} is what other photos "
-        f"of the same people have), {best} leaves {100 * left[best]:.0f} %; {halved} of {tried} "
+        f"of the same people have), {best} leaves {100 * left[best]:.0f} %{combined}; {halved} of {tried} "
         "techniques at least halve it."
     )
     if stopped:

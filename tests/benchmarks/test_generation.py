@@ -320,7 +320,6 @@ def test_techniques_are_trained_measured_and_not_measured_twice(
     by_arm = {arm: {row.metric: row for row in rows if row.arm == arm} for arm in arms}
     assert {"KID, recogniser B", "identity AUC", "stopped"} <= set(by_arm["base"])
     assert by_arm["base"]["stopped"].value == 0
-    assert by_arm["base"]["faces/s"].value > 0
     assert by_arm["base"]["parameters of the discriminator, millions"].value > 0
     assert {row.metric for row in rows if row.arm == REAL} >= {"KID, recogniser B"}
     assert by_arm["broken"]["stopped"].value == 1
