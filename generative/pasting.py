@@ -41,6 +41,27 @@ def replace_face(
     return replaced
 
 
+def replace_where(
+    image: NDArray[np.uint8], landmarks: Landmarks, crop: NDArray[np.uint8], weights: NDArray[np.float32]
+) -> NDArray[np.uint8]:
+    """Put pixels of a crop (S, S, 3) where a photo (H, W, 3) has `weights` (H, W) of 0..1 and shows the crop.
+
+    Nothing of the photo is left where the weight is 1, not even detail that is finer than the crop.
+    """
+    inside = (_warped(np.ones((len(crop), len(crop)), np.float32), image, landmarks) > 0) * weights
+    face = _warped(crop.astype(np.float32), image, landmarks, cv2.BORDER_REPLICATE)
+    filled = image + inside[..., None] * (face - image)
+    replaced: NDArray[np.uint8] = np.clip(np.rint(filled), 0, 255).astype(np.uint8)
+    return replaced
+
+
+def on_photo(
+    weights: NDArray[np.floating], image: NDArray[np.uint8], landmarks: Landmarks
+) -> NDArray[np.float32]:
+    """Weights (S, S) of a crop, as they lie on the photo: (H, W)."""
+    return _warped(weights.astype(np.float32), image, landmarks)
+
+
 def rim(size: int) -> NDArray[np.float32]:
     """(S, S) weights: 1 inside, falling to 0 at the border so that no seam shows."""
     ramp = np.minimum(np.arange(size), np.arange(size)[::-1]) / (size / 8)
@@ -58,8 +79,13 @@ def oval(size: int) -> NDArray[np.float32]:
     return np.minimum(inside, rim(size) * 8).clip(0, 1).astype(np.float32)
 
 
-def _warped(crop: NDArray[np.float32], image: NDArray[np.uint8], landmarks: Landmarks) -> NDArray[np.float32]:
-    """A crop where it came from, zeros around it: (H, W) or (H, W, 3)."""
+def _warped(
+    crop: NDArray[np.float32],
+    image: NDArray[np.uint8],
+    landmarks: Landmarks,
+    border: int = cv2.BORDER_CONSTANT,
+) -> NDArray[np.float32]:
+    """A crop where it came from, zeros (or as `border` says) around it: (H, W) or (H, W, 3)."""
     back = cv2.invertAffineTransform(similarity(landmarks, template(len(crop))))
     size = (image.shape[1], image.shape[0])
-    return np.asarray(cv2.warpAffine(crop, back, size, flags=cv2.INTER_LINEAR), np.float32)
+    return np.asarray(cv2.warpAffine(crop, back, size, flags=cv2.INTER_LINEAR, borderMode=border), np.float32)

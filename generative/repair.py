@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from generative.models.repairer import UNet
-from generative.pasting import CROP, add_change
+from generative.pasting import CROP, add_change, on_photo, replace_where
 from recog import checkpoints
-from recog.alignment import align, similarity, template
+from recog.alignment import align
 from recog.device import autocast, resolve
 from recog.errors import ConfigError, DataError
 from recog.images import MAX_PIXELS
@@ -24,6 +24,7 @@ from recog.pixels import from_uint8, to_uint8
 from recog.types import Face
 
 BUNDLED = {"bundled": Path(__file__).parent / "weights" / "repairer.safetensors"}
+GUIDES = ("identity_digest",)  # entries of a checkpoint that name them
 BATCH = 32  # faces a forward pass
 Masks = NDArray[np.bool_] | Literal["auto"] | None  # True where a pixel is missing; see `Repairer.repair`
 LEAST_COVERED = 0.01  # share of a face: less is no cover
@@ -36,9 +37,13 @@ class Repairer:
     What it fills in is plausible, not evidence of what was there.
     """
 
-    def __init__(self, network: UNet, digest: str, device: torch.device) -> None:
+    def __init__(
+        self, network: UNet, digest: str, device: torch.device, guides: frozenset[str] = frozenset()
+    ) -> None:
+        """`guides`: digests of models that had a part in its training, and so cannot judge it."""
         self.network = network.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
         self.digest = digest
+        self.guides = guides
         self.device = device
 
     @classmethod
@@ -51,7 +56,8 @@ class Repairer:
         checkpoint = checkpoints.load(checkpoints.find(name, BUNDLED, "repairer"), kind="repairer")
         network = UNet(**checkpoint.config["network"])
         network.load_state_dict(checkpoint.part("network"))
-        return cls(network, checkpoint.digest, place)
+        guides = frozenset(checkpoint.config[key] for key in GUIDES if key in checkpoint.config)
+        return cls(network, checkpoint.digest, place, guides)
 
     def __call__(self, crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Repair crops of which nothing is marked missing: what Recognizer takes as `repair`.
@@ -74,19 +80,8 @@ class Repairer:
         Raises: DataError: as `repair`; ConfigError: this repairer was not taught to find anything.
         """
         _check(images)
-        if not self.finds_covers:
-            raise ConfigError(
-                "This repairer was not taught to find what covers a face. Give a mask, or load another."
-            )
-        nothing = np.zeros(images.shape[:3], bool)
-        found = nothing.copy()
-        for rows in _batches(len(images)):
-            found[rows] = self._run(images[rows], nothing[rows]).covered
-        found[found.mean(axis=(1, 2)) < LEAST_COVERED] = False
-        wide = 2 * round(REACH * images.shape[1]) + 1
-        brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (wide, wide))
-        grown = [cv2.dilate(one.astype(np.uint8), brush).astype(bool) for one in found]
-        return np.stack(grown) if grown else found
+        self._require_finding()
+        return _grown(self._seen(images).covered)
 
     def repair(self, images: NDArray[np.uint8], masks: Masks = None) -> NDArray[np.uint8]:
         """Repair aligned crops.
@@ -101,18 +96,16 @@ class Repairer:
         """
         _check(images)
         if isinstance(masks, str):
-            found = self.find(images)
-            covered = found.any(axis=(1, 2))
-            repaired = images.copy()
-            repaired[covered] = self.repair(images[covered], found[covered])
-            repaired[~covered] = self.repair(images[~covered])
-            return repaired
+            self._require_finding()
+            seen = self._seen(images)
+            found = _grown(seen.covered)
+            hidden = found.any(axis=(1, 2))
+            seen.images[hidden] = self.repair(images[hidden], found[hidden])
+            return seen.images
         if masks is not None and (masks.shape != images.shape[:3] or masks.dtype != np.bool_):
             raise DataError(f"masks are {masks.dtype} {masks.shape}; give bool {images.shape[:3]}.")
         missing = np.zeros(images.shape[:3], bool) if masks is None else masks
-        repaired = np.empty_like(images)
-        for rows in _batches(len(images)):
-            repaired[rows] = self._run(images[rows], missing[rows]).images
+        repaired = self._seen(images, missing).images
         return repaired if masks is None else np.where(masks[..., None], repaired, images)
 
     def repair_photo(
@@ -139,14 +132,33 @@ class Repairer:
 
     def _repair_face(self, image: NDArray[np.uint8], face: Face, mask: Masks) -> NDArray[np.uint8]:
         crop = align(image, face.landmarks, CROP)[None]
-        missing = mask
         if isinstance(mask, np.ndarray):
-            to_crop = similarity(face.landmarks, template(CROP))
-            warped = cv2.warpAffine(mask.astype(np.float32), to_crop, (CROP, CROP), flags=cv2.INTER_LINEAR)
-            missing = (warped > 0)[None]
-        change = self.repair(crop, missing)[0].astype(np.float32) - crop[0]
-        changed = add_change(image, face.landmarks, change)
-        return np.where(mask[..., None], changed, image) if isinstance(mask, np.ndarray) else changed
+            hidden = _on_crop(mask, face)[None]
+            weights = mask.astype(np.float32)
+        elif mask == "auto":
+            hidden = self.find(crop)
+            weights = on_photo(hidden[0], image, face.landmarks)
+        if mask is not None and hidden.any():
+            # pasted, not added: of what covers the face nothing must be left
+            return replace_where(image, face.landmarks, self.repair(crop, hidden)[0], weights)
+        if isinstance(mask, np.ndarray):
+            return image  # nothing of this face is missing
+        change = self.repair(crop)[0].astype(np.float32) - crop[0]
+        return add_change(image, face.landmarks, change)
+
+    def _require_finding(self) -> None:
+        if not self.finds_covers:
+            raise ConfigError(
+                "This repairer was not taught to find what covers a face. Give a mask, or load another."
+            )
+
+    def _seen(self, images: NDArray[np.uint8], missing: NDArray[np.bool_] | None = None) -> _Done:
+        """What the network says of any number of crops."""
+        holes = np.zeros(images.shape[:3], bool) if missing is None else missing
+        done = _Done(np.empty_like(images), np.zeros(images.shape[:3], bool))
+        for rows in _batches(len(images)):
+            done.images[rows], done.covered[rows] = self._run(images[rows], holes[rows])
+        return done
 
     @torch.inference_mode()
     def _run(self, images: NDArray[np.uint8], missing: NDArray[np.bool_]) -> _Done:
@@ -166,16 +178,24 @@ class Repairer:
         return F.pad(x, (0, right, 0, bottom), mode="replicate") if bottom or right else x
 
 
-def enlarged(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
+def enlarged(
+    image: NDArray[np.uint8], scale: int, missing: NDArray[np.bool_] | None = None
+) -> NDArray[np.uint8]:
     """A photo (H, W, 3) `scale` times as large, by bicubic interpolation: repair adds what that lacks.
 
-    Raises: DataError: it would be larger than any photo that is read.
+    Args:
+        missing: (H, W); these pixels are filled from around them first, or their rims would bleed.
+    Raises: DataError: it would be larger than any photo that is read, or the mask is of another size.
     """
     height, width = (scale * side for side in image.shape[:2])
     if height * width > MAX_PIXELS:
         raise DataError(f"would have {height * width:,} pixels, more than {MAX_PIXELS:,}. Lower --scale.")
+    if missing is not None and missing.shape != image.shape[:2]:
+        raise DataError(f"The mask is {missing.shape}, the photo {image.shape[:2]}: give them the same size.")
     if scale == 1:
         return image
+    if missing is not None and missing.any():
+        image = np.asarray(cv2.inpaint(image, missing.astype(np.uint8), 3, cv2.INPAINT_TELEA), np.uint8)
     return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
@@ -187,6 +207,26 @@ def scaled_mask(mask: NDArray[np.bool_], scale: int) -> NDArray[np.bool_]:
 class _Done(NamedTuple):
     images: NDArray[np.uint8]  # (B, S, S, 3)
     covered: NDArray[np.bool_]  # (B, S, S)
+
+
+def _grown(covered: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(B, S, S) covers a little larger, without faces of which hardly anything is covered."""
+    found = covered.copy()
+    found[found.mean(axis=(1, 2)) < LEAST_COVERED] = False
+    wide = 2 * round(REACH * found.shape[1]) + 1
+    brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (wide, wide))
+    grown = [cv2.dilate(one.astype(np.uint8), brush).astype(bool) for one in found]
+    return np.stack(grown) if grown else found
+
+
+def _on_crop(mask: NDArray[np.bool_], face: Face) -> NDArray[np.bool_]:
+    """A photo's mask (H, W) on the aligned crop of a face: every pixel in which some of it is, and its rim.
+
+    As `align` averages large faces, so their masks: a scratch of one pixel must not fall between samples.
+    """
+    levels = np.repeat(mask[..., None].astype(np.uint8) * 255, 3, axis=2)
+    touched = align(levels, face.landmarks, CROP)[..., 0] > 0
+    return cv2.dilate(touched.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
 
 
 def _batches(count: int) -> Iterator[slice]:

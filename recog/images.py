@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 Source = str | os.PathLike[str] | bytes | NDArray[np.generic]
 
 WRITTEN = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}  # formats by suffix
+LONGEST = {"JPEG": 65_500, "WEBP": 16_383}  # px a side, that these can hold
 MAX_PIXELS = 89_000_000  # Pillow warns of decompression bombs a little above this
 # warnings.catch_warnings changes the process, so only one thread opens a file at a time; decoding is outside.
 _opening = threading.Lock()
@@ -83,10 +84,13 @@ def png(image: NDArray[np.uint8]) -> bytes:
 def encoded(image: NDArray[np.uint8], suffix: str) -> bytes:
     """(H, W, 3) uint8 RGB as the bytes of a file of this suffix; JPEG and WebP lose a little.
 
-    Raises: ConfigError: the suffix is none of `WRITTEN`.
+    Raises: ConfigError: the suffix is none of `WRITTEN`; DataError: a side is too long for it.
     """
     if suffix.lower() not in WRITTEN:
         raise ConfigError(f"Pictures are written as {', '.join(WRITTEN)}, and {suffix!r} is none of these.")
+    most = LONGEST.get(WRITTEN[suffix.lower()], max(image.shape))
+    if max(image.shape) > most:
+        raise DataError(f"has a side over {most:,} px, too long for {suffix}. Write a .png.")
     buffer = io.BytesIO()
     Image.fromarray(image).save(
         buffer, WRITTEN[suffix.lower()], **({} if suffix == ".png" else {"quality": 95})

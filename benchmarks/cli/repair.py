@@ -58,7 +58,7 @@ def repair(
     CASE is a damage and its strength, as "4x down"; all of them without any. Cases that are in OUT already
     are not measured again.
 
-    \\b
+    \b
     Example:
       recog bench repair --data crops --training others --size 64
       recog bench repair --data crops "sunglasses, to be found" --pictures runs/pictures

@@ -162,6 +162,7 @@ def repair(
         out: folder of results, for a picture of people who do not exist.
     Raises: DataError: too few people; ConfigError: a judge had a part in training the generator.
     """
+    require_judges_apart("The repairer", models.repairer.guides, models.judges)
     if models.projector is not None:
         require_judges_apart("The VAE", models.projector.synthesizer.guides, models.judges)
     plan = {
@@ -173,7 +174,7 @@ def repair(
         "judge": models.judges.recogniser.digest,
         "model": models.embedder.digest,
         "vae": models.projector and models.projector.synthesizer.digest,
-        "eigenfaces": models.eigenfaces is not None,
+        "eigenfaces": models.eigenfaces and models.eigenfaces.digest,
     }
     protocol = (
         f"{crops.images.shape[1]} px; every other photo of each person damaged, the others left alone; every "
@@ -188,7 +189,12 @@ def repair(
         probes = probes or Probes(crops, models, most, seed)
         rows: list[Row] = []
         for arm, measurements, seconds in _measured(probes, case, case_name, seed, pictures):
-            details: dict[str, Any] = {"judge": models.judges.recogniser.digest[:12]}
+            details: dict[str, Any] = {
+                "judge": models.judges.recogniser.digest[:12],
+                "case": case_name,
+                "method": arm,
+                "guided": models.embedder.digest in models.repairer.guides,
+            }
             if arm == OURS and case.damage is None and out is not None and models.synthesizer is not None:
                 details["pictures"] = _shown(models.repairer, models.synthesizer, seed, out)
             digest = models.repairer.digest if arm == OURS else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from functools import partial
 
@@ -36,6 +37,7 @@ class Eigenfaces:
         model = PCA(kept, svd_solver="randomized", random_state=seed).fit(levels)
         self.mean = model.mean_.astype(np.float32)
         self.components = model.components_.astype(np.float32)  # (K, P), orthonormal
+        self.digest = hashlib.sha256(self.components.tobytes() + str(SHRINKAGE).encode()).hexdigest()[:12]
         self.variances = model.explained_variance_.astype(np.float32)
 
     def __call__(self, images: Crops, masks: Masks) -> Crops:
@@ -76,9 +78,9 @@ def gaussian(images: Crops, masks: Masks, sigma: float) -> Crops:
 def non_local_means(images: Crops, masks: Masks, strength: float) -> Crops:
     """Means over patches that are alike (Buades et al. 2005)."""
     del masks
-    return np.stack(
-        [cv2.fastNlMeansDenoisingColored(face, None, strength, strength, 5, 15) for face in images]
-    )
+    swapped = np.ascontiguousarray(images[..., ::-1])  # OpenCV takes blue first
+    made = [cv2.fastNlMeansDenoisingColored(face, None, strength, strength, 5, 15) for face in swapped]
+    return np.ascontiguousarray(np.stack(made)[..., ::-1])
 
 
 def sharpened(images: Crops, masks: Masks, sigma: float) -> Crops:

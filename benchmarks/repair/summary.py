@@ -43,21 +43,26 @@ def repairs(section: Section, chosen: Sequence[Row]) -> None:
 
 def _verdicts(lines: Sequence[Row]) -> list[str]:
     """For each damage: the margin over the best baseline, and whether the bundled model gains by repair."""
-    values = {(row.arm, row.metric): row for row in lines}
     found = []
-    for case in dict.fromkeys(row.arm.rpartition(", ")[0] for row in lines):
-        ours = values.get((f"{case}, {OURS}", PSNR))
-        others = [
-            row
-            for row in lines
-            if row.metric == PSNR and row.arm.startswith(f"{case}, ") and not row.arm.endswith(OWN_METHODS)
-        ]
-        if ours is None or not others or case == WHOLE:
+    for (case, seed), rows in _by_case(lines).items():
+        psnr = {row.details["method"]: row.value for row in rows if row.metric == PSNR}
+        others = {method: value for method, value in psnr.items() if method not in OWN_METHODS}
+        if OURS not in psnr or not others or case == WHOLE:
             continue
-        best = max(others, key=lambda row: row.value)
-        name = best.arm.removeprefix(f"{case}, ")
-        margin = f"{ours.value - best.value:+.1f} dB beside the best baseline ({name})"
-        found.append(f"{case}: {margin}; {_gain(values.get((f'{case}, {OURS}', GAINED)))}.")
+        best = max(others, key=lambda method: others[method])
+        margin = f"{psnr[OURS] - others[best]:+.1f} dB beside the best baseline ({best})"
+        gains = [row for row in rows if row.metric == GAINED and row.details["method"] == OURS]
+        found.append(f"{case}{seed}: {margin}; {_gain(gains[0] if gains else None)}.")
+    return found
+
+
+def _by_case(lines: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
+    """Rows by case, and by seed where there are several."""
+    several = len({row.seed for row in lines}) > 1
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in lines:
+        seed = f", seed {row.seed}" if several else ""
+        found.setdefault((row.details["case"], seed), []).append(row)
     return found
 
 

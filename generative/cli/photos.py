@@ -60,11 +60,12 @@ def each_photo(
                 outcome.fail(photo, "no face found; if it is an aligned crop, pass --aligned")
                 continue
             changed, said = one(image, faces)
+            target = targets.of(photo)
+            content = images.encoded(changed, target.suffix)
         except (ImageError, FaceError, DataError) as error:
             outcome.fail(photo, reason(error, photo))
             continue
-        target = targets.of(photo)
-        write_atomically(target, images.encoded(changed, target.suffix))
+        write_atomically(target, content)
         if side_by_side:
             beside = targets.beside(target)
             write_atomically(beside, images.png(np.concatenate([image, changed], axis=1)))

@@ -12,11 +12,14 @@ from generative.cli.photos import each_photo
 from recog.cli.options import device_option, json_option
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from generative.cli.photos import Done, Image
-    from generative.repair import Masks
+    from generative.repair import Masks, Repairer
     from recog.types import Face
 
-NONE = "none"
+AUTO, NONE = "auto", "none"
 
 
 @click.command()
@@ -67,10 +70,11 @@ def repair(
       recog repair crop.png --aligned --mask hole.png --out repaired
       recog repair tiny.jpg --scale 4 --out large.png
     """
-    from generative.repair import Repairer, enlarged
+    from generative.repair import Repairer, enlarged, scaled_mask
 
     repairer = Repairer.load(weights, device)
-    missing = _masked(mask, repairer.finds_covers, scale)
+    given = _given(mask)
+    missing: Masks = scaled_mask(given, scale) if given is not None else _searched(mask, repairer)
 
     def one(image: Image, faces: list[Face]) -> Done:
         if faces:
@@ -87,22 +91,25 @@ def repair(
         as_json,
         one,
         "repaired",
-        prepared=lambda image: enlarged(image, scale),
+        prepared=lambda image: enlarged(image, scale, given),
         side_by_side=side_by_side,
     )
 
 
-def _masked(mask: str | None, finds_covers: bool, scale: int) -> Masks:
-    """What the repairer is told to be missing."""
-    from generative.repair import scaled_mask
+def _given(mask: str | None) -> NDArray[np.bool_] | None:
+    """The picture that --mask names, if it names one: (H, W), True where white."""
+    if mask in (None, AUTO, NONE):
+        return None
     from recog import images
 
-    if mask == "auto" or (mask is None and finds_covers):
-        return "auto"
-    if mask in (None, NONE):
-        return None
     assert mask is not None
-    return scaled_mask(images.read(mask).mean(axis=2) > 127, scale)
+    white: NDArray[np.bool_] = images.read(mask).mean(axis=2) > 127
+    return white
+
+
+def _searched(mask: str | None, repairer: Repairer) -> Masks:
+    """Whether covers are searched for: when asked, or where nothing was said and the repairer can."""
+    return "auto" if mask == AUTO or (mask is None and repairer.finds_covers) else None
 
 
 def _as_batch(missing: Masks) -> Masks:

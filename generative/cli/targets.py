@@ -17,12 +17,16 @@ class Targets:
         Args:
             out: ends like a picture and is no folder: the file; anything else: the folder.
             photos: PHOTO arguments.
-        Raises: click.UsageError: a file for several photos, or for itself; DataError: no photos.
+        Raises: click.UsageError: a file for several photos, for itself, or of a kind that is not written;
+        DataError: no photos.
         """
         from recog.cli.options import expanded
         from recog.images import WRITTEN
+        from recog.photos import SUFFIXES
 
         self.out = out
+        if out.suffix.lower() in SUFFIXES - set(WRITTEN) and not out.is_dir():
+            raise click.UsageError(f"--out {out}: pictures are written as {', '.join(WRITTEN)}.")
         self.originals = expanded(photos)
         self._file = out.suffix.lower() in WRITTEN and not out.is_dir()
         if self._file and (len(self.originals) > 1 or any(Path(photo).is_dir() for photo in photos)):
@@ -30,6 +34,7 @@ class Targets:
         if self._file and out.resolve() == self.originals[0].resolve():
             raise click.UsageError(f"--out {out} is the photo itself: name another file.")
         self._taken = {photo.resolve() for photo in self.originals}
+        self._homes = {photo.resolve().parent for photo in self.originals}
         self._folders = [Path(photo) for photo in photos if Path(photo).is_dir()]
 
     def of(self, photo: Path) -> Path:
@@ -49,7 +54,8 @@ class Targets:
 
     def _free(self, place: Path, stem: str) -> Path:
         target, number = place / f"{stem}.png", 1
-        while target.resolve() in self._taken:
+        beside = place.resolve() in self._homes  # among originals: what is there is somebody's photo
+        while target.resolve() in self._taken or (beside and target.exists()):
             number += 1
             target = place / f"{stem}-{number}.png"
         self._taken.add(target.resolve())

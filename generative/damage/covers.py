@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from generative.damage.optics import SIDE
 from generative.damage.parts import Damaged, between
 from recog.alignment import template
 
@@ -162,7 +163,7 @@ def _cloth(
     side: int, colour: tuple[float, ...], rng: torch.Generator, folds: float = 0.15
 ) -> NDArray[np.float32]:
     """(S, S, 3) in -1..1: a colour 0..1, with shading as of folds and of light from a side."""
-    shade = torch.rand(int(side / FOLDS) + 1, 2, generator=rng).numpy().astype(np.float32)
+    shade = torch.rand(round(SIDE / FOLDS) + 1, 2, generator=rng).numpy().astype(np.float32)
     folded = cv2.resize(shade, (side, side), interpolation=cv2.INTER_CUBIC) - 0.5
     slope = np.linspace(-0.5, 0.5, side, dtype=np.float32)[None] * between(-0.3, 0.3, rng)
     light = 1 + 2 * folds * folded + slope

@@ -109,7 +109,9 @@ class RepairObjective:
     def model_config(self) -> dict[str, Any]:
         """Enough to build the U-Net again."""
         network = {"widths": list(self.settings.widths), "finds_covers": self.settings.finds_covers}
-        return {"network": network, "sizes": self.sizes}
+        guided = self.embedder is not None and self.settings.identity_weight > 0
+        guide = {"identity_digest": self.embedder.digest} if guided and self.embedder else {}
+        return {"network": network, "sizes": self.sizes, **guide}
 
     def extra_tensors(self, network: nn.Module, data: FaceData) -> dict[str, Tensor]:
         """Nothing ships beside the weights."""

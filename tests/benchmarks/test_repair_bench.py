@@ -306,6 +306,18 @@ def test_a_guide_of_the_vae_does_not_judge(
         repair(CASES, people, models, "p", seed=0, kept=lambda rows: None)
 
 
+def test_a_guide_of_the_repairer_does_not_judge(people: CropSet, judges: Judges, embedder: Embedder) -> None:
+    biased = Does(lambda images: images)
+    biased.guides = frozenset({judges.recogniser.digest})
+    with pytest.raises(ConfigError, match="give other judges"):
+        repair(CASES, people, Models(biased, judges, embedder), "p", seed=0, kept=lambda rows: None)
+
+
+def test_other_eigenfaces_are_another_plan(people: CropSet) -> None:
+    one, same, other = (Eigenfaces(people.images[rows]) for rows in (slice(60), slice(60), slice(20, 80)))
+    assert one.digest == same.digest != other.digest
+
+
 def test_the_report_says_who_gains(people: CropSet, judges: Judges, embedder: Embedder) -> None:
     clean = probes(people, judges, embedder).faces
     cases = {name: CASES[name] for name in ("noise of 50 levels", "mask", WHOLE)}
@@ -328,15 +340,31 @@ def test_the_report_says_who_gains(people: CropSet, judges: Judges, embedder: Em
 )
 def test_gains_are_said_where_intervals_show_them(interval: tuple[float, float], said: str) -> None:
     gain = Measurement(GAINED, sum(interval) / 2, 10, interval)
-    rows = origin("repair", "64 px; x", "people", {}).rows(
-        [Measurement(PSNR, 30.0, 10), gain], arm=f"mask, {OURS}", seconds=1.0
-    )
-    rows += origin("repair", "64 px; x", "people", {}).rows(
-        [Measurement(PSNR, 26.0, 10)], arm="mask, Telea", seconds=1.0
-    )
-    (section, _) = build(rows).sections
-    assert section.text[0].startswith("people, 64 px. mask: +4.0 dB beside the best baseline (Telea)")
-    assert said in section.text[0]
+
+    def measured(case: str, method: str, seed: int, *found: Measurement) -> list[Row]:
+        return origin("repair", "64 px; x", "people", {}).rows(
+            found,
+            arm=f"{case}, {method}",
+            seed=seed,
+            seconds=1.0,
+            details={"case": case, "method": method},
+        )
+
+    first = [
+        *measured("mask, to be found", "Telea", 0, Measurement(PSNR, 29.0, 10)),
+        *measured("mask", OURS, 0, Measurement(PSNR, 30.0, 10), gain),
+        *measured("mask", "Telea", 0, Measurement(PSNR, 26.0, 10)),
+    ]
+    (section, _) = build(first).sections
+    (sentence,) = section.text
+    assert sentence.startswith("people, 64 px. mask: +4.0 dB beside the best baseline (Telea)")
+    assert said in sentence
+    second = [
+        *measured("mask", OURS, 1, Measurement(PSNR, 30.0, 10), gain),
+        *measured("mask", "Telea", 1, Measurement(PSNR, 27.0, 10)),
+    ]
+    (section, _) = build([*first, *second]).sections
+    assert ["mask, seed 0: +4.0" in section.text[0], "mask, seed 1: +3.0" in section.text[1]] == [True, True]
 
 
 def test_people_who_do_not_exist_are_shown(

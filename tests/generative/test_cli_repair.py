@@ -143,3 +143,31 @@ def test_covers_are_searched_for_where_the_weights_can(workplace: Path) -> None:
         command = f"repair photo.png --aligned {chosen} --weights finder.safetensors --out found.png"
         assert recog(command).exit_code == 0
         assert read(workplace / "found.png").max() == 0
+
+
+def test_a_picture_that_lies_beside_the_photo_is_not_overwritten(workplace: Path) -> None:
+    Image.fromarray(np.full((16, 16, 3), 90, np.uint8)).save(workplace / "a.jpg")
+    before = picture(workplace / "a.png").read_bytes()
+    assert recog("repair a.jpg --aligned --weights repairer.safetensors --out .").exit_code == 0
+    assert (workplace / "a.png").read_bytes() == before
+    assert (workplace / "a-2.png").is_file()
+
+
+def test_files_that_cannot_be_written_are_refused(workplace: Path) -> None:
+    picture(workplace / "photo.png")
+    result = recog("repair photo.png --aligned --weights repairer.safetensors --out new.bmp")
+    assert result.exit_code == 2
+    assert "written as .png" in result.output
+    Image.fromarray(np.zeros((2, 16400, 3), np.uint8)).save(workplace / "wide.png")
+    result = recog("repair wide.png --aligned --weights repairer.safetensors --out wide.webp")
+    assert result.exit_code == 4
+    assert "over 16,383 px" in result.stderr
+
+
+def test_a_mask_of_another_size_is_told_in_the_photos_own(workplace: Path) -> None:
+    picture(workplace / "photo.png")
+    picture(workplace / "mask.png", 20)
+    chosen = "--aligned --mask mask.png --scale 4 --weights repairer.safetensors --out new.png"
+    result = recog(f"repair photo.png {chosen}")
+    assert result.exit_code == 4
+    assert "The mask is (20, 20), the photo (16, 16)" in result.stderr

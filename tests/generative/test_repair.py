@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from generative.models.repairer import Repaired, UNet
-from generative.repair import Repairer
+from generative.repair import Repairer, enlarged
 from recog import checkpoints
 from recog.alignment import template
 from recog.errors import ConfigError, DataError, ModelNotFound
@@ -93,6 +93,67 @@ def test_a_cover_is_found_on_a_photo(finder: Repairer) -> None:
     repaired = finder.repair_photo(photo, [face], "auto")
     assert repaired[85:95, 95:125].max() < 30
     assert np.array_equal(repaired[:70], photo[:70])
+
+
+class Grey(UNet):
+    """Fills whatever is told with one grey, and sees covers where a face is not that grey."""
+
+    def __init__(self) -> None:
+        super().__init__((4, 8), finds_covers=True)
+
+    def forward(self, images: torch.Tensor, missing: torch.Tensor) -> Repaired:
+        grey = 100 / 127.5 - 1
+        found = ((images - grey).abs().amax(dim=1, keepdim=True) > 0.05).float() * 2 - 1
+        return Repaired(torch.where(missing > 0, grey, images), found)
+
+
+@pytest.mark.parametrize("side", [112, 300, 1000])
+@pytest.mark.parametrize("cover", ["noise", "scratch", "rim"])
+def test_nothing_is_left_of_a_cover_on_a_face_of_any_size(side: int, cover: str) -> None:
+    photo = np.full((side + 80, side + 80, 3), 100, np.uint8)
+    face = Face((40, 40, 40 + side, 40 + side), (template(side) + 40).astype(np.float32), 0.99)
+    mask = np.zeros(photo.shape[:2], bool)
+    if cover == "noise":
+        mask[40 + side // 3 : 40 + side // 2, 40 + side // 3 : 40 + 2 * side // 3] = True
+    elif cover == "scratch":
+        mask[40 + side // 2 : 42 + side // 2, 50 : 30 + side] = True
+    else:  # to the border of the crop and beyond
+        mask[40 + 4 * side // 5 :, 60 : 20 + side] = True
+    rng = np.random.default_rng(0)
+    photo[mask] = rng.choice(np.array([0, 255], np.uint8), (int(mask.sum()), 1))
+    repairer = Repairer(Grey(), "digest", torch.device("cpu"))
+    repaired = repairer.repair_photo(photo, [face], mask)
+    reach = mask.copy()
+    reach[40 + side - max(1, side // 112) :] = False  # below the face nothing is known of
+    assert np.abs(repaired[reach].astype(int) - 100).max() <= 1
+    assert np.array_equal(repaired[~mask], photo[~mask])
+    if cover == "noise":
+        found = repairer.repair_photo(photo, [face], "auto")
+        assert np.abs(found[mask].astype(int) - 100).max() <= 1
+
+
+def test_an_enlarged_hole_leaves_no_halo() -> None:
+    photo, mask = np.full((30, 30, 3), 100, np.uint8), np.zeros((30, 30), bool)
+    mask[10:20, 10:20] = True
+    photo[mask] = 255
+    large = enlarged(photo, 4, mask)
+    assert np.abs(large.astype(int) - 100).max() <= 2
+    assert enlarged(photo, 4).max() == 255
+    with pytest.raises(DataError, match="same size"):
+        enlarged(photo, 4, mask[:9])
+
+
+def test_faces_without_a_cover_are_looked_at_once(finder: Repairer) -> None:
+    seen: list[int] = []
+    run = finder._run
+
+    def counting(images: np.ndarray, missing: np.ndarray) -> object:
+        seen.append(len(images))
+        return run(images, missing)
+
+    finder._run = counting  # type: ignore[assignment, method-assign]
+    finder.repair(np.concatenate([half_white(), half_white()[1:]]), "auto")
+    assert seen == [3, 1]
 
 
 def test_a_repairer_that_was_not_taught_to_find_says_so(repairer: Repairer, pictures: np.ndarray) -> None:
