@@ -95,8 +95,14 @@ class Probes:
         return {by: self.matchers[by](rows) for by, rows in vectors.items()}
 
     def recognised(self, found: Mapping[str, Matches]) -> list[Measurement]:
-        """TAR and rank-1 by each recogniser."""
-        return [one for by, matches in found.items() for one in self.matchers[by].measured(matches, by)]
+        """TAR and rank-1 by each recogniser, and at the threshold that suits clean faces."""
+        return [
+            one
+            for by, matches in found.items()
+            for one in self.matchers[by].measured(
+                matches, by, None if matches is self.clean[by] else self.clean[by]
+            )
+        ]
 
     def likeness(self, faces: Crops, vectors: Mapping[str, Vectors]) -> list[Measurement]:
         """How near faces are to the clean ones."""

@@ -37,6 +37,8 @@ class Case:
             for at in range(0, len(faces), CHUNK)
         ]
         covered = np.concatenate([part.covered[:, 0].numpy() > 0 for part in parts])
+        if self.damage in damage.PAINTED and not self.told:  # what is to be found has a colour
+            parts = [part._replace(images=damage.coloured(*part, rng)) for part in parts]
         return np.concatenate([to_uint8(part.images) for part in parts]), covered
 
     @property
@@ -47,12 +49,14 @@ class Case:
 
 CASES: Mapping[str, Case] = {
     WHOLE: Case(None),
-    "hole of 24 px of 64": Case("hole", 0.375, told=True),
-    "hole of 32 px of 64": Case("hole", 0.5, told=True),
-    "strokes over 20 %": Case("strokes", 0.2, told=True),
-    "mask": Case("mask", 1.0, told=True),
+    "hole of 24 px of 64, told where": Case("hole", 0.375, told=True),
+    "hole of 32 px of 64, told where": Case("hole", 0.5, told=True),
+    "hole of 24 px of 64, to be found": Case("hole", 0.375),
+    "strokes over 20 %, told where": Case("strokes", 0.2, told=True),
+    "strokes over 20 %, to be found": Case("strokes", 0.2),
+    "mask, told where": Case("mask", 1.0, told=True),
     "mask, to be found": Case("mask", 1.0),
-    "sunglasses": Case("sunglasses", 1.0, told=True),
+    "sunglasses, told where": Case("sunglasses", 1.0, told=True),
     "sunglasses, to be found": Case("sunglasses", 1.0),
     "scarf, to be found": Case("scarf", 1.0),
     "noise of 25 levels": Case("noise", 25.0),

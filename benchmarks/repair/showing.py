@@ -18,7 +18,7 @@ from recog.checkpoints import write_atomically
 
 SHOWN = 8  # faces of either kind
 MADE_UP = 4  # people who do not exist
-SHOWN_CASES = ("hole of 24 px of 64", "mask, to be found", "sunglasses, to be found", "4x down")
+SHOWN_CASES = ("hole of 24 px of 64, told where", "mask, to be found", "sunglasses, to be found", "4x down")
 
 
 def of_nobody(repairer: Repairer, synthesizer: Synthesizer, seed: int) -> tuple[bytes, str]:

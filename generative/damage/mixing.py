@@ -14,6 +14,7 @@ from generative.damage.parts import between, seen
 
 GRAINY = 0.4  # of the faces get a little noise on top
 GRAIN = 8.0  # levels, the most of it
+PAINTED = ("hole", "strokes")  # covers that have a colour where nobody tells of them
 TOLD = 0.6  # of covered faces come with their mask; on the others the cover has to be found
 
 
@@ -43,7 +44,7 @@ def mixed(images: Tensor, rng: torch.Generator, intact: float = 0.0) -> Mixture:
     told = _chosen(images, TOLD, rng) * covered
     untold = covered - told
     # what nobody told of must look like something; what people wear does already
-    painted = torch.tensor([name in ("hole", "strokes") for name in NAMED])[kinds].to(images.device)
+    painted = torch.tensor([name in PAINTED for name in NAMED])[kinds].to(images.device)
     damaged = torch.where(painted.view(-1, 1, 1, 1) & (untold > 0), coloured(damaged, untold, rng), damaged)
     grain = noise(damaged, between(0, GRAIN, rng), rng).images
     damaged = torch.where((_chosen(images, GRAINY, rng) > 0) & (told == 0), grain, damaged)

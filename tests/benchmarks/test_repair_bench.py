@@ -120,7 +120,8 @@ def test_a_fraction_is_of_what_was_lost() -> None:
         return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
     matcher = Matcher(whose, seen(0.3), whose)
-    clean, damaged, repaired = (matcher(seen(noise)) for noise in (0.3, 1.5, 0.8))
+    probes_of = [seen(noise) for noise in (0.3, 1.5, 0.8)]
+    clean, damaged, repaired = (matcher(probes) for probes in probes_of)
     assert clean.tar > repaired.tar > damaged.tar
     found = {one.metric: one for one in matcher.restored(clean, damaged, repaired, "x")}
     expected = (repaired.tar - damaged.tar) / (clean.tar - damaged.tar)
@@ -130,7 +131,22 @@ def test_a_fraction_is_of_what_was_lost() -> None:
     assert 0 < fraction.ci95[0] < expected < fraction.ci95[1] < 1
     assert found["TAR gained, x"].value == pytest.approx(repaired.tar - damaged.tar)
     assert [one.metric for one in matcher.restored(clean, clean, repaired, "x")] == ["TAR gained, x"]
+    for one in (clean, damaged):
+        assert one.tar_of(np.ones(people)) == pytest.approx(one.tar)
+    twice = np.where(np.arange(people) < 30, 2.0, 0.0)
+    half = Matcher(whose[:90], matcher.templates[:90], whose[:90])
+    assert damaged.tar_of(twice) == pytest.approx(half(probes_of[1][:90]).tar, abs=0.02)
+    fixed, false = repaired.at(clean.threshold)
+    scores = probes_of[2] @ matcher.templates.T
+    assert fixed == pytest.approx((scores[matcher.mated] >= clean.threshold).mean())
+    assert false == pytest.approx((scores[~matcher.mated] >= clean.threshold).mean())
     tar, first = matcher.measured(clean, "x")
+    assert tar.ci95 is not None
+    assert tar.ci95[0] < tar.value < tar.ci95[1] or tar.value == 1
+    assert [one.metric for one in matcher.measured(damaged, "x", clean)][2:] == [
+        "TAR at the clean faces' threshold, x",
+        "FMR at the clean faces' threshold, x",
+    ]
     assert tar.value == clean.tar
     assert first.value == clean.first.mean() > 0.9
 
@@ -246,6 +262,17 @@ def test_baselines_suit_the_damage(name: str, people: CropSet) -> None:
         assert made.dtype == np.uint8
 
 
+def test_covers_that_are_to_be_found_are_not_grey(people: CropSet) -> None:
+    for name in ("hole of 24 px of 64", "strokes over 20 %"):
+        (told, covered), (untold, same) = (
+            CASES[f"{name}, {how}"].apply(people.images[:20], seed=1) for how in ("told where", "to be found")
+        )
+        assert np.array_equal(covered, same)
+        assert (told[covered] == 128).all()
+        assert (untold[covered] == 128).mean() < 0.05
+        assert np.array_equal(told[~covered], untold[~covered])
+
+
 def test_every_damage_has_a_case_and_cases_are_named() -> None:
     assert {case.damage for case in CASES.values()} == {*damage.NAMED, None}
     assert next(iter(dict(each(CASES)))) == WHOLE
@@ -281,7 +308,7 @@ def test_the_bench_runs_from_the_command_line(
         "--model",
         "other",
         *f"--out {tmp_path / 'out'} --json".split(),
-        "hole of 24 px of 64",
+        "hole of 24 px of 64, told where",
     ]
     result = CliRunner().invoke(main, command)
     assert result.exit_code == 0, result.output
@@ -320,7 +347,7 @@ def test_other_eigenfaces_are_another_plan(people: CropSet) -> None:
 
 def test_the_report_says_who_gains(people: CropSet, judges: Judges, embedder: Embedder) -> None:
     clean = probes(people, judges, embedder).faces
-    cases = {name: CASES[name] for name in ("noise of 50 levels", "mask", WHOLE)}
+    cases = {name: CASES[name] for name in ("noise of 50 levels", "mask, told where", WHOLE)}
     models = Models(Does(lambda images: clean), judges, embedder, eigenfaces=Eigenfaces(people.images))
     rows = repair(cases, people, models, "people", seed=0, kept=lambda rows: None)
     (section, _) = build(rows).sections
@@ -330,7 +357,7 @@ def test_the_report_says_who_gains(people: CropSet, judges: Judges, embedder: Em
     assert len(section.text) == 2
     noise, mask = section.text
     assert "noise of 50 levels: +" in noise
-    assert "mask: +" in mask
+    assert "mask, told where: +" in mask
     assert "eigenfaces" in mask or "Telea" in mask or "Navier" in mask
 
 
