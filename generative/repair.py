@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -38,12 +39,22 @@ class Repairer:
     """
 
     def __init__(
-        self, network: UNet, digest: str, device: torch.device, guides: frozenset[str] = frozenset()
+        self,
+        network: UNet,
+        digest: str,
+        device: torch.device,
+        guides: frozenset[str] = frozenset(),
+        sizes: Sequence[int] = (),
     ) -> None:
-        """`guides`: digests of models that had a part in its training, and so cannot judge it."""
+        """
+        Args:
+            guides: digests of models that had a part in its training, and so cannot judge it.
+            sizes: sides, px, that it learned from; crops of others are repaired at the nearest. None: at any.
+        """
         self.network = network.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
         self.digest = digest
         self.guides = guides
+        self.sizes = tuple(sizes)
         self.device = device
 
     @classmethod
@@ -57,7 +68,7 @@ class Repairer:
         network = UNet(**checkpoint.config["network"])
         network.load_state_dict(checkpoint.part("network"))
         guides = frozenset(checkpoint.config[key] for key in GUIDES if key in checkpoint.config)
-        return cls(network, checkpoint.digest, place, guides)
+        return cls(network, checkpoint.digest, place, guides, checkpoint.config.get("sizes", ()))
 
     def __call__(self, crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Repair crops of which nothing is marked missing: what Recognizer takes as `repair`.
@@ -136,8 +147,11 @@ class Repairer:
             hidden = _on_crop(mask, face)[None]
             weights = mask.astype(np.float32)
         elif mask == "auto":
-            hidden = self.find(crop)
-            weights = on_photo(hidden[0], image, face.landmarks)
+            # crops are black beyond the photo's edge: that is no cover, and nothing is known of it
+            beyond = ~_on_crop(np.ones(image.shape[:2], bool), face)[None]
+            found = self.find(crop) & ~beyond
+            hidden = (found | beyond) & found.any()
+            weights = on_photo(found[0], image, face.landmarks)
         if mask is not None and hidden.any():
             # pasted, not added: of what covers the face nothing must be left
             return replace_where(image, face.landmarks, self.repair(crop, hidden)[0], weights)
@@ -153,12 +167,29 @@ class Repairer:
             )
 
     def _seen(self, images: NDArray[np.uint8], missing: NDArray[np.bool_] | None = None) -> _Done:
-        """What the network says of any number of crops."""
+        """What the network says of any number of crops, at the nearest side that it learned from."""
         holes = np.zeros(images.shape[:3], bool) if missing is None else missing
+        side = images.shape[1]
+        known = self.sizes if images.shape[2] == side else ()
+        nearest = min(known, key=lambda size: abs(math.log(size / side)), default=side)
         done = _Done(np.empty_like(images), np.zeros(images.shape[:3], bool))
         for rows in _batches(len(images)):
-            done.images[rows], done.covered[rows] = self._run(images[rows], holes[rows])
+            if nearest == side:
+                done.images[rows], done.covered[rows] = self._run(images[rows], holes[rows])
+            else:
+                done.images[rows], done.covered[rows] = self._at(nearest, images[rows], holes[rows])
         return done
+
+    def _at(self, size: int, images: NDArray[np.uint8], holes: NDArray[np.bool_]) -> _Done:
+        """Repaired at another side; what that changes is brought back: detail that it did not see stays."""
+        side = images.shape[1]
+        small = _resized(images, size)
+        hidden = _resized(holes.astype(np.float32), size) > 0
+        said = self._run(small, hidden)
+        change = _resized(said.images.astype(np.float32) - small, side)
+        filled = np.where(holes[..., None], _resized(said.images.astype(np.float32), side), images + change)
+        covered = _resized(said.covered.astype(np.float32), side) > 0.5
+        return _Done(np.clip(np.rint(filled), 0, 255).astype(np.uint8), covered)
 
     @torch.inference_mode()
     def _run(self, images: NDArray[np.uint8], missing: NDArray[np.bool_]) -> _Done:
@@ -207,6 +238,12 @@ def scaled_mask(mask: NDArray[np.bool_], scale: int) -> NDArray[np.bool_]:
 class _Done(NamedTuple):
     images: NDArray[np.uint8]  # (B, S, S, 3)
     covered: NDArray[np.bool_]  # (B, S, S)
+
+
+def _resized(planes: NDArray[Any], side: int) -> NDArray[Any]:
+    """(B, S, S) or (B, S, S, 3) at another side: averaged where it shrinks, bilinear where it grows."""
+    how = cv2.INTER_AREA if side < planes.shape[1] else cv2.INTER_LINEAR
+    return np.stack([cv2.resize(plane, (side, side), interpolation=how) for plane in planes])
 
 
 def _grown(covered: NDArray[np.bool_]) -> NDArray[np.bool_]:

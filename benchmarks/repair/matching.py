@@ -40,7 +40,8 @@ class Matches:
     @property
     def matched(self) -> NDArray[np.bool_]:
         """(M,) mated pairs at or above the threshold."""
-        return self.mated >= self.threshold
+        matched: NDArray[np.bool_] = self.mated >= self.threshold
+        return matched
 
     @property
     def tar(self) -> float:

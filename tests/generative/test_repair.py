@@ -132,6 +132,55 @@ def test_nothing_is_left_of_a_cover_on_a_face_of_any_size(side: int, cover: str)
         assert np.abs(found[mask].astype(int) - 100).max() <= 1
 
 
+def test_crops_of_other_sides_are_repaired_at_one_that_was_learned() -> None:
+    """The network only ever sees its own side; detail that it did not see stays."""
+    seen: list[int] = []
+
+    class Small(UNet):
+        def __init__(self) -> None:
+            super().__init__((4, 8), finds_covers=True)
+
+        def forward(self, images: torch.Tensor, missing: torch.Tensor) -> Repaired:
+            seen.append(images.shape[-1])
+            return Repaired(torch.where(missing > 0, -1.0, images + 0.2), images[:, :1] - 0.95)
+
+    repairer = Repairer(Small(), "digest", torch.device("cpu"), sizes=(16, 32))
+    rng = np.random.default_rng(0)
+    fine = rng.integers(60, 160, (2, 64, 64, 3), np.uint8)
+    brighter = repairer.repair(fine)
+    assert seen == [32]
+    change = brighter.astype(int) - fine
+    assert np.abs(change - 25.5).max() <= 2
+    masks = np.zeros((2, 64, 64), bool)
+    masks[:, 21:40, 11:30] = True
+    filled = repairer.repair(fine, masks)
+    assert filled[:, 23:38, 13:28].max() <= 2  # the rim is blended with what is beside it
+    assert np.array_equal(filled[~masks], fine[~masks])
+    assert not repairer.find(fine).any()
+    white = fine.copy()
+    white[0, 20:40, 10:50] = 255
+    found = repairer.find(white)
+    assert found[0, 22:38, 12:48].all()
+    assert not found[1].any()
+    repairer.repair(fine[:, :14, :14])
+    assert seen[-1] == 16
+
+
+def test_the_photos_edge_is_no_cover() -> None:
+    photo = np.full((120, 120, 3), 128, np.uint8)
+    face = Face((40, 10, 152, 122), (template(112) + np.array([50, 0])).astype(np.float32), 0.99)
+
+    class Black(UNet):
+        def __init__(self) -> None:
+            super().__init__((4, 8), finds_covers=True)
+
+        def forward(self, images: torch.Tensor, missing: torch.Tensor) -> Repaired:
+            return Repaired(images + 0.1, (images.amax(dim=1, keepdim=True) < -0.9).float() * 2 - 1)
+
+    repaired = Repairer(Black(), "digest", torch.device("cpu")).repair_photo(photo, [face], "auto")
+    assert (repaired != photo).any()  # as a face that nothing covers
+
+
 def test_an_enlarged_hole_leaves_no_halo() -> None:
     photo, mask = np.full((30, 30, 3), 100, np.uint8), np.zeros((30, 30), bool)
     mask[10:20, 10:20] = True
