@@ -15,7 +15,6 @@ from torch import Tensor
 
 from generative.conditions import AGE, Encoded
 from generative.data import condition
-from generative.models.vae import VAE
 from generative.pasting import CROP, Landmarks, replace_face
 from generative.reading import AttributeReader
 from generative.synthesis import Synthesizer
@@ -38,12 +37,8 @@ class Editor:
     """A VAE that takes faces apart into identity, attributes and the rest, and puts them together again."""
 
     def __init__(self, synthesizer: Synthesizer, reader: AttributeReader) -> None:
-        if not isinstance(synthesizer.network, VAE):
-            raise ConfigError(
-                "Editing needs an encoder, and this generator has none. Load a vae or a vae-gan."
-            )
         self.synthesizer, self.reader = synthesizer, reader
-        self._network: VAE = synthesizer.network
+        self._network = synthesizer.encoding("Editing")
 
     @classmethod
     def load(

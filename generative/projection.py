@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from generative.data import condition
-from generative.models.vae import VAE
 from generative.synthesis import Synthesizer
-from recog.device import resolve
 from recog.embedding import Embedder
-from recog.errors import ConfigError, DataError
+from recog.errors import DataError
 from recog.pixels import from_uint8, to_uint8
 
 BATCH = 32  # faces searched for at once
@@ -36,10 +34,8 @@ class Projector:
     """
 
     def __init__(self, synthesizer: Synthesizer, steps: int = STEPS) -> None:
-        if not isinstance(synthesizer.network, VAE):
-            raise ConfigError("Projection needs an encoder: load a vae or vae-gan.")
         self.synthesizer, self.steps = synthesizer, steps
-        self._network: VAE = synthesizer.network
+        self._network = synthesizer.encoding("Projection")
 
     @classmethod
     def load(
@@ -52,7 +48,6 @@ class Projector:
 
         Raises: ConfigError: the generator has no encoder; as `Synthesizer.load`.
         """
-        resolve(device)
         conditioning = embedder or Embedder.load("bundled", device)
         return cls(Synthesizer.load(generator, conditioning, device))
 

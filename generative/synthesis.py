@@ -18,6 +18,7 @@ from generative.curation import Scores, Window
 from generative.data import condition
 from generative.errors import SynthesisExhausted
 from generative.models import GENERATORS
+from generative.models.vae import VAE
 from generative.people import PeopleModel, mixed
 from recog import checkpoints
 from recog.device import autocast, resolve
@@ -275,6 +276,17 @@ class Synthesizer:
             self.sitter(f"new-{seed:04d}-{i:05d}", centre, seed * 1_000_003 + i, source)
             for i, centre in enumerate(chosen)
         ]
+
+    def encoding(self, purpose: str) -> VAE:
+        """The network, where faces can be turned into codes for this purpose, as "Editing".
+
+        Raises: ConfigError: it has no encoder.
+        """
+        if not isinstance(self.network, VAE):
+            raise ConfigError(
+                f"{purpose} needs an encoder, and this generator has none. Load a vae or a vae-gan."
+            )
+        return self.network
 
     @torch.inference_mode()
     def faces(self, centres: Tensor, attributes: Tensor, rng: torch.Generator) -> NDArray[np.uint8]:

@@ -73,18 +73,25 @@ class Subjects:
         Args:
             least: photos that a person must have to be in either.
         """
-        asked, compared = [], []
-        for person in np.unique(self.labels):
-            rows = np.flatnonzero(self.labels == person)
-            if len(rows) >= least:
-                asked.append(rows[::2])
-                compared.append(rows[1::2])
-        return np.concatenate(asked), np.concatenate(compared)
+        return every_other(self.labels, least)
 
     def translated(self, vocabulary: Vocabulary, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """(R, V) what is known of these photos, in a generator's vocabulary."""
         known: Mapping[str, NDArray[np.floating]] = self.faces.vocabulary.values(self.faces.attributes[rows])
         return vocabulary.encoded(known, len(rows))
+
+
+def every_other(labels: NDArray[np.int64], least: int = 1) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of every other photo of each person, and of the others, by person.
+
+    Args:
+        labels: (N,) who is on each. least: photos that a person must have to be in either.
+    """
+    mine = [np.flatnonzero(labels == person) for person in np.unique(labels)]
+    kept = [rows for rows in mine if len(rows) >= least]
+    nobody = np.zeros(0, np.int64)
+    first, second = (np.concatenate([nobody, *(rows[at::2] for rows in kept)]) for at in (0, 1))
+    return first, second
 
 
 def counterparts(synthesizer: Synthesizer, subjects: Subjects, rows: NDArray[np.int64], seed: int) -> Crops:

@@ -20,7 +20,8 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 
 from benchmarks import stats
 from benchmarks.generation.apart import require_judges_apart
-from benchmarks.generation.subjects import LEAST
+from benchmarks.generation.showing import mean_of
+from benchmarks.generation.subjects import LEAST, every_other
 from benchmarks.judging.judges import Judges
 from benchmarks.repair.cases import Case, Crops, Masks, each
 from benchmarks.repair.classical import Eigenfaces, baselines
@@ -65,18 +66,12 @@ class Probes:
             most: probes, at most, drawn with the seed; None: all.
         Raises: DataError: fewer than two people have four photos.
         """
-        probes, templates = [], []
-        for person in np.unique(crops.labels):
-            rows = np.flatnonzero(crops.labels == person)
-            if len(rows) >= LEAST:
-                probes.append(rows[::2])
-                templates.append(rows[1::2])
-        if len(probes) < 2:
-            raise DataError(f"{len(probes)} people have {LEAST} photos; two at least are needed.")
-        drawn = np.concatenate(probes)
+        drawn, kept = every_other(crops.labels, LEAST)
+        people = len(np.unique(crops.labels[drawn]))
+        if people < 2:
+            raise DataError(f"{people} people have {LEAST} photos; two at least are needed.")
         if most is not None and most < len(drawn):
             drawn = np.sort(np.random.default_rng(seed).choice(drawn, most, replace=False))
-        kept = np.concatenate(templates)
         images = np.asarray(crops.images)
         self.models = models
         self.faces: Crops = images[drawn]
@@ -137,9 +132,7 @@ class Probes:
         return [*matcher.measured(found, by), *matcher.restored(self.clean[OWN], worst, found, by)]
 
     def _mean(self, metric: str, values: NDArray[np.float64]) -> Measurement:
-        rows = np.stack([values, np.ones(len(values))], axis=1)
-        interval = stats.over_people_sums(lambda sums: float(sums[0] / sums[1]), rows, self.whose)
-        return Measurement(metric, float(values.mean()), len(values), interval)
+        return mean_of(values, metric, self.whose)
 
 
 def repair(
