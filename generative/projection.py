@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from generative.data import condition
+from generative.scaling import inpainted
 from generative.synthesis import Synthesizer
 from recog.embedding import Embedder
 from recog.errors import DataError
@@ -21,7 +22,6 @@ BATCH = 32  # faces searched for at once
 STEPS = 60
 RATE = 0.1  # of Adam, on a code of unit variance
 PRIOR = 0.002  # of the code's mean square, beside a mean absolute error of pixels of -1..1
-RADIUS = 3  # px around a pixel that its first guess is from
 
 Crops = NDArray[np.uint8]
 Fill = Callable[[Crops, NDArray[np.bool_]], Crops]
@@ -105,9 +105,8 @@ class Projector:
 
 def _inpainted(images: Crops, masks: NDArray[np.bool_]) -> Crops:
     """A guess from the pixels around (Telea 2004)."""
-    pairs = zip(images, masks, strict=True)
-    filled = [cv2.inpaint(face, mask.astype(np.uint8), RADIUS, cv2.INPAINT_TELEA) for face, mask in pairs]
-    return np.stack(filled).astype(np.uint8) if filled else images.copy()
+    filled = [inpainted(face, mask) for face, mask in zip(images, masks, strict=True)]
+    return np.stack(filled) if filled else images.copy()
 
 
 def _sized(images: Crops, size: int) -> Crops:

@@ -20,7 +20,6 @@ from recog import checkpoints
 from recog.alignment import align
 from recog.device import autocast, resolve
 from recog.errors import ConfigError, DataError
-from recog.images import MAX_PIXELS
 from recog.pixels import from_uint8, to_uint8
 from recog.types import Face
 
@@ -45,16 +44,19 @@ class Repairer:
         device: torch.device,
         guides: frozenset[str] = frozenset(),
         sizes: Sequence[int] = (),
+        helps: Sequence[str] = (),
     ) -> None:
         """
         Args:
             guides: digests of models that had a part in its training, and so cannot judge it.
             sizes: sides, px, that it learned from; crops of others are repaired at the nearest. None: at any.
+            helps: damages after whose repair a recogniser was measured to know more people.
         """
         self.network = network.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
         self.digest = digest
         self.guides = guides
         self.sizes = tuple(sizes)
+        self.helps = frozenset(helps)
         self.device = device
 
     @classmethod
@@ -67,8 +69,10 @@ class Repairer:
         checkpoint = checkpoints.load(checkpoints.find(name, BUNDLED, "repairer"), kind="repairer")
         network = UNet(**checkpoint.config["network"])
         network.load_state_dict(checkpoint.part("network"))
-        guides = frozenset(checkpoint.config[key] for key in GUIDES if key in checkpoint.config)
-        return cls(network, checkpoint.digest, place, guides, checkpoint.config.get("sizes", ()))
+        config = checkpoint.config
+        guides = frozenset(config[key] for key in GUIDES if key in config)
+        sizes, helps = config.get("sizes", ()), config.get("helps", ())
+        return cls(network, checkpoint.digest, place, guides, sizes, helps)
 
     def __call__(self, crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Repair crops of which nothing is marked missing: what Recognizer takes as `repair`.
@@ -82,6 +86,11 @@ class Repairer:
         """Whether it was taught to find what covers a face."""
         return self.network.to_covered is not None
 
+    @property
+    def tells(self) -> bool:
+        """Whether it was taught to tell damages apart."""
+        return bool(self.network.damages)
+
     def find(self, images: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """What covers aligned crops: marks, holes, masks, glasses, scarves.
 
@@ -93,6 +102,33 @@ class Repairer:
         _check(images)
         self._require_finding()
         return _grown(self._seen(images).covered)
+
+    def where_it_helps(self, crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """As calling it, but crops that suffer from nothing whose repair helps come back as they are.
+
+        Raises: DataError: as `repair`; ConfigError: as `suffered`, or nobody measured what helps.
+        """
+        if not self.helps:
+            raise ConfigError(
+                "Nobody measured when this repairer helps to recognise people. Repair always or never, or "
+                "measure it (recog bench repair) and say so (recog generate pack --helps)."
+            )
+        rows = [row for row, kind in enumerate(self.suffered(crops)) if kind in self.helps]
+        result = crops.copy()
+        result[rows] = self(crops[rows])
+        return result
+
+    def suffered(self, images: NDArray[np.uint8]) -> tuple[str, ...]:
+        """What aligned crops suffer from, by their looks: of each one of `damage.KINDS`, often "nothing".
+
+        Args:
+            images: (B, S, S, 3) uint8 RGB, any S.
+        Raises: DataError: as `repair`; ConfigError: this repairer was not taught to tell.
+        """
+        _check(images)
+        if not self.tells:
+            raise ConfigError("This repairer was not taught to tell damages apart. Load another.")
+        return tuple(self.network.damages[code] for code in self._seen(images).suffered)
 
     def repair(self, images: NDArray[np.uint8], masks: Masks = None) -> NDArray[np.uint8]:
         """Repair aligned crops.
@@ -172,13 +208,14 @@ class Repairer:
         side = images.shape[1]
         known = self.sizes if images.shape[2] == side else ()
         nearest = min(known, key=lambda size: abs(math.log(size / side)), default=side)
-        done = _Done(np.empty_like(images), np.zeros(images.shape[:3], bool))
-        for rows in _batches(len(images)):
-            if nearest == side:
-                done.images[rows], done.covered[rows] = self._run(images[rows], holes[rows])
-            else:
-                done.images[rows], done.covered[rows] = self._at(nearest, images[rows], holes[rows])
-        return done
+        parts = [
+            self._run(images[rows], holes[rows])
+            if nearest == side
+            else self._at(nearest, images[rows], holes[rows])
+            for rows in _batches(len(images))
+        ]
+        nobody = _Done(images[:0].copy(), holes[:0], np.zeros(0, np.int64))
+        return _Done(*(np.concatenate(one) for one in zip(nobody, *parts, strict=True)))
 
     def _at(self, size: int, images: NDArray[np.uint8], holes: NDArray[np.bool_]) -> _Done:
         """Repaired at another side; what that changes is brought back: detail that it did not see stays."""
@@ -189,7 +226,7 @@ class Repairer:
         change = _resized(said.images.astype(np.float32) - small, side)
         filled = np.where(holes[..., None], _resized(said.images.astype(np.float32), side), images + change)
         covered = _resized(said.covered.astype(np.float32), side) > 0.5
-        return _Done(np.clip(np.rint(filled), 0, 255).astype(np.uint8), covered)
+        return _Done(np.clip(np.rint(filled), 0, 255).astype(np.uint8), covered, said.suffered)
 
     @torch.inference_mode()
     def _run(self, images: NDArray[np.uint8], missing: NDArray[np.bool_]) -> _Done:
@@ -197,11 +234,14 @@ class Repairer:
         holes = torch.from_numpy(np.array(missing)).to(self.device)[:, None].float()
         height, width = faces.shape[2:]
         with autocast(self.device):
-            repaired, covered = self.network(self._padded(faces), self._padded(holes))
+            repaired, covered, damage = self.network(self._padded(faces), self._padded(holes))
         seen = np.zeros(missing.shape, bool)
         if covered is not None:
             seen = (covered[:, 0, :height, :width] > 0).cpu().numpy()
-        return _Done(to_uint8(repaired[:, :, :height, :width]), seen)
+        suffered = np.zeros(len(images), np.int64)
+        if damage is not None:
+            suffered = damage.argmax(dim=1).cpu().numpy()
+        return _Done(to_uint8(repaired[:, :, :height, :width]), seen, suffered)
 
     def _padded(self, x: Tensor) -> Tensor:
         """Repeat the last row and column until the sides are what the network divides."""
@@ -209,35 +249,10 @@ class Repairer:
         return F.pad(x, (0, right, 0, bottom), mode="replicate") if bottom or right else x
 
 
-def enlarged(
-    image: NDArray[np.uint8], scale: int, missing: NDArray[np.bool_] | None = None
-) -> NDArray[np.uint8]:
-    """A photo (H, W, 3) `scale` times as large, by bicubic interpolation: repair adds what that lacks.
-
-    Args:
-        missing: (H, W); these pixels are filled from around them first, or their rims would bleed.
-    Raises: DataError: it would be larger than any photo that is read, or the mask is of another size.
-    """
-    height, width = (scale * side for side in image.shape[:2])
-    if height * width > MAX_PIXELS:
-        raise DataError(f"would have {height * width:,} pixels, more than {MAX_PIXELS:,}. Lower --scale.")
-    if missing is not None and missing.shape != image.shape[:2]:
-        raise DataError(f"The mask is {missing.shape}, the photo {image.shape[:2]}: give them the same size.")
-    if scale == 1:
-        return image
-    if missing is not None and missing.any():
-        image = np.asarray(cv2.inpaint(image, missing.astype(np.uint8), 3, cv2.INPAINT_TELEA), np.uint8)
-    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
-
-
-def scaled_mask(mask: NDArray[np.bool_], scale: int) -> NDArray[np.bool_]:
-    """The mask (H, W) of a photo, for the photo `scale` times as large."""
-    return mask.repeat(scale, axis=0).repeat(scale, axis=1)
-
-
 class _Done(NamedTuple):
     images: NDArray[np.uint8]  # (B, S, S, 3)
     covered: NDArray[np.bool_]  # (B, S, S)
+    suffered: NDArray[np.int64]  # (B,) codes of `UNet.damages`; 0 where it does not tell
 
 
 def _resized(planes: NDArray[Any], side: int) -> NDArray[Any]:

@@ -69,11 +69,12 @@ def repair(
     import numpy as np
 
     from benchmarks import rows
+    from benchmarks.choices import chosen
     from benchmarks.judging.judges import Judges
     from benchmarks.materials import name_of
     from benchmarks.repair.bench import Models
     from benchmarks.repair.bench import repair as measure
-    from benchmarks.repair.cases import chosen
+    from benchmarks.repair.cases import CASES
     from benchmarks.repair.classical import Eigenfaces
     from generative.projection import Projector
     from generative.repair import Repairer
@@ -82,7 +83,7 @@ def repair(
     from recog.errors import DataError
     from recog.training.data import open_crops
 
-    wanted = chosen(cases)
+    wanted = chosen(CASES, cases, "case")
     judged = roles if role else None
     crops = open_crops(data, size=size, roles=judged, role=role)
     eigenfaces = None

@@ -58,16 +58,17 @@ def techniques(
     """
     check_roles(roles, role or judge_role)
     from benchmarks import rows
+    from benchmarks.choices import chosen
     from benchmarks.generation.bench import Materials, Measured, Plan
     from benchmarks.generation.subjects import Subjects
-    from benchmarks.generation.techniques import chosen
+    from benchmarks.generation.techniques import ARMS
     from benchmarks.generation.techniques import techniques as measure
     from benchmarks.judging.judges import Judges
     from benchmarks.materials import name_of
     from generative.data import open_faces
     from recog.embedding import Embedder
 
-    arms = chosen(names)
+    arms = chosen(ARMS, names, "technique")
     embedder = Embedder.load(model, device)
     faces = open_faces(
         data, size=size, embedder=embedder, roles=roles if role else None, role=role, attributes=attributes

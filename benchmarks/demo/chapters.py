@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from benchmarks import augmentation, plots, rows
 from benchmarks.augmentation import Material
@@ -16,6 +15,7 @@ from benchmarks.demo.story import Chapter, Stage
 from benchmarks.exams import of_crops
 from benchmarks.materials import crops_of, synthesis_by
 from benchmarks.pictures import GREEN, GREY, RED
+from benchmarks.repair.likeness import psnr, ssim
 from benchmarks.summaries import Table, arms_table
 from generative import damage
 from generative.grids import WHITE, Picture, sheet
@@ -144,10 +144,8 @@ def repair(chapter: Chapter, stage: Stage) -> None:
 
 
 def _fidelity(version: NDArray[np.uint8], clean: NDArray[np.uint8]) -> tuple[float, float]:
-    """PSNR in dB and SSIM."""
-    a, b = (torch.from_numpy(x).permute(0, 3, 1, 2).float() for x in (version, clean))
-    ssim = structural_similarity_index_measure(a, b, data_range=255.0)
-    return float(peak_signal_noise_ratio(a, b, data_range=255.0)), float(torch.as_tensor(ssim))
+    """PSNR in dB and SSIM, each the mean over faces."""
+    return float(psnr(version, clean).mean()), float(ssim(version, clean).mean())
 
 
 def _alike(models: Studio, version: NDArray[np.uint8], clean: NDArray[np.uint8]) -> float:

@@ -26,7 +26,7 @@ from generative.reading import AttributeReader
 from generative.synthesis import Synthesizer
 from generative.training import GeneratorConfig, Objective, train
 from recog.embedding import Embedder
-from recog.errors import ConfigError, TrainingDiverged
+from recog.errors import TrainingDiverged
 from recog.progress import progress
 
 
@@ -173,14 +173,3 @@ def _trained(
 
 def _millions(network: nn.Module) -> float:
     return sum(weight.numel() for weight in network.parameters()) / 1e6
-
-
-def chosen(names: tuple[str, ...]) -> dict[str, Arm]:
-    """Arms by name; all of them without names.
-
-    Raises: ConfigError: an unknown name.
-    """
-    unknown = [name for name in names if name not in ARMS]
-    if unknown:
-        raise ConfigError(f"No technique is called {unknown[0]!r}; give one of {', '.join(ARMS)}.")
-    return {name: ARMS[name] for name in names or ARMS}

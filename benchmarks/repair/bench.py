@@ -8,15 +8,13 @@ damaged ones too. What that one reaches on the damaged faces as they are is the 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torchmetrics.functional.image import structural_similarity_index_measure
 
 from benchmarks import stats
 from benchmarks.generation.apart import require_judges_apart
@@ -25,9 +23,11 @@ from benchmarks.generation.subjects import LEAST, every_other
 from benchmarks.judging.judges import Judges
 from benchmarks.repair.cases import Case, Crops, Masks, each
 from benchmarks.repair.classical import Eigenfaces, baselines
+from benchmarks.repair.likeness import psnr, ssim
 from benchmarks.repair.matching import Labels, Matcher, Matches, Vectors, cosines
 from benchmarks.repair.showing import of_nobody, save_grid
 from benchmarks.rows import FIGURES, Measurement, Row, origin
+from generative.damage import KINDS
 from generative.projection import Projector
 from generative.repair import Repairer
 from generative.synthesis import Synthesizer
@@ -38,10 +38,9 @@ from recog.training.data import CropSet
 from recog.vectors import unit
 
 CLEAN, DAMAGED, OURS, PROJECTED = "clean", "damaged", "repairer", "VAE projection"
+AUTO = "repairer, where it helps"  # as `recog query --repair auto`
 B, OWN = "recogniser B", "bundled model"
-CHUNK = 64  # faces whose SSIM is measured at once
 SAFE = 0.98  # cosine that an undamaged face should keep
-PEAK = 255.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +124,13 @@ class Probes:
             found.append(Measurement(name, float((alike >= SAFE).mean()), len(alike), share))
         return found
 
+    def named(self, suffered: Sequence[str], damage: str | None) -> Measurement:
+        """How often it is told rightly what faces suffer from."""
+        right = np.array(suffered) == (damage or KINDS[0])
+        return Measurement(
+            "damage named rightly", float(right.mean()), len(right), stats.share_interval(right, self.whose)
+        )
+
     def joined(self, repaired: Vectors, damaged: Vectors, worst: Matches) -> list[Measurement]:
         """What the bundled model gains where the vectors of a face, damaged and repaired, are averaged."""
         matcher, by = self.matchers[OWN], f"{OWN}, both vectors"
@@ -194,6 +200,8 @@ def repair(
                 "method": arm,
                 "guided": models.embedder.digest in models.repairer.guides,
             }
+            if models.repairer.helps:
+                details["auto"] = case.damage in models.repairer.helps
             if arm == OURS and case.damage is None and out is not None and models.synthesizer is not None:
                 details["pictures"] = _shown(models.repairer, models.synthesizer, seed, out)
             digest = models.repairer.digest if arm == OURS else None
@@ -231,6 +239,8 @@ def _measured(
     if case.covers and models.projector is not None:
         arms[PROJECTED] = models.projector.repair
     arms[OURS] = lambda images, masks: models.repairer.repair(images, masks if case.told else "auto")
+    if models.repairer.helps and not case.told:
+        arms[AUTO] = lambda images, masks: models.repairer.where_it_helps(images)
     found: list[tuple[str, list[Measurement], float]] = []
     if case.damage is None:
         found.append((CLEAN, probes.recognised(probes.clean), 0.0))
@@ -253,29 +263,11 @@ def _measured(
                 measurements += matcher.restored(probes.clean[by], worst[by], matches[by], by)
             if arm == OURS:
                 measurements += probes.joined(vectors[OWN], before[OWN], worst[OWN])
+        if arm == OURS and models.repairer.tells:
+            measurements.append(probes.named(models.repairer.suffered(damaged), case.damage))
         found.append((arm, measurements, time.perf_counter() - started))
         shown[arm] = faces
         alike = cosines(vectors[B], probes.own[B])
     if pictures is not None:
         save_grid(pictures, name, shown, alike)
     return found
-
-
-def psnr(faces: Crops, clean: Crops) -> NDArray[np.float64]:
-    """(N,) dB of each face; of one that is the same in every pixel, that of half a level."""
-    errors = np.square(faces.astype(np.float64) - clean).mean(axis=(1, 2, 3))
-    levels: NDArray[np.float64] = 10 * np.log10(PEAK**2 / np.maximum(errors, 0.25))
-    return levels
-
-
-def ssim(faces: Crops, clean: Crops) -> NDArray[np.float64]:
-    """(N,) of each face (Wang et al. 2004)."""
-    found = []
-    for at in range(0, len(faces), CHUNK):
-        made, wanted = (
-            torch.from_numpy(np.array(one[at : at + CHUNK])).permute(0, 3, 1, 2).float()
-            for one in (faces, clean)
-        )
-        score = structural_similarity_index_measure(made, wanted, data_range=PEAK, reduction="none")
-        found.append(torch.as_tensor(score).double().numpy())
-    return np.concatenate(found)

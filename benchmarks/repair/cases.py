@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 
 from generative import damage
-from recog.errors import ConfigError
 from recog.pixels import from_uint8, to_uint8
 
 Crops = NDArray[np.uint8]  # (N, S, S, 3)
@@ -69,17 +68,6 @@ CASES: Mapping[str, Case] = {
     "motion over 9 px of 64": Case("motion", 9.0),
     "JPEG of quality 10": Case("jpeg", 10.0),
 }
-
-
-def chosen(names: tuple[str, ...]) -> dict[str, Case]:
-    """Cases by name; all of them without names.
-
-    Raises: ConfigError: an unknown name.
-    """
-    unknown = [name for name in names if name not in CASES]
-    if unknown:
-        raise ConfigError(f"No case is called {unknown[0]!r}; give one of {', '.join(CASES)}.")
-    return {name: CASES[name] for name in names or CASES}
 
 
 def each(names: Mapping[str, Case]) -> Iterator[tuple[str, Case]]:

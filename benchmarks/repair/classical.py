@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
 from benchmarks.repair.cases import Case, Crops, Masks
+from generative import scaling
 
 # all of these are the best of some on 150 photos of people who are not reported on (CelebA, role tune)
 COMPONENTS = 400
@@ -21,7 +22,6 @@ SHRINKAGE = {
     "noise": 1e-4,
 }  # what a pixel is off by, as a share of the first component's variance
 NON_LOCAL = 0.7  # strength of the filter, of the noise's deviation
-RADIUS = 3  # px around a missing one
 Repair = Callable[[Crops, Masks], Crops]
 
 
@@ -64,8 +64,7 @@ class Eigenfaces:
 
 def inpainted(images: Crops, masks: Masks, how: int) -> Crops:
     """Missing pixels from those around them, by one of OpenCV's methods."""
-    pairs = zip(images, masks, strict=True)
-    return np.stack([cv2.inpaint(face, mask.astype(np.uint8), RADIUS, how) for face, mask in pairs])
+    return np.stack([scaling.inpainted(*pair, how) for pair in zip(images, masks, strict=True)])
 
 
 def gaussian(images: Crops, masks: Masks, sigma: float) -> Crops:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.repair.bench import OURS, OWN, PROJECTED, B
+from benchmarks.repair.bench import AUTO, OURS, OWN, PROJECTED, B
 from benchmarks.repair.cases import WHOLE
 from benchmarks.rows import Row
 from benchmarks.summaries import Section, Table, by_protocol, number, one_a_line
@@ -21,8 +21,9 @@ COLUMNS = (
     f"TAR@FMR=1e-3, {OWN}",
     GAINED,
     f"{GAINED}, both vectors",
+    "damage named rightly",
 )
-OWN_METHODS = (OURS, PROJECTED)
+OWN_METHODS = (OURS, AUTO, PROJECTED)
 
 
 def repairs(section: Section, chosen: Sequence[Row]) -> None:
@@ -52,7 +53,8 @@ def _verdicts(lines: Sequence[Row]) -> list[str]:
         best = max(others, key=lambda method: others[method])
         margin = f"{psnr[OURS] - others[best]:+.1f} dB beside the best baseline ({best})"
         gains = [row for row in rows if row.metric == GAINED and row.details["method"] == OURS]
-        found.append(f"{case}{seed}: {margin}; {_gain(gains[0] if gains else None)}.")
+        auto = [_auto(row.details["auto"]) for row in gains[:1] if "auto" in row.details]
+        found.append(f"{case}{seed}: {'; '.join([margin, _gain(gains[0] if gains else None), *auto])}.")
     return found
 
 
@@ -64,6 +66,12 @@ def _by_case(lines: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
         seed = f", seed {row.seed}" if several else ""
         found.setdefault((row.details["case"], seed), []).append(row)
     return found
+
+
+def _auto(repairs: bool) -> str:
+    if repairs:
+        return "--repair auto repairs it"
+    return "--repair auto leaves it as it is"
 
 
 def _gain(row: Row | None) -> str:

@@ -70,7 +70,8 @@ def repair(
       recog repair crop.png --aligned --mask hole.png --out repaired
       recog repair tiny.jpg --scale 4 --out large.png
     """
-    from generative.repair import Repairer, enlarged, scaled_mask
+    from generative.repair import Repairer
+    from generative.scaling import enlarged, scaled_mask
 
     repairer = Repairer.load(weights, device)
     given = _given(mask)

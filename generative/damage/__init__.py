@@ -4,12 +4,13 @@ To add one, write its operation in `optics` or `covers` and give it a name in `n
 """
 
 from generative.damage.covers import coloured, hole
-from generative.damage.mixing import PAINTED, Mixture, mixed
+from generative.damage.mixing import KINDS, PAINTED, Mixture, mixed
 from generative.damage.named import NAMED, Damage, apply
 from generative.damage.optics import jpeg, lowres, motion, noise
 from generative.damage.parts import Damaged
 
 __all__ = [
+    "KINDS",
     "NAMED",
     "PAINTED",
     "Damage",

@@ -14,6 +14,7 @@ from generative.damage.parts import between, seen
 
 GRAINY = 0.4  # of the faces get a little noise on top
 GRAIN = 8.0  # levels, the most of it
+KINDS = ("nothing", *NAMED)  # what a face may suffer from
 PAINTED = ("hole", "strokes")  # covers that have a colour where nobody tells of them
 TOLD = 0.6  # of covered faces come with their mask; on the others the cover has to be found
 
@@ -24,6 +25,7 @@ class Mixture(NamedTuple):
     images: Tensor  # (B, 3, S, S) in [-1, 1]
     told: Tensor  # (B, 1, S, S), 1 where the repairer is told that a pixel is missing
     covered: Tensor  # (B, 1, S, S), 1 where one is, told or not
+    kinds: Tensor  # (B,) what each suffers from, as `KINDS` counts
 
 
 def mixed(images: Tensor, rng: torch.Generator, intact: float = 0.0) -> Mixture:
@@ -49,7 +51,9 @@ def mixed(images: Tensor, rng: torch.Generator, intact: float = 0.0) -> Mixture:
     grain = noise(damaged, between(0, GRAIN, rng), rng).images
     damaged = torch.where((_chosen(images, GRAINY, rng) > 0) & (told == 0), grain, damaged)
     whole = _chosen(images, intact, rng)
-    return Mixture(torch.where(whole > 0, images, damaged), told * (1 - whole), covered * (1 - whole))
+    suffered = torch.where(whole.flatten() > 0, 0, kinds.to(images.device) + 1)
+    left = 1 - whole
+    return Mixture(torch.where(whole > 0, images, damaged), told * left, covered * left, suffered)
 
 
 def _chosen(images: Tensor, share: float, rng: torch.Generator) -> Tensor:

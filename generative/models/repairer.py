@@ -26,6 +26,7 @@ class Repaired(NamedTuple):
 
     images: Tensor  # (B, 3, S, S), all pixels predicted; the caller keeps the known ones
     covered: Tensor | None  # (B, 1, S, S) logits of what hides the face; None: it was not taught to find it
+    damage: Tensor | None = None  # (B, K) logits of what the faces suffer from; None: it was not taught to
 
 
 class Residual(nn.Module):
@@ -44,13 +45,17 @@ class Residual(nn.Module):
 class UNet(nn.Module):
     """Damaged faces and the mask of missing pixels -> repaired faces, any side that `multiple` divides."""
 
-    def __init__(self, widths: Sequence[int] = WIDTHS, finds_covers: bool = False) -> None:
+    def __init__(
+        self, widths: Sequence[int] = WIDTHS, finds_covers: bool = False, damages: Sequence[str] = ()
+    ) -> None:
         """
         Args:
             widths: channels at half, quarter, ... of the side.
             finds_covers: also say which pixels do not show the face, without being told.
+            damages: names of which it says what a face suffers from; none: it does not.
         """
         super().__init__()
+        self.damages = tuple(damages)
         self.multiple = FOLD * 2 ** (len(widths) - 1)  # px
         pairs = list(pairwise(widths))
         self.stem = nn.Conv2d(4 * FOLD**2, widths[0], 3, padding=1)
@@ -62,6 +67,8 @@ class UNet(nn.Module):
         self.decode = nn.ModuleList(Residual(w) for w in widths[:-1])
         self.to_rgb = nn.Sequential(nn.Conv2d(widths[0], 3 * FOLD**2, 3, padding=1), nn.PixelShuffle(FOLD))
         self.to_covered = nn.Conv2d(widths[0], FOLD**2, 3, padding=1) if finds_covers else None
+        # of every level: grain shows in the finest, a mask in the coarsest
+        self.to_damage = nn.Linear(sum(widths), len(self.damages)) if damages else None
         keep_variance(self)
         for block in (*self.encode, *self.middle, *self.decode):
             nn.init.zeros_(block.second.weight)
@@ -88,10 +95,14 @@ class UNet(nn.Module):
             carried.append(x)
             x = down(x)  # (B, Wi+1, S/2^i, S/2^i)
         x = self.middle(x)
+        suffered = None
+        if self.to_damage is not None:
+            levels = [level.float().mean(dim=(2, 3)) for level in (*carried, x)]
+            suffered = self.to_damage(torch.cat(levels, dim=1))
         for block, up in zip(reversed(self.decode), reversed(self.grow), strict=True):
             x = block(up(x) + carried.pop())
         covered = None if self.to_covered is None else F.pixel_shuffle(self.to_covered(x), FOLD)
-        return Repaired(known + self.to_rgb(x), covered)
+        return Repaired(known + self.to_rgb(x), covered, suffered)
 
 
 class PatchCritic(nn.Module):

@@ -22,6 +22,8 @@ from recog.errors import ConfigError
 from recog.pixels import resized
 from recog.settings import Checks, at_least, check, shares
 
+PIXEL_LOSSES = {"charbonnier": losses.charbonnier, "psnr": losses.psnr_error}
+
 
 @dataclass(frozen=True, kw_only=True)
 class RepairSettings:
@@ -33,10 +35,14 @@ class RepairSettings:
     widths: tuple[int, ...] = WIDTHS
     sizes: tuple[int, ...] = (64, 112)  # px: a step takes one of those up to the data's side
     finds_covers: bool = True  # also learn which pixels do not show the face
+    names_damage: bool = True  # also learn what a face suffers from
+    pixel_loss: str = "psnr"  # of `PIXEL_LOSSES`
+    pixel_weight: float = 0.1
     intact_share: float = 0.1  # of the faces, undamaged: what is whole should be left alone
     covered_times: float = 3.0  # so often counts the error of a pixel that nothing is seen of
     ssim_weight: float = 0.1
     cover_weight: float = 0.05  # of the cross-entropy of what is found covered
+    damage_weight: float = 0.01  # of the cross-entropy of what it suffers from
     identity_weight: float = 0.1  # of the window of recogniser A's cosine to the face; 0 or no model: off
     identity_low: float = 0.9  # cosine from which a repaired face is the same person beyond doubt
     identity_every: int = 4  # steps
@@ -55,13 +61,16 @@ class RepairSettings:
             **at_least(
                 0,
                 self,
+                "pixel_weight",
                 "ssim_weight",
                 "cover_weight",
+                "damage_weight",
                 "identity_weight",
                 "adversarial_weight",
                 "penalty_weight",
             ),
             **shares(self, "intact_share", "identity_low"),
+            "pixel_loss": (self.pixel_loss in PIXEL_LOSSES, f"one of {', '.join(PIXEL_LOSSES)}"),
             "loss": (self.loss in LOSSES, f"one of {', '.join(LOSSES)}"),
         }
 
@@ -87,7 +96,7 @@ class RepairObjective:
 
     def __init__(self, settings: RepairSettings, image_size: int, embedder: Embedder | None = None) -> None:
         self.settings, self.embedder = settings, embedder
-        self.network = UNet(settings.widths, settings.finds_covers)
+        self.network = UNet(settings.widths, **self._taught())
         self.sizes = [size for size in settings.sizes if size <= image_size] or [image_size]
         wrong = [size for size in self.sizes if size % self.network.multiple]
         if wrong:
@@ -102,13 +111,17 @@ class RepairObjective:
             self.phases = (Phase("critic", self.critic, self._critic_loss), *self.phases)
         self._step: Step | None = None
 
+    def _taught(self) -> dict[str, Any]:
+        damages = damage.KINDS if self.settings.names_damage else ()
+        return {"finds_covers": self.settings.finds_covers, "damages": list(damages)}
+
     def run_config(self) -> dict[str, Any]:
         """What makes this run what it is."""
         return {**asdict(self.settings), "model_digest": self.embedder.digest if self.embedder else None}
 
     def model_config(self) -> dict[str, Any]:
         """Enough to build the U-Net again."""
-        network = {"widths": list(self.settings.widths), "finds_covers": self.settings.finds_covers}
+        network = {"widths": list(self.settings.widths), **self._taught()}
         guided = self.embedder is not None and self.settings.identity_weight > 0
         guide = {"identity_digest": self.embedder.digest} if guided and self.embedder else {}
         return {"network": network, "sizes": self.sizes, **guide}
@@ -152,14 +165,18 @@ class RepairObjective:
         step, self._step = self._step or self._taken(batch, moment), None
         covered, faces = step.mixture.covered, step.repaired.images
         weights = 1 + (s.covered_times - 1) * covered
-        error = losses.charbonnier(faces, step.clean, weights=weights)
+        error = PIXEL_LOSSES[s.pixel_loss](faces, step.clean, weights=weights)
         ssim = losses.ssim_error(faces, step.clean, moment.rng)
-        loss = error + s.ssim_weight * ssim
-        stats = {"charbonnier": error, "ssim_error": ssim}
+        loss = s.pixel_weight * error + s.ssim_weight * ssim
+        stats = {s.pixel_loss: error, "ssim_error": ssim}
         if step.repaired.covered is not None:
             logits = step.repaired.covered.float()
             stats["cover_error"] = F.binary_cross_entropy_with_logits(logits, covered)
             loss = loss + s.cover_weight * stats["cover_error"]
+        if step.repaired.damage is not None:
+            suffered = step.mixture.kinds
+            stats["damage_error"] = F.cross_entropy(step.repaired.damage, suffered)
+            loss = loss + s.damage_weight * stats["damage_error"]
         if self.embedder is not None and s.identity_weight > 0 and moment.step % s.identity_every == 0:
             with torch.no_grad():
                 person = self.embedder.forward_tensor(step.clean[:FACES])

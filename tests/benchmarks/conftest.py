@@ -20,6 +20,7 @@ from generative.synthesis import Synthesizer
 from generative.training import train
 from recog.embedding import Embedder
 from recog.models import create_network
+from recog.training.data import CropSet, open_crops
 from tests.generative.stand_ins import SIZE, config, make_embedder, objective
 
 CPU = torch.device("cpu")
@@ -84,3 +85,8 @@ def strangers(tmp_path: Path, embedder: Embedder) -> FaceData:
 def synthesizer(faces: FaceData, embedder: Embedder, tmp_path: Path) -> Synthesizer:
     run = train(config("gan"), faces, objective("gan", faces, embedder), tmp_path / "gan", "cpu")
     return Synthesizer.load(run, embedder, "cpu")
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> CropSet:
+    return open_crops(folder_of(tmp_path / "people", 26, 4, seed=4), size=SIZE)

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.choices import chosen
 from benchmarks.generation import identity, leaks, showing
 from benchmarks.generation.bench import REAL, Materials, Measured, Plan, generate
 from benchmarks.generation.subjects import LEAST, Subjects, counterparts
-from benchmarks.generation.techniques import ARMS, Arm, chosen, techniques
+from benchmarks.generation.techniques import ARMS, Arm, techniques
 from benchmarks.judging.halves import JUDGES, MAKERS, half_of, write_half, write_halves
 from benchmarks.judging.judges import Judges
 from benchmarks.rows import Row
@@ -346,4 +347,4 @@ def test_arms_are_settings_that_exist_and_differ() -> None:
     settings = [repr(presets.settings(a.kind, **a.settings)) + repr(a.pace) for a in ARMS.values()]
     assert len(set(settings)) == len(ARMS)
     with pytest.raises(ConfigError, match="No technique is called 'magic'"):
-        chosen(("magic",))
+        chosen(ARMS, ("magic",), "technique")

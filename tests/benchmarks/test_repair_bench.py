@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -15,16 +14,24 @@ from click.testing import CliRunner
 from PIL import Image
 
 from benchmarks.judging.judges import Judges
-from benchmarks.repair import classical
-from benchmarks.repair.bench import CLEAN, DAMAGED, OURS, PROJECTED, B, Models, Probes, psnr, repair, ssim
-from benchmarks.repair.cases import CASES, WHOLE, Case, chosen, each
-from benchmarks.repair.classical import Eigenfaces, baselines
-from benchmarks.repair.matching import Matcher
+from benchmarks.repair.bench import (
+    AUTO,
+    CLEAN,
+    DAMAGED,
+    OURS,
+    PROJECTED,
+    B,
+    Models,
+    Probes,
+    repair,
+)
+from benchmarks.repair.cases import CASES, WHOLE, Case
+from benchmarks.repair.classical import Eigenfaces
+from benchmarks.repair.likeness import psnr, ssim
 from benchmarks.repair.showing import MADE_UP, SHOWN_CASES
 from benchmarks.repair.summary import GAINED, PSNR
 from benchmarks.report import build
 from benchmarks.rows import Measurement, Row, origin
-from generative import damage
 from generative.data import FaceData
 from generative.grids import FRAME
 from generative.models.repairer import UNet
@@ -36,7 +43,7 @@ from recog import checkpoints
 from recog.cli import main
 from recog.embedding import Embedder
 from recog.errors import ConfigError, DataError
-from recog.training.data import CropSet, open_crops
+from recog.training.data import CropSet
 from tests.benchmarks.conftest import folder_of
 from tests.generative.stand_ins import SIZE, config, objective
 
@@ -66,11 +73,6 @@ def repairer(tmp_path: Path) -> Path:
     path = tmp_path / "repairer.safetensors"
     checkpoints.save(path, kind="repairer", config=network, tensors=tensors)
     return path
-
-
-@pytest.fixture
-def people(tmp_path: Path) -> CropSet:
-    return open_crops(folder_of(tmp_path / "people", 26, 4, seed=4), size=SIZE)
 
 
 def probes(people: CropSet, judges: Judges, embedder: Embedder, **options: object) -> Probes:
@@ -109,59 +111,43 @@ def test_a_perfect_repair_restores_everything_and_none_nothing(
                 assert found[ours, f"restored fraction, {by}"].value == pytest.approx(fraction)
 
 
-def test_a_fraction_is_of_what_was_lost() -> None:
-    rng = np.random.default_rng(0)
-    people, photos = 60, 3
-    whose = np.repeat(np.arange(people), photos)
-    centres = rng.normal(size=(people, 16))
+class Tells(Does):
+    """Takes noisy faces for what it was told they are, others for whole, and repairs the former perfectly."""
 
-    def seen(noise: float) -> np.ndarray:
-        vectors = centres[whose] + noise * rng.normal(size=(len(whose), 16))
-        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    def __init__(self, clean: np.ndarray, helps: tuple[str, ...]) -> None:
+        super().__init__(lambda images: clean)
+        self.network.damages = ("nothing", "noise")
+        self.helps = frozenset(helps)
+        self.clean = clean
 
-    matcher = Matcher(whose, seen(0.3), whose)
-    probes_of = [seen(noise) for noise in (0.3, 1.5, 0.8)]
-    clean, damaged, repaired = (matcher(probes) for probes in probes_of)
-    assert clean.tar > repaired.tar > damaged.tar
-    found = {one.metric: one for one in matcher.restored(clean, damaged, repaired, "x")}
-    expected = (repaired.tar - damaged.tar) / (clean.tar - damaged.tar)
-    fraction = found["restored fraction, x"]
-    assert fraction.value == pytest.approx(expected)
-    assert fraction.ci95 is not None
-    assert 0 < fraction.ci95[0] < expected < fraction.ci95[1] < 1
-    assert found["TAR gained, x"].value == pytest.approx(repaired.tar - damaged.tar)
-    assert [one.metric for one in matcher.restored(clean, clean, repaired, "x")] == ["TAR gained, x"]
-    for one in (clean, damaged):
-        assert one.tar_of(np.ones(people)) == pytest.approx(one.tar)
-    twice = np.where(np.arange(people) < 30, 2.0, 0.0)
-    half = Matcher(whose[:90], matcher.templates[:90], whose[:90])
-    assert damaged.tar_of(twice) == pytest.approx(half(probes_of[1][:90]).tar, abs=0.02)
-    fixed, false = repaired.at(clean.threshold)
-    scores = probes_of[2] @ matcher.templates.T
-    assert fixed == pytest.approx((scores[matcher.mated] >= clean.threshold).mean())
-    assert false == pytest.approx((scores[~matcher.mated] >= clean.threshold).mean())
-    tar, first = matcher.measured(clean, "x")
-    assert tar.ci95 is not None
-    assert tar.ci95[0] < tar.value < tar.ci95[1] or tar.value == 1
-    assert [one.metric for one in matcher.measured(damaged, "x", clean)][2:] == [
-        "TAR at the clean faces' threshold, x",
-        "FMR at the clean faces' threshold, x",
-    ]
-    assert tar.value == clean.tar
-    assert first.value == clean.first.mean() > 0.9
+    def suffered(self, images: np.ndarray) -> tuple[str, ...]:
+        changed = (images != self.clean).any(axis=(1, 2, 3))
+        return tuple("noise" if one else "nothing" for one in changed)
+
+    def where_it_helps(self, crops: np.ndarray) -> np.ndarray:
+        return self.clean if "noise" in self.helps else crops
 
 
-def test_thresholds_let_one_pair_of_strangers_in_a_thousand_through() -> None:
-    rng = np.random.default_rng(1)
-    whose = np.repeat(np.arange(50), 2)
-    vectors = rng.normal(size=(100, 8))
-    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-    matcher = Matcher(whose, vectors[::-1].copy(), whose[::-1].copy())
-    matcher(vectors)
-    scores = vectors @ vectors[::-1].T
-    strangers = np.sort(scores[~matcher.mated])[::-1]
-    threshold = strangers[int(1e-3 * len(strangers)) - 1]
-    assert matcher(vectors).tar == pytest.approx((scores[matcher.mated] >= threshold).mean())
+@pytest.mark.parametrize("helps", ["noise", "mask"])
+def test_repair_where_it_helps_is_measured_too(
+    people: CropSet, judges: Judges, embedder: Embedder, helps: str
+) -> None:
+    clean = probes(people, judges, embedder).faces
+    cases = {WHOLE: CASES[WHOLE], "noise": Case("noise", 80.0), "mask": Case("mask", 1.0, told=True)}
+    models = Models(Tells(clean, (helps,)), judges, embedder)
+    found = by_arm(repair(cases, people, models, "people", seed=0, kept=lambda rows: None))
+    assert found[f"{WHOLE}, {OURS}", "damage named rightly"].value == 1
+    assert found[f"noise, {OURS}", "damage named rightly"].value == 1
+    assert found[f"mask, {OURS}", "damage named rightly"].value == 0
+    acted = found[f"noise, {AUTO}", GAINED]
+    assert (acted.value == found[f"noise, {OURS}", GAINED].value) is (helps == "noise")
+    assert acted.value == 0 or helps == "noise"
+    assert (f"mask, {AUTO}", GAINED) not in found  # nobody has to find out what is told
+    rows = [row for row in found.values() if row.metric == GAINED and row.details["method"] == OURS]
+    assert {row.details["case"]: row.details["auto"] for row in rows} == {
+        "noise": helps == "noise",
+        "mask": helps == "mask",
+    }
 
 
 def test_what_is_whole_is_watched(people: CropSet, judges: Judges, embedder: Embedder) -> None:
@@ -225,62 +211,6 @@ def test_probes_and_templates_are_different_photos(
         probes(people.subset([0, 1, 2, 3]), judges, embedder)
 
 
-def test_eigenfaces_fill_holes_in_faces_like_those_they_know() -> None:
-    rng = np.random.default_rng(0)
-    basis = rng.normal(size=(5, 16 * 16 * 3))
-    faces = 128 + 12 * rng.normal(size=(80, 5)) @ basis
-    images = np.clip(np.rint(faces), 0, 255).astype(np.uint8).reshape(-1, 16, 16, 3)
-    model = Eigenfaces(images[:70])
-    masks = np.zeros((10, 16, 16), bool)
-    masks[:, 4:10, 4:10] = True
-    holes = np.where(masks[..., None], 0, images[70:]).astype(np.uint8)
-    filled = model(holes, masks)
-    assert np.array_equal(filled[~masks], images[70:][~masks])
-    flat = inpainted_error(holes, masks, images[70:])
-    assert np.abs(filled.astype(int) - images[70:])[masks].mean() < 0.2 * flat
-
-
-def inpainted_error(holes: np.ndarray, masks: np.ndarray, clean: np.ndarray) -> float:
-    made = classical.inpainted(holes, masks, cv2.INPAINT_TELEA)
-    return float(np.abs(made.astype(int) - clean)[masks].mean())
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_baselines_suit_the_damage(name: str, people: CropSet) -> None:
-    case = CASES[name]
-    faces = people.images[:3]
-    damaged, covered = case.apply(faces, seed=1)
-    again, _ = case.apply(faces, seed=1)
-    assert np.array_equal(damaged, again)
-    assert covered.any() == case.covers
-    assert (damaged != faces).any() == (case.damage is not None)
-    methods = baselines(case, Eigenfaces(people.images))
-    assert bool(methods) == (case.damage is not None)
-    for method in methods.values():
-        made = method(damaged, covered)
-        assert made.shape == faces.shape
-        assert made.dtype == np.uint8
-
-
-def test_covers_that_are_to_be_found_are_not_grey(people: CropSet) -> None:
-    for name in ("hole of 24 px of 64", "strokes over 20 %"):
-        (told, covered), (untold, same) = (
-            CASES[f"{name}, {how}"].apply(people.images[:20], seed=1) for how in ("told where", "to be found")
-        )
-        assert np.array_equal(covered, same)
-        assert (told[covered] == 128).all()
-        assert (untold[covered] == 128).mean() < 0.05
-        assert np.array_equal(told[~covered], untold[~covered])
-
-
-def test_every_damage_has_a_case_and_cases_are_named() -> None:
-    assert {case.damage for case in CASES.values()} == {*damage.NAMED, None}
-    assert next(iter(dict(each(CASES)))) == WHOLE
-    assert list(chosen(("4x down",))) == ["4x down"]
-    with pytest.raises(ConfigError, match="No case is called 'rain'"):
-        chosen(("rain",))
-
-
 def test_psnr_and_ssim_by_hand() -> None:
     clean = np.full((2, 32, 32, 3), 100, np.uint8)
     off = clean.copy()
@@ -340,11 +270,6 @@ def test_a_guide_of_the_repairer_does_not_judge(people: CropSet, judges: Judges,
         repair(CASES, people, Models(biased, judges, embedder), "p", seed=0, kept=lambda rows: None)
 
 
-def test_other_eigenfaces_are_another_plan(people: CropSet) -> None:
-    one, same, other = (Eigenfaces(people.images[rows]) for rows in (slice(60), slice(60), slice(20, 80)))
-    assert one.digest == same.digest != other.digest
-
-
 def test_the_report_says_who_gains(people: CropSet, judges: Judges, embedder: Embedder) -> None:
     clean = probes(people, judges, embedder).faces
     cases = {name: CASES[name] for name in ("noise of 50 levels", "mask, told where", WHOLE)}
@@ -374,7 +299,7 @@ def test_gains_are_said_where_intervals_show_them(interval: tuple[float, float],
             arm=f"{case}, {method}",
             seed=seed,
             seconds=1.0,
-            details={"case": case, "method": method},
+            details={"case": case, "method": method, "auto": interval[0] > 0},
         )
 
     first = [
@@ -386,6 +311,7 @@ def test_gains_are_said_where_intervals_show_them(interval: tuple[float, float],
     (sentence,) = section.text
     assert sentence.startswith("people, 64 px. mask: +4.0 dB beside the best baseline (Telea)")
     assert said in sentence
+    assert sentence.endswith("--repair auto repairs it." if interval[0] > 0 else "auto leaves it as it is.")
     second = [
         *measured("mask", OURS, 1, Measurement(PSNR, 30.0, 10), gain),
         *measured("mask", "Telea", 1, Measurement(PSNR, 27.0, 10)),

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from generative.models.repairer import UNet
+from generative.repair import Repairer
 from recog import checkpoints
 from recog.images import MAX_PIXELS
 from tests.generative.test_cli import recog
@@ -119,7 +120,7 @@ def test_photos_are_enlarged_with_their_mask(workplace: Path) -> None:
 
 def test_a_photo_that_would_grow_too_large_is_named(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     picture(workplace / "photo.png")
-    monkeypatch.setattr("generative.repair.MAX_PIXELS", 1000)
+    monkeypatch.setattr("generative.scaling.MAX_PIXELS", 1000)
     assert MAX_PIXELS > 1000
     result = recog("repair photo.png --aligned --scale 2 --weights repairer.safetensors --out large.png")
     assert result.exit_code == 4
@@ -171,3 +172,19 @@ def test_a_mask_of_another_size_is_told_in_the_photos_own(workplace: Path) -> No
     result = recog(f"repair photo.png {chosen}")
     assert result.exit_code == 4
     assert "The mask is (20, 20), the photo (16, 16)" in result.stderr
+
+
+def test_what_a_repairer_helps_with_is_packed_with_its_weights(workplace: Path) -> None:
+    network = UNet((4, 8), damages=("nothing", "noise", "mask"))
+    tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
+    settings = {"network": {"widths": [4, 8], "damages": list(network.damages)}}
+    checkpoints.save(workplace / "run.safetensors", kind="repairer", config=settings, tensors=tensors)
+    pack = "generate pack run.safetensors --out packed.safetensors"
+    assert recog(f"{pack} --helps mask --helps noise").exit_code == 0
+    assert Repairer.load("packed.safetensors", "cpu").helps == {"mask", "noise"}
+    assert recog(pack).exit_code == 0
+    assert Repairer.load("packed.safetensors", "cpu").helps == frozenset()
+    wrong = recog(f"{pack} --helps rain")
+    assert wrong.exit_code == 2
+    assert "these damages apart: nothing, noise, mask" in wrong.output
+    assert "for generators" in recog(f"{pack} --spread 1.2").output

@@ -135,6 +135,10 @@ def test_mixed_damages_every_face_and_repeats(faces: torch.Tensor) -> None:
     many = faces.repeat(8, 1, 1, 1)
     mixture = damage.mixed(many, rng(1))
     assert (mixture.images - many).abs().amax(dim=(1, 2, 3)).min() > 0
+    assert mixture.kinds.min() > 0
+    for code, name in enumerate(damage.KINDS[1:], start=1):
+        hidden = mixture.covered[mixture.kinds == code].amax(dim=(1, 2, 3)) > 0
+        assert (hidden == damage.NAMED[name].covers).all()
     hidden, told = (one.amax(dim=(1, 2, 3)) > 0 for one in (mixture.covered, mixture.told))
     assert 0 < told.float().mean() < hidden.float().mean() < 1
     assert (mixture.covered >= mixture.told).all()
@@ -155,6 +159,7 @@ def test_some_faces_of_a_mixture_stay_whole(faces: torch.Tensor) -> None:
     mixture = damage.mixed(many, rng(1), intact=0.3)
     whole = (mixture.images == many).all(dim=(1, 2, 3))
     assert 0.2 < whole.float().mean() < 0.4
+    assert torch.equal(mixture.kinds == 0, whole)
     assert not mixture.covered[whole].any()
     assert not mixture.told[whole].any()
 

@@ -63,3 +63,18 @@ def test_attribute_error_is_cross_entropy_over_what_is_known() -> None:
     )
     nothing = torch.zeros_like(logits)
     assert float(losses.attribute_error(logits, nothing, vocabulary)) == 0
+
+
+def test_psnr_error_falls_by_one_for_ten_decibels_of_each_face() -> None:
+    target = torch.zeros(2, 3, 4, 4)
+    rough = torch.stack([torch.full((3, 4, 4), 0.5), torch.full((3, 4, 4), 0.01)])
+    better = rough / 10**0.5
+    fall = losses.psnr_error(rough, target, 0.0) - losses.psnr_error(better, target, 0.0)
+    assert fall.item() == pytest.approx(1.0, rel=1e-4)
+    assert losses.psnr_error(target, target).item() == pytest.approx(2 * math.log10(0.5 / 127.5), rel=1e-4)
+
+
+def test_psnr_error_weighs_pixels() -> None:
+    prediction, target = torch.tensor([[[[0.0, 0.4]]]]), torch.zeros(1, 1, 1, 2)
+    weighed = losses.psnr_error(prediction, target, 0.0, torch.tensor([[[[1.0, 3.0]]]]))
+    assert weighed.item() == pytest.approx(math.log10(0.12), rel=1e-4)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from generative import damage
 from generative.models.dcgan import PlainDiscriminator, PlainGenerator
 from generative.models.gan import (
     BLOCKS,
@@ -270,9 +271,10 @@ def test_repairer_works_at_multiples_and_starts_near_the_input(size: int) -> Non
     network = UNet((4, 8, 8, 8))
     assert network.multiple == 16
     faces = torch.randn(2, 3, size, size)
-    repaired, covered = network(faces, torch.zeros(2, 1, size, size))
+    repaired, covered, suffered = network(faces, torch.zeros(2, 1, size, size))
     assert repaired.shape == faces.shape
     assert covered is None
+    assert suffered is None
 
 
 def test_repairer_says_what_is_covered_once_it_is_asked_to() -> None:
@@ -282,6 +284,13 @@ def test_repairer_says_what_is_covered_once_it_is_asked_to() -> None:
     assert covered is not None
     assert covered.shape == (2, 1, 16, 24)
     assert covered.max() < 0  # hardly anything, at first
+
+
+def test_repairer_says_what_faces_suffer_from_once_it_is_asked_to() -> None:
+    network = UNet((4, 8), damages=("nothing", "noise", "mask"))
+    suffered = network(torch.randn(2, 3, 16, 24), torch.zeros(2, 1, 16, 24)).damage
+    assert suffered is not None
+    assert suffered.shape == (2, 3)
 
 
 def test_patch_critic_judges_patches_by_what_they_were_made_from() -> None:
@@ -318,7 +327,7 @@ def test_shipped_networks_fit_5_mb_as_fp16() -> None:
         "vae": VAE(
             152, 64, vae.code_size, vae.encoder_widths, vae.decoder_widths, block=vae.block, fold=vae.fold
         ),
-        "repairer": UNet(finds_covers=True),
+        "repairer": UNet(finds_covers=True, damages=damage.KINDS),
     }
     sizes = {name: 2 * sum(p.numel() for p in network.parameters()) for name, network in networks.items()}
     assert {name: size for name, size in sizes.items() if size > 4.9e6} == {}

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from generative.models.repairer import Repaired, UNet
-from generative.repair import Repairer, enlarged
+from generative.repair import Repairer
+from generative.scaling import enlarged
 from recog import checkpoints
 from recog.alignment import template
 from recog.errors import ConfigError, DataError, ModelNotFound
@@ -93,6 +94,41 @@ def test_a_cover_is_found_on_a_photo(finder: Repairer) -> None:
     repaired = finder.repair_photo(photo, [face], "auto")
     assert repaired[85:95, 95:125].max() < 30
     assert np.array_equal(repaired[:70], photo[:70])
+
+
+class Tells(Finds):
+    """Takes bright faces for masked ones."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.damages = ("nothing", "noise", "mask")
+
+    def forward(self, images: torch.Tensor, missing: torch.Tensor) -> Repaired:
+        bright = images.mean(dim=(1, 2, 3)) > 0
+        logits = torch.nn.functional.one_hot(bright.long() * 2, 3).float()
+        return super().forward(images, missing)._replace(damage=logits)
+
+
+@pytest.mark.parametrize("sizes", [(), (32,)])
+def test_what_a_face_suffers_from_decides_whether_it_is_repaired(sizes: tuple[int, ...]) -> None:
+    repairer = Repairer(Tells(), "digest", torch.device("cpu"), sizes=sizes, helps=("mask",))
+    pictures = np.stack([np.full((48, 48, 3), level, np.uint8) for level in (20, 200, 30)])
+    assert repairer.suffered(pictures) == ("nothing", "mask", "nothing")
+    repaired = repairer.where_it_helps(pictures)
+    assert np.array_equal(repaired[[0, 2]], pictures[[0, 2]])
+    assert np.array_equal(repaired[1:2], repairer(pictures[1:2]))
+    assert not np.array_equal(repaired[1], pictures[1])
+    assert repairer.where_it_helps(pictures[:0]).shape == (0, 48, 48, 3)
+    assert np.array_equal(repairer.where_it_helps(pictures[:1]), pictures[:1])
+
+
+def test_a_repairer_says_when_it_cannot_tell_whether_it_helps(pictures: np.ndarray) -> None:
+    untaught = Repairer(UNet((4, 8)), "digest", torch.device("cpu"), helps=("mask",))
+    with pytest.raises(ConfigError, match="not taught to tell damages apart"):
+        untaught.where_it_helps(pictures)
+    unmeasured = Repairer(Tells(), "digest", torch.device("cpu"))
+    with pytest.raises(ConfigError, match="Nobody measured"):
+        unmeasured.where_it_helps(pictures)
 
 
 class Grey(UNet):

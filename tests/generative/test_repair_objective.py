@@ -18,7 +18,11 @@ from generative.training import Moment, train
 from recog.embedding import Embedder
 from tests.generative.stand_ins import config, objective
 
-QUIET = {"identity_weight": 0.0, "cover_weight": 0.0, "ssim_weight": 0.0, "adversarial_weight": 0.0}
+PIXELS = {"pixel_loss": "charbonnier", "pixel_weight": 1.0}
+SILENT = dict.fromkeys(
+    ("identity_weight", "cover_weight", "damage_weight", "ssim_weight", "adversarial_weight"), 0.0
+)
+QUIET = {**PIXELS, **SILENT}
 
 
 def taught(faces: FaceData, embedder: Embedder, **settings: object) -> RepairObjective:
@@ -46,7 +50,7 @@ def test_pixels_that_are_covered_count_as_often_as_they_should(faces: FaceData, 
     error = ((one.network(mixture.images, mixture.told).images - clean).square() + 1e-6).sqrt()
     weights = (1 + 4 * mixture.covered).expand_as(error)
     assert loss.item() == pytest.approx(((error * weights).sum() / weights.sum()).item(), rel=1e-5)
-    assert set(stats) == {"charbonnier", "ssim_error", "cover_error"}
+    assert set(stats) == {"charbonnier", "ssim_error", "cover_error", "damage_error"}
 
 
 def test_charbonnier_weighs_what_it_is_told_to() -> None:
@@ -66,6 +70,31 @@ def test_covers_are_learned_from_where_they_are(faces: FaceData, embedder: Embed
     expected = F.binary_cross_entropy_with_logits(logits, mixture.covered)
     assert stats["cover_error"].item() == pytest.approx(expected.item(), rel=1e-5)
     assert (loss - stats["charbonnier"]).item() == pytest.approx(2 * expected.item(), rel=1e-4)
+
+
+def test_damages_are_told_apart_by_what_was_done(faces: FaceData, embedder: Embedder) -> None:
+    one = taught(faces, embedder, **{**QUIET, "damage_weight": 2.0}, intact_share=0.5)
+    loss, stats = one.phases[0].loss(batch_of(faces), moment())
+    taken = one._taken(batch_of(faces), moment())
+    assert taken.repaired.damage is not None
+    expected = F.cross_entropy(taken.repaired.damage, taken.mixture.kinds)
+    assert stats["damage_error"].item() == pytest.approx(expected.item(), rel=1e-5)
+    assert (loss - stats["charbonnier"]).item() == pytest.approx(2 * expected.item(), rel=1e-4)
+
+
+def test_a_run_may_do_without_finding_anything(faces: FaceData, embedder: Embedder) -> None:
+    one = taught(faces, embedder, **QUIET, finds_covers=False, names_damage=False)
+    assert set(one.phases[0].loss(batch_of(faces), moment())[1]) == {"charbonnier", "ssim_error"}
+    assert one.model_config()["network"]["damages"] == []
+
+
+def test_the_psnr_that_is_learned_from_is_that_of_the_faces(faces: FaceData, embedder: Embedder) -> None:
+    one = taught(faces, embedder, **SILENT, pixel_loss="psnr", pixel_weight=3.0, covered_times=1.0)
+    loss, stats = one.phases[0].loss(batch_of(faces), moment())
+    taken = one._taken(batch_of(faces), moment())
+    squares = (taken.repaired.images - taken.clean).square().mean(dim=(1, 2, 3)) + (0.5 / 127.5) ** 2
+    assert stats["psnr"].item() == pytest.approx(squares.log10().mean().item(), rel=1e-4)
+    assert loss.item() == pytest.approx(3 * stats["psnr"].item(), rel=1e-5)
 
 
 @pytest.mark.parametrize("low", [0.9, 0.99])
@@ -125,12 +154,12 @@ def test_a_run_learns_to_repair(faces: FaceData, embedder: Embedder, loss: str, 
     assert repairer.finds_covers
     assert repairer.guides == {embedder.digest}
     lines = [json.loads(line) for line in (tmp_path / loss / "stats.jsonl").read_text().splitlines()]
-    assert {"critic", "repairer", "adversarial", "cover_error", "charbonnier"} <= set(lines[-1])
+    assert {"critic", "repairer", "adversarial", "cover_error", "damage_error", "psnr"} <= set(lines[-1])
 
 
 def test_repairs_without_a_critic_have_one_phase(faces: FaceData, embedder: Embedder) -> None:
-    one = taught(faces, embedder, adversarial_weight=0.0, finds_covers=False)
+    one = taught(faces, embedder, adversarial_weight=0.0, finds_covers=False, names_damage=False)
     assert [phase.name for phase in one.phases] == ["repairer"]
-    assert one.model_config()["network"] == {"widths": [4, 8], "finds_covers": False}
+    assert one.model_config()["network"] == {"widths": [4, 8], "finds_covers": False, "damages": []}
     assert isinstance(one.network, UNet)
     assert "cover_error" not in one.phases[0].loss(batch_of(faces), moment())[1]
