@@ -1,4 +1,4 @@
-"""The README's figures, from the committed rows and from nothing else (cog calls this)."""
+"""Figures of the README and of model cards, from the committed rows and nothing else (cog calls this)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from benchmarks.generation import summary
 from benchmarks.report import build
 from benchmarks.rows import Row
 from benchmarks.summaries import Table, latest, number
+from generative.models import GENERATORS
+from recog import checkpoints
+from recog.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,12 @@ GENERATED = (
     "Eyeglasses as asked, balanced accuracy",
     "age as asked, mean error, years",
     "membership attack, recogniser B, AUC",
+)
+CARD = (
+    *GENERATED,
+    "nearest training face, recogniser B, KS p",
+    "nearest training face, autoencoder, KS p",
+    "membership attack, autoencoder, AUC",
 )
 GALLERY = ("rank-1", "FNIR at FPIR 1 %", "FPIR, 1 % wanted")
 
@@ -115,6 +124,20 @@ def made_up(measured: Sequence[Row]) -> list[Table]:
     chosen = [row for row in measured if row.bench == "generate"]
     tables = summary.generators(chosen, GENERATED)
     return [Table(f"Faces that are made up ({table.caption})", table.head, table.body) for table in tables]
+
+
+def card(results: Path | str, weights: Path | str) -> str:
+    """Markdown for the card of a generator: what these very weights reach, beside real photos.
+
+    Raises: DataError: no rows in the folder, or none of these weights.
+    """
+    digest = checkpoints.load(Path(weights), kind=tuple(GENERATORS)).digest
+    measured = [row for row in rows.read_folder(Path(results)) if row.bench == "generate"]
+    plans = {row.plan for row in measured if row.model == digest}
+    if not plans:
+        raise DataError(f"{results} has no rows of {weights}. Run recog bench generate.")
+    chosen = [row for row in measured if row.plan in plans and row.model in (None, digest)]
+    return "\n\n".join(_markdown(table) for table in summary.generators(latest(chosen), CARD)) + "\n"
 
 
 def _table(

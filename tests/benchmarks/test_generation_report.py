@@ -5,14 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from benchmarks import report
 from benchmarks.generation.bench import REAL
 from benchmarks.generation.summary import KID
 from benchmarks.generation.techniques import REFERENCE, STOPPED, VAE_GAN
-from benchmarks.readme import figures
+from benchmarks.readme import card, figures
 from benchmarks.report import build
 from benchmarks.rows import Row, append_all
+from generative.synthesis import BUNDLED
+from recog import checkpoints
+from recog.errors import DataError
 from recog.images import png
 from tests.benchmarks.test_rows import a_row
 
@@ -54,6 +58,28 @@ def test_techniques_stand_beside_the_reference() -> None:
 def test_nothing_is_said_without_a_reference() -> None:
     rows = [row for row in technique_rows() if row.arm != REFERENCE]
     assert build(rows).sections[0].text == []
+
+
+def test_a_card_tells_of_its_own_weights_only(tmp_path: Path) -> None:
+    shared = {"bench": "generate", "data": "people", "protocol": "x", "metric": "identity AUC", "ci95": None}
+    weights = BUNDLED["bundled-gan"]
+    digest = checkpoints.load(weights, kind="gan").digest
+    append_all(tmp_path, [a_row(**shared, arm="other", value=0.5, model="another", plan="b")])
+    with pytest.raises(DataError, match="bench generate"):
+        card(tmp_path, weights)
+    append_all(
+        tmp_path,
+        [
+            a_row(**shared, arm=REAL, value=0.97, model=None, plan="a"),
+            a_row(**shared, arm="bundled-gan", value=0.91, model=digest, plan="a"),
+            a_row(**shared, arm="bundled-vae", value=0.88, model="another", plan="a"),
+        ],
+    )
+    assert card(tmp_path, weights).splitlines()[2:] == [
+        f"|  | {REAL} | bundled-gan |",
+        "| --- | --- | --- |",
+        "| identity AUC | 0.970 | 0.910 |",
+    ]
 
 
 def test_generators_have_a_line_a_metric(tmp_path: Path) -> None:
