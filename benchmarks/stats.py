@@ -229,18 +229,23 @@ def paired_difference(values: Floats, baseline: Floats, *, seed: int = 0) -> Pai
     n = len(differences)
     floor = 2.0 ** (1 - n)
     interval = t_interval(differences) if n > 2 else None  # a bootstrap of six seeds is too narrow
-    p_value = _sign_flip(differences, seed) if n > 1 else 1.0
-    return PairedDifference(float(differences.mean()), interval, max(p_value, floor), floor, n)
+    return PairedDifference(float(differences.mean()), interval, sign_flip(differences, seed), floor, n)
 
 
-def _sign_flip(differences: Floats, seed: int) -> float:
-    """scipy's paired permutation test against zero: exact up to 13 pairs, sampled above."""
+def sign_flip(differences: Floats, seed: int = 0) -> float:
+    """scipy's paired permutation test against zero: exact up to 13 pairs, sampled above.
+
+    Args:
+        differences: (n,), a pair each. Returns: two-sided; never below 2 ** (1 - n), 1 for a single pair.
+    """
+    if len(differences) < 2:
+        return 1.0
     result = stats.permutation_test(
         (differences, np.zeros_like(differences)),
-        lambda a, b: float(np.mean(a - b)),
+        lambda a, b, axis: np.mean(a - b, axis=axis),
         permutation_type="samples",
-        vectorized=False,
+        vectorized=True,
         n_resamples=9999,
         rng=np.random.default_rng(seed),
     )
-    return float(result.pvalue)
+    return max(float(result.pvalue), 2.0 ** (1 - len(differences)))
