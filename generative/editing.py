@@ -26,7 +26,11 @@ from recog.errors import ConfigError, GalleryError
 from recog.pixels import from_uint8, to_uint8
 from recog.types import FMR
 
-METHODS = ("conditional", "latent")
+# how many times what was learned edits change, by method: chosen on 240 photos of people of role `tune`, where
+# for the conditional one 1, 2 and 3 times turned 26, 62 and 80 % of smiles and left cosines to the original of
+# 0.96, 0.88 and 0.78
+STRENGTHS = {"conditional": 2.0, "latent": 3.0}
+METHODS = tuple(STRENGTHS)
 BATCH = 32  # faces a forward pass
 STRANGERS = 16  # people made up for each face that is replaced; the least alike is taken
 RETRIES = 4  # other seeds that are tried where a replaced face is still recognised
@@ -56,7 +60,12 @@ class Editor:
         return cls(Synthesizer.load(generator, conditioning, device), AttributeReader.load(reader, device))
 
     def changes(
-        self, crops: Crops, wanted: Mapping[str, float], *, method: str = "conditional", strength: float = 1.0
+        self,
+        crops: Crops,
+        wanted: Mapping[str, float],
+        *,
+        method: str = "conditional",
+        strength: float | None = None,
     ) -> NDArray[np.float32]:
         """What to add to aligned crops so that they show what is wanted.
 
@@ -66,7 +75,8 @@ class Editor:
             crops: (B, S, S, 3) uint8 RGB. wanted: attributes and age, as `conditions.parse` gives them.
             method: conditional: decode with other attributes; latent: move the code along the direction in
                 which faces with an attribute differ from faces without.
-            strength: 1 as learned; less or more exaggerates.
+            strength: times what was learned; None: as usual for the method (`STRENGTHS`). More changes more,
+                and leaves less of the person.
         Returns: (B, S, S, 3) float32 levels to add.
         Raises: ConfigError: an unknown method, or attribute.
         """
@@ -83,12 +93,18 @@ class Editor:
             code = self._codes(small, centres, nothing)
             moved = code + self._direction(shown, asked)
             before, after = self._faces(code, centres, nothing), self._faces(moved, centres, nothing)
-        change = strength * (after.astype(np.float32) - before)
+        times = STRENGTHS[method] if strength is None else strength
+        change = times * (after.astype(np.float32) - before)
         size = crops.shape[1]
         return np.stack([cv2.resize(one, (size, size), interpolation=cv2.INTER_CUBIC) for one in change])
 
     def edited(
-        self, crops: Crops, wanted: Mapping[str, float], *, method: str = "conditional", strength: float = 1.0
+        self,
+        crops: Crops,
+        wanted: Mapping[str, float],
+        *,
+        method: str = "conditional",
+        strength: float | None = None,
     ) -> Crops:
         """Aligned crops as wanted; arguments and errors as of `changes`."""
         change = self.changes(crops, wanted, method=method, strength=strength)

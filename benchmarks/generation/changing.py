@@ -19,7 +19,7 @@ from benchmarks.generation.subjects import LEAST, Crops
 from benchmarks.metrics import Ranking
 from benchmarks.rows import Measurement, Row
 from generative.conditions import AGE
-from generative.editing import METHODS, Editor
+from generative.editing import METHODS, STRENGTHS, Editor
 from recog.alignment import template
 from recog.calibration import can_show
 
@@ -171,6 +171,7 @@ def edit(
         materials.subjects.name,
         {
             "seed": seed,
+            "strengths": STRENGTHS,
             "judges": judges.digests,
             "faces": materials.subjects.faces.fingerprint,
             "detection": materials.detector is not None,

@@ -59,13 +59,18 @@ def editing_options(command: Callable[..., None]) -> Callable[..., None]:
     show_default=True,
     help="Decode with other attributes, or move the code along learned directions.",
 )
-@click.option("--strength", default=1.0, show_default=True, help="Less or more than learned.")
+@click.option(
+    "--strength",
+    type=float,
+    help="Times what was learned: more changes more, and leaves less of the person  [default: 2 conditional, "
+    "3 latent].",
+)
 @editing_options
 def edit(
     photos: tuple[str, ...],
     wanted: tuple[str, ...],
     method: str,
-    strength: float,
+    strength: float | None,
     out: Path,
     aligned: bool,
     generator: str,

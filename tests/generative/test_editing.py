@@ -10,7 +10,7 @@ import torch
 from generative.conditions import AGE, ATTRIBUTES, Vocabulary
 from generative.data import FaceData
 from generative.directions import directions
-from generative.editing import RETRIES, Editor
+from generative.editing import RETRIES, STRENGTHS, Editor
 from generative.models.reader import Reader
 from generative.models.vae import VAE
 from generative.pasting import CROP, add_change, oval, replace_face
@@ -47,8 +47,10 @@ def test_edits_change_crops_of_any_size_and_asking_for_what_is_there_does_not(
     assert other.shape == (1, 2 * SIZE, 2 * SIZE, 3)
     change = editor.changes(crops[:1], {"Smiling": -side}, method=method)
     assert np.abs(change).max() > 0
+    once = editor.changes(crops[:1], {"Smiling": -side}, method=method, strength=1.0)
+    assert change == pytest.approx(STRENGTHS[method] * once, abs=1e-3)
     doubled = editor.changes(crops[:1], {"Smiling": -side}, method=method, strength=2.0)
-    assert doubled == pytest.approx(2 * change, abs=1e-3)
+    assert doubled == pytest.approx(2 * once, abs=1e-3)
     assert np.abs(editor.changes(crops[:1], {"Smiling": side}, method=method)).max() == 0
 
 
