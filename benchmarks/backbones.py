@@ -72,7 +72,7 @@ def backbones(
 
 def _judged(source: Origin, name: str, student: Embedder, exam: Exam, seed: int, seconds: float) -> list[Row]:
     count = sum(p.numel() for p in student.network.parameters()) / 1e6
-    measured = [*marks(exam, student), Measurement("parameters, millions", count, 1)]
+    measured = [*marks(exam, exam.scores(student)), Measurement("parameters, millions", count, 1)]
     return source.rows(measured, arm=name, seed=seed, model=student.digest, seconds=seconds)
 
 

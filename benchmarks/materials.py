@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from benchmarks.augmentation import Material, Synthesise
+from benchmarks.augment.bench import Material
+from benchmarks.augment.makers import ClosedMakers, ClosedSettings, OpenMakers, learned_alone
+from benchmarks.augment.plan import CLOSED, Plan
 from benchmarks.exams import Exam, of_crops, of_pairs, require_disjoint
 from benchmarks.rows import label
-from generative.synthesis import Synthesizer, SyntheticPerson
 from recog.alignment import TEMPLATE_SIZE
 from recog.detection import Detector
-from recog.embedding import Embedder
-from recog.training import CropSet, open_crops
+from recog.errors import ConfigError
+from recog.training import open_crops
 
 LFW_SIZE = 112  # px: aligned once, resized by each embedder
 
@@ -45,70 +45,36 @@ def exams_of(
 def material(
     data: Path,
     exams: Sequence[Exam],
+    plan: Plan,
     *,
     roles: Path | None,
     user_role: str,
-    size: int,
-    generator: str | None,
-    candidates: int = 2,
+    generators: Mapping[str, str | Path],
+    runs: Path | None = None,
     device: str = "auto",
 ) -> Material:
-    """Everything for `benchmarks.augmentation.run`.
+    """Everything for `benchmarks.augment.bench`.
 
     Args:
-        generator: name or path of a generator; None where no arm needs one.
-        candidates: see `synthesis_by`.
-    Raises: DataError: somebody is both a user and in an exam; ModelMismatch: the generator belongs to another
-        recogniser.
+        generators: name or file by maker, of the open regime.
+        runs: folder of the generators that the closed regime trains.
+    Raises: DataError: somebody is both a user and in an exam; ModelMismatch: a generator belongs to another
+    recogniser; ConfigError: the closed regime without a folder for its runs.
     """
     role = user_role if roles else None
-    user = open_crops(data, size=size, roles=roles, role=role)
+    user = open_crops(data, size=plan.image_size, roles=roles, role=role)
     require_disjoint(user, exams)
-    name = name_of(data, roles, user_role)
-    if generator is None:
-        return Material(name=name, user=user, native=user, exams=tuple(exams))
-    embedder = Embedder.load("bundled", device=device)
-    synthesizer = Synthesizer.load(generator, embedder, device=device)
-    return Material(
-        name=name,
-        user=user,
-        native=open_crops(data, size=TEMPLATE_SIZE, roles=roles, role=role),
-        exams=tuple(exams),
-        synthesise=synthesis_by(synthesizer, embedder, candidates),
-        generator=synthesizer.digest,
-        curation=f"most like the centre, 1 of {candidates}",
-        regime="open",
-    )
-
-
-def synthesis_by(synthesizer: Synthesizer, embedder: Embedder, candidates: int = 1) -> Synthesise:
-    """Made-up photos of people from the centre of their real photos by recogniser A.
-
-    Args:
-        candidates: photos drawn for each one kept; kept are those most like the centre, without duplicates.
-    """
-
-    def synthesise(real: CropSet, photos: int, seed: int) -> CropSet:
-        vectors = embedder.embed(real.images)
-        made = [
-            synthesizer.person(
-                name, vectors[real.labels == k], photos, seed * 100_003 + k, candidates=candidates
-            )
-            for k, name in enumerate(real.identities)
-        ]
-        return crops_of(made)
-
-    return synthesise
-
-
-def crops_of(people: Sequence[SyntheticPerson]) -> CropSet:
-    """Made-up people as crops to train on or to draw from."""
-    return CropSet(
-        np.concatenate([person.images for person in people]),
-        np.repeat(np.arange(len(people)), [len(person.images) for person in people]).astype(np.int64),
-        tuple(person.identity for person in people),
-        tuple(f"{person.identity}/{k:04d}" for person in people for k in range(len(person.images))),
-    )
+    alone = Material(name=name_of(data, roles, user_role), user=user, native=user, exams=tuple(exams))
+    if not plan.makers:
+        return alone
+    if plan.regime == CLOSED:
+        if runs is None:
+            raise ConfigError("The closed regime trains generators: give --runs, a folder for them.")
+        closed = ClosedMakers(learned_alone(plan, device), runs, ClosedSettings(), device)
+        return replace(alone, makers=closed, made_by=closed.digest)
+    makers = OpenMakers({maker: generators[maker] for maker in plan.makers}, device=device)
+    native = open_crops(data, size=TEMPLATE_SIZE, roles=roles, role=role)
+    return replace(alone, native=native, makers=makers, made_by=makers.digest)
 
 
 def name_of(folder: Path, roles: Path | None, role: str) -> str:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks import stats
-from benchmarks.augmentation import CLASSIC
 from benchmarks.rows import Row
-from benchmarks.summaries import by_arm, is_share, paired
+from benchmarks.summaries import is_share
 
 COLOURS = ("#4c72b0", "#dd8452", "#55a868", "#c44e52", "#8172b3", "#937860", "#da8bc3", "#8c8c8c")
 DPI = 100
 MOST_ACROSS = 3  # panels
 TITLE_CHARACTERS = 12  # an inch of a line
+ARM_CHARACTERS = 14  # a line, below a column
 LABEL_CHARACTERS = 20  # a line under a panel
 
 
@@ -108,25 +108,32 @@ def lines(
     return _png(figure, title)
 
 
-def arms(rows: Sequence[Row], metric: str, title: str) -> bytes:
-    """Left: each arm's seeds, mean and interval. Right: differences from classic, seed by seed."""
-    values = by_arm(rows, metric)
-    baseline = values.get(CLASSIC, {})
-    others = [arm for arm in values if arm != CLASSIC and paired(values[arm], baseline)[2]]
+def arms(values: Mapping[str, Mapping[int, float]], baseline: str, metric: str, title: str) -> bytes:
+    """Left: each arm's seeds, mean and interval. Right: differences from the baseline, seed by seed.
+
+    Args:
+        values: by seed by arm.
+    """
+    shared = {arm: sorted(seeds.keys() & values.get(baseline, {}).keys()) for arm, seeds in values.items()}
+    others = [arm for arm, seeds in shared.items() if arm != baseline and seeds]
     figure, axes = _panels(2 if others else 1, height=3.4)
-    for place, (_, seeds) in enumerate(values.items()):
+    for place, seeds in enumerate(values.values()):
         _column(axes[0], place, 100 * np.array(list(seeds.values())))
-    axes[0].set_xticks(range(len(values)), [arm.replace("+", "+\n") for arm in values], fontsize=8)
+    axes[0].set_xticks(range(len(values)), _named(values), fontsize=8)
     axes[0].set_ylabel(f"{metric}, %")
     for place, arm in enumerate(others):
-        a, b, _ = paired(values[arm], baseline)
-        _column(axes[1], place, 100 * (a - b))
+        differences = np.array([values[arm][seed] - values[baseline][seed] for seed in shared[arm]])
+        _column(axes[1], place, 100 * differences)
     if others:
         axes[1].axhline(0, color="black", lw=0.8)
-        axes[1].set_xticks(range(len(others)), [arm.replace("+", "+\n") for arm in others], fontsize=8)
+        axes[1].set_xticks(range(len(others)), _named(others), fontsize=8)
         axes[1].set_xlim(-0.5, len(others) - 0.5)
-        axes[1].set_ylabel(f"difference from {CLASSIC}, points")
+        axes[1].set_ylabel(f"difference from {baseline}, points")
     return _png(figure, title)
+
+
+def _named(arms: Iterable[str]) -> list[str]:
+    return [_wrapped(arm.replace("+", "+ "), ARM_CHARACTERS) for arm in arms]
 
 
 def _column(axis: Axes, place: int, values: np.ndarray) -> None:

@@ -9,18 +9,14 @@ from pathlib import Path
 import jinja2
 
 from benchmarks import plots, rows
-from benchmarks.costs import COST
+from benchmarks.augment import summary as arms
 from benchmarks.generation import summary
 from benchmarks.repair.summary import repairs
 from benchmarks.rows import FIGURES, Row
 from benchmarks.summaries import (
     Figure,
     Section,
-    arm_sentences,
-    arms_table,
-    by_plan,
     by_protocol,
-    cost,
     differentials,
     discarded,
     grid,
@@ -144,18 +140,8 @@ def _drawn(found: Sequence[Row], title: str) -> dict[str, bytes]:
 
 
 def _augment(section: Section, chosen: Sequence[Row], pictures: dict[str, bytes]) -> None:
-    """Arms by seeds for each plan and exam, then what it cost."""
-    exams = [row for row in chosen if row.metric != COST]
-    for (plan, data, protocol), found in by_plan(exams).items():
-        title = f"{data}: {protocol}"
-        for metric in dict.fromkeys(row.metric for row in found):
-            section.tables.append(arms_table(found, metric, f"{metric}, {title}, plan {plan}"))
-        headline = found[0].metric
-        section.text += [f"{data}. {sentence}" for sentence in arm_sentences(found, headline)]
-        _show(section, pictures, f"augment {plan} {data}", title, plots.arms(found, headline, title))
-    table = cost(chosen)
-    if table is not None:
-        section.tables.append(table)
+    for caption, picture in arms.augment(section, chosen).items():
+        _show(section, pictures, f"augment {caption}", caption, picture)
 
 
 def _techniques(section: Section, chosen: Sequence[Row], pictures: dict[str, bytes]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -203,33 +202,6 @@ def bootstrap(
     low, high = np.where(defined, low, percentiles[0]), np.where(defined, high, percentiles[1])
     parts = zip(low, high, known, strict=True)
     return [(float(a), float(b)) if usable else None for a, b, usable in parts]
-
-
-@dataclass(frozen=True, slots=True)
-class PairedDifference:
-    """How much one arm differs from another when both ran with the same seeds."""
-
-    mean: float
-    ci95: Interval | None  # Student's t over seeds; None for fewer than three seeds
-    p_value: float  # two-sided sign-flip test; never below its floor
-    floor: float  # 2 ** (1 - n): the smallest p-value that n pairs can give
-    n: int
-
-
-def paired_difference(values: Floats, baseline: Floats, *, seed: int = 0) -> PairedDifference:
-    """Mean of `values - baseline`, seed by seed, with its interval and an exact sign-flip test.
-
-    Args:
-        values, baseline: (n,) the same metric of two arms, in the same order of seeds.
-    Raises: DataError: the arms do not have the same seeds.
-    """
-    if len(values) != len(baseline) or not len(values):
-        raise DataError(f"Paired arms need the same seeds: {len(values)} against {len(baseline)} values.")
-    differences = np.asarray(values, np.float64) - np.asarray(baseline, np.float64)
-    n = len(differences)
-    floor = 2.0 ** (1 - n)
-    interval = t_interval(differences) if n > 2 else None  # a bootstrap of six seeds is too narrow
-    return PairedDifference(float(differences.mean()), interval, sign_flip(differences, seed), floor, n)
 
 
 def sign_flip(differences: Floats, seed: int = 0) -> float:

@@ -5,11 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
-from benchmarks import stats
-from benchmarks.augmentation import ARMS, CLASSIC
-from benchmarks.costs import COST
 from benchmarks.rows import Row
 
 Cells = list[str]
@@ -132,75 +127,6 @@ def by_plan(rows: Iterable[Row]) -> dict[tuple[str, str, str], list[Row]]:
     return found
 
 
-def by_arm(rows: Sequence[Row], metric: str) -> dict[str, dict[int, float]]:
-    """Value by seed by arm, arms in the order of the plan."""
-    found: dict[str, dict[int, float]] = {arm: {} for arm in ARMS}
-    for row in rows:
-        if row.metric == metric and row.seed is not None:
-            found.setdefault(row.arm, {})[row.seed] = row.value
-    return {arm: values for arm, values in found.items() if values}
-
-
-def paired(values: dict[int, float], baseline: dict[int, float]) -> tuple[np.ndarray, np.ndarray, list[int]]:
-    """The two arms at the seeds that both have."""
-    seeds = sorted(values.keys() & baseline.keys())
-    return np.array([values[s] for s in seeds]), np.array([baseline[s] for s in seeds]), seeds
-
-
-def arms_table(rows: Sequence[Row], metric: str, caption: str) -> Table:
-    """Mean of each arm over seeds, and its paired difference from classic augmentation."""
-    arms = by_arm(rows, metric)
-    baseline = arms.get(CLASSIC, {})
-    body = [
-        [arm, str(len(values)), _mean(values), *_difference(arm, values, baseline)]
-        for arm, values in arms.items()
-    ]
-    head = ["arm", "seeds", metric, f"difference from {CLASSIC}, points", "sign-flip p (floor)"]
-    return Table(caption, head, body)
-
-
-def arm_sentences(rows: Sequence[Row], metric: str) -> list[str]:
-    """One sentence an arm: what was seen, without a verdict."""
-    arms = by_arm(rows, metric)
-    baseline = arms.get(CLASSIC, {})
-    regimes = {row.arm: row.regime for row in rows if row.regime}
-    sentences = []
-    for arm, values in arms.items():
-        regime = f" (generator: {regimes[arm]} regime)" if arm in regimes else ""
-        text = f"{arm}{regime}: {metric} {_mean(values)} over {len(values)} seeds"
-        a, b, seeds = paired(values, baseline)
-        if arm != CLASSIC and seeds:
-            points = 100 * float((a - b).mean())
-            text += (
-                f", {points:+.2f} points from {CLASSIC}, higher in {int((a > b).sum())} of {len(seeds)} seeds"
-            )
-        sentences.append(text + ".")
-    return sentences
-
-
-def cost(rows: Sequence[Row]) -> Table | None:
-    """Estimated before the run, beside what runs took."""
-    estimates = {row.arm: row for row in rows if row.metric == COST}
-    taken: dict[str, dict[tuple[int | None, str], float]] = {}
-    for row in rows:
-        if row.metric != COST:
-            taken.setdefault(row.arm, {})[(row.seed, row.plan)] = row.seconds
-    if not estimates and not taken:
-        return None
-    body = []
-    for arm in dict.fromkeys([*(a for a in ARMS if a in estimates or a in taken), *estimates, *taken]):
-        seen = list(taken.get(arm, {}).values())
-        estimate = estimates.get(arm)
-        body.append([
-            arm,
-            f"{estimate.value:.0f} s" if estimate else "",
-            str(estimate.details.get("steps", "")) if estimate else "",
-            f"{np.mean(seen):.0f} s" if seen else "",
-            str(len(seen)),
-        ])  # fmt: skip
-    return Table("Cost of one run", ["arm", "estimated", "steps", "taken, exams included", "runs"], body)
-
-
 def sized(rows: Sequence[Row]) -> dict[str, list[tuple[float, float]]]:
     """Misses by the number of people in the gallery, a curve a model and metric: (people, percent)."""
     found: dict[str, list[tuple[float, float]]] = {}
@@ -254,20 +180,6 @@ def _timed(row: Row) -> tuple[str | int | None, ...]:
         "throughput": (row.arm.partition(",")[0],),
     }
     return row.plan, row.seed, *parts.get(row.bench, ())
-
-
-def _mean(values: dict[int, float]) -> str:
-    array = np.array(list(values.values()))
-    return quantity(float(array.mean()), stats.t_interval(array) if len(array) > 1 else None, share=True)
-
-
-def _difference(arm: str, values: dict[int, float], baseline: dict[int, float]) -> Cells:
-    a, b, seeds = paired(values, baseline)
-    if arm == CLASSIC or not seeds:
-        return ["", ""]
-    found = stats.paired_difference(a, b)
-    interval = "" if found.ci95 is None else f" [{100 * found.ci95[0]:+.2f}, {100 * found.ci95[1]:+.2f}]"
-    return [f"{100 * found.mean:+.2f}{interval}", f"{found.p_value:.3f} ({found.floor:.3f})"]
 
 
 def _duration(seconds: float) -> str:

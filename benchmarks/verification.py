@@ -19,7 +19,6 @@ from benchmarks.exams import Exam, Trials
 from benchmarks.pairs import Pairs
 from benchmarks.rows import Measurement, Row, origin, plan_hash
 from recog import calibration
-from recog.faces import EmbedderLike
 
 logger = logging.getLogger(__name__)
 
@@ -63,9 +62,9 @@ def verify(
     return source.rows(measured, arm=arm, model=model, seconds=taken)
 
 
-def marks(exam: Exam, embedder: EmbedderLike) -> list[Measurement]:
-    """The metrics of an exam, without intervals: for benchmarks that repeat the training."""
-    scores, chosen = exam.scores(embedder), exam.balanced()
+def marks(exam: Exam, scores: NDArray[np.float64]) -> list[Measurement]:
+    """The metrics of an exam's scores, without intervals: for benchmarks that repeat the training."""
+    chosen = exam.balanced()
     mated = exam.pairs.mated
     ranking = metrics.Ranking(scores, mated)
     accuracy = metrics.accuracy_by_fold(scores[chosen], mated[chosen], exam.folds(chosen)).mean()

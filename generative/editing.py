@@ -26,9 +26,9 @@ from recog.errors import ConfigError, GalleryError
 from recog.pixels import from_uint8, to_uint8
 from recog.types import FMR
 
-# how many times what was learned edits change, by method: chosen on 240 photos of people of role `tune`, where
-# for the conditional one 1, 2 and 3 times turned 26, 62 and 80 % of smiles and left cosines to the original of
-# 0.96, 0.88 and 0.78
+# How many times what was learned edits change, by method. Chosen on 240 photos of people of role `tune`: for
+# the conditional one 1, 2 and 3 times turned 26, 62 and 80 % of smiles, and left cosines to the original of
+# 0.96, 0.88 and 0.78.
 STRENGTHS = {"conditional": 2.0, "latent": 3.0}
 METHODS = tuple(STRENGTHS)
 BATCH = 32  # faces a forward pass

@@ -167,6 +167,7 @@ class Synthesizer:
         candidates: int = 1,
         conditions: Mapping[str, float] | None = None,
         training: NDArray[np.float32] | None = None,
+        window: Window | None = None,
     ) -> SyntheticPerson:
         """New photos of one person with their scores.
 
@@ -174,12 +175,13 @@ class Synthesizer:
             candidates: photos made for each one that is kept; see `curation.chosen`.
             conditions: as of `photos_of`.
             training: (T, D) vectors of training photos, which no kept photo should repeat.
+            window: of cosines to the centre; None: that of the weights.
         Raises: ConfigError: fewer than one candidate a photo, or a condition that the generator does not
         know; DataError: the vectors have another length.
         """
         sitter = self.sitter(identity, embeddings, seed, source)
         how: dict[str, Any] = {"candidates": candidates, "conditions": conditions, "training": training}
-        return self.sitting(sitter, count, **how).person
+        return self.sitting(sitter, count, **how, window=window).person
 
     def sitter(
         self, identity: str, embeddings: NDArray[np.float32], seed: int, source: str = "given"
@@ -195,13 +197,14 @@ class Synthesizer:
         candidates: int = 1,
         conditions: Mapping[str, float] | None = None,
         training: NDArray[np.float32] | None = None,
+        window: Window | None = None,
     ) -> Candidates:
         """New photos of somebody with those that were not kept; arguments and errors as of `person`."""
         if candidates < 1:
             raise ConfigError(f"candidates is {candidates}; give 1 or more.")
         images, attributes = self._drawn(sitter.centre, count * candidates, sitter.seed, conditions or {})
         scores = curation.scored(images, sitter.centre, self.embedder, training)
-        kept = curation.chosen(scores, count, self.window) if candidates > 1 else np.arange(count)
+        kept = curation.chosen(scores, count, window or self.window) if candidates > 1 else np.arange(count)
         return Candidates(sitter, images, attributes, scores, kept)
 
     def new_people(
@@ -215,6 +218,7 @@ class Synthesizer:
         candidates: int = 1,
         conditions: Mapping[str, float] | None = None,
         training: NDArray[np.float32] | None = None,
+        window: Window | None = None,
     ) -> list[SyntheticPerson]:
         """People who do not exist, `photos` each; the arguments are those of `strangers` and `person`.
 
@@ -228,7 +232,7 @@ class Synthesizer:
             conditions=conditions,
         )
         how: dict[str, Any] = {"candidates": candidates, "conditions": conditions, "training": training}
-        return [self.sitting(sitter, photos, **how).person for sitter in sitters]
+        return [self.sitting(sitter, photos, **how, window=window).person for sitter in sitters]
 
     def strangers(
         self,

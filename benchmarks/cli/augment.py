@@ -24,6 +24,13 @@ from recog.cli.options import device_option, json_option
 @click.option("--photos-folder", type=path_type, help="Original photos to verify too, with --pairs.")
 @click.option("--pairs", type=path_type, help="Pairs of --photos-folder (LFW's pairs.txt or a CSV).")
 @click.option("--landmarks", type=path_type, help="Published landmarks of --photos-folder.")
+@click.option(
+    "--plan",
+    "plan_file",
+    type=path_type,
+    help="TOML file that says all that the options below say, and more.",
+)
+@click.option("--runs", type=path_type, help="Folder of generators that the closed regime trains.")
 @click.option("--people", default=200, show_default=True, help="People drawn a seed.")
 @click.option("--photos", default=4, show_default=True, help="Real photos of each.")
 @click.option("--synthetic-photos", default=16, show_default=True, help="Made-up photos of each.")
@@ -36,6 +43,7 @@ from recog.cli.options import device_option, json_option
 @click.option("--batch-size", default=128, show_default=True, help="Crops a step.")
 @click.option("--learning-rate", default=2e-3, show_default=True, help="Of AdamW, at its peak.")
 @click.option("--generator", default="bundled-gan", show_default=True, help="Name or file of a generator.")
+@click.option("--vae", default="bundled-vae", show_default=True, help="Name or file of a VAE, for plans.")
 @click.option("--candidates", default=2, show_default=True, help="Made-up photos drawn for each one kept.")
 @click.option("--arms", help="Comma-separated.  [default: none,classic,classic+synthetic,synthetic]")
 @click.option("--cost-table", is_flag=True, help="Only estimate what each arm costs, from a few steps.")
@@ -51,18 +59,27 @@ def augment(
     photos_folder: Path | None,
     pairs: Path | None,
     landmarks: Path | None,
-    generator: str,
-    candidates: int,
-    size: int,
+    plan_file: Path | None,
+    runs: Path | None,
+    people: int,
+    photos: int,
+    synthetic_photos: int,
+    synthetic_share: float,
+    seeds: int,
     kimg: float,
-    arms: str | None,
+    size: int,
     backbone: str,
     backbone_options: str | None,
+    batch_size: int,
+    learning_rate: float,
+    generator: str,
+    vae: str,
+    candidates: int,
+    arms: str | None,
     cost_table: bool,
     out: Path,
     device: str,
     as_json: bool,
-    **numbers: float,
 ) -> None:
     """Measure what synthetic faces do to recognition, with paired seeds.
 
@@ -80,22 +97,34 @@ def augment(
         raise click.UsageError("Give --report FOLDER, or --photos-folder and --pairs.")
 
     from benchmarks import materials, rows
-    from benchmarks.augmentation import ARMS, AugmentPlan, run
-    from benchmarks.costs import cost_table as estimate
+    from benchmarks.augment.bench import Bench
+    from benchmarks.augment.costs import cost_table as estimate
+    from benchmarks.augment.plan import Plan, read, usual
+    from benchmarks.choices import chosen
 
-    plan = AugmentPlan(
-        total_kimg=kimg,
-        image_size=size,
-        backbone=backbone,
-        arms=tuple(arms.split(",")) if arms else ARMS,
-        backbone_options=_options(backbone, backbone_options),
-        **numbers,  # type: ignore[arg-type]  # click has checked them
-    )
+    if plan_file is not None:
+        plan = read(plan_file)
+    else:
+        every = usual(synthetic_photos, synthetic_share, candidates)
+        plan = Plan(
+            people=people,
+            photos=photos,
+            seeds=seeds,
+            arms=chosen(every, arms.split(",") if arms else (), "arm"),
+            train={
+                "total_kimg": kimg,
+                "image_size": size,
+                "backbone": backbone,
+                "backbone_options": _options(backbone, backbone_options),
+                "batch_size": batch_size,
+                "learning_rate": learning_rate,
+            },
+        )
     exams = materials.exams_of(
         reports,
         roles,
         report_role,
-        size,
+        plan.image_size,
         photos=photos_folder,
         pairs=pairs,
         landmarks=landmarks,
@@ -104,17 +133,18 @@ def augment(
     material = materials.material(
         data,
         exams,
+        plan,
         roles=roles,
         user_role=user_role,
-        size=size,
-        generator=generator if plan.synthesises else None,
-        candidates=candidates,
+        generators={"gan": generator, "vae": vae},
+        runs=runs,
         device=device,
     )
+    bench = Bench(plan, material, device=device)
     if cost_table:
-        print_rows(rows.append_all(out, estimate(plan, material, device=device)), as_json)
+        print_rows(rows.append_all(out, estimate(bench)), as_json)
     else:
-        print_rows(run(plan, material, out, device=device), as_json)
+        print_rows(bench.run(out), as_json)
 
 
 def _options(backbone: str, text: str | None) -> dict[str, object]:

@@ -8,15 +8,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks import augmentation, plots, rows
-from benchmarks.augmentation import Material
+from benchmarks import plots, rows
+from benchmarks.augment.bench import BENCH, Bench, Material
+from benchmarks.augment.makers import GeneratorMaker, crops_of
+from benchmarks.augment.summary import arms_table, values_of
 from benchmarks.demo.plan import NAMES, DemoPlan, Studio
 from benchmarks.demo.story import Chapter, Stage
 from benchmarks.exams import of_crops
-from benchmarks.materials import crops_of, synthesis_by
 from benchmarks.pictures import GREEN, GREY, RED
 from benchmarks.repair.likeness import psnr, ssim
-from benchmarks.summaries import Table, arms_table
+from benchmarks.summaries import Table
 from generative import damage
 from generative.grids import WHITE, Picture, sheet
 from recog import calibration
@@ -162,29 +163,30 @@ def augmentation_benchmark(chapter: Chapter, stage: Stage) -> None:
     plan, models, story, out = stage.plan, stage.models, stage.story, stage.out
     user = crops_of(models.people(plan.pool, plan.augment.photos, plan.seed + 2))
     exam = crops_of(models.people(plan.exam_people, 4, plan.seed + 3))
+    maker = GeneratorMaker(models.synthesizer, models.embedder)
     material = Material(
         name="made-up people",
         user=user,
         native=user,
         exams=(of_crops(exam, "other made-up people"),),
-        synthesise=synthesis_by(models.synthesizer, models.embedder, candidates=2),
-        generator=models.synthesizer.digest,
-        curation="most like the centre, 1 of 2",
-        regime="open",
+        makers=lambda kind, draw, seed: maker,
+        made_by=models.synthesizer.digest,
     )
-    for _ in augmentation.run(plan.augment, material, out, device=models.device):
+    bench = Bench(plan.augment, material, device=models.device)
+    for _ in bench.run(out):
         pass
-    plan_hash = augmentation.origin_of(plan.augment, material, models.device).plan
-    measured = [row for row in rows.read(rows.file_of(out, augmentation.BENCH)) if row.plan == plan_hash]
+    declared = bench.origin.plan
+    measured = [row for row in rows.read(rows.file_of(out, BENCH)) if row.plan == declared]
     metric = measured[0].metric
-    a = plan.augment
+    a, config = plan.augment, plan.augment.config(plan.augment.baseline, 0)
     chapter.text.append(
-        f"Each run trains {a.backbone} on {a.photos} photos of each of {a.people} people for "
-        f"{a.total_kimg:g} thousand crops; {a.seeds} seeds, paired. On so little the arms differ by chance: "
-        "`recog bench augment` with real photos and six seeds or more is the measurement."
+        f"Each run trains {config.backbone} on {a.photos} photos of each of {a.people} people for "
+        f"{config.total_kimg:g} thousand crops; {a.seeds} seeds, paired. On so little arms differ by chance: "
+        "`recog bench augment` with real photos and ten seeds is the measurement."
     )
     chapter.tables.append(arms_table(measured, metric, f"{metric} on other made-up people"))
-    picture = plots.arms(measured, metric, "made-up people: a demonstration")
+    title = "made-up people: a demonstration"
+    picture = plots.arms(values_of(measured, metric), a.baseline, metric, title)
     story.show(chapter, "augmentation", "Points: seeds; diamonds: means with 95 % intervals.", picture)
     story.figures["augmentation rows"] = len(measured)
 

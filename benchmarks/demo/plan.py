@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from benchmarks.augmentation import AugmentPlan
+from benchmarks.augment.plan import Plan, usual
 from generative.repair import Repairer
 from generative.synthesis import Synthesizer, SyntheticPerson
 from recog.embedding import Embedder
@@ -26,16 +26,18 @@ class DemoPlan:
     fpir: float = 0.05  # few people calibrate: 1 % of 100 would be the very best of them
     repairs: int = 6  # faces, each damaged in all ways
     seed: int = 0
-    augment: AugmentPlan = field(
-        default_factory=lambda: AugmentPlan(
+    augment: Plan = field(
+        default_factory=lambda: Plan(
             people=24,
             photos=3,
-            synthetic_photos=8,
-            total_kimg=5.0,
-            batch_size=64,
             seeds=2,
-            backbone="resnet10t",
-            backbone_options={"channels": (16, 32, 64, 128)},
+            arms=usual(photos=8),
+            train={
+                "total_kimg": 5.0,
+                "batch_size": 64,
+                "backbone": "resnet10t",
+                "backbone_options": {"channels": (16, 32, 64, 128)},
+            },
         )
     )
     pool: int = 40  # made-up people whose photos the arms are drawn from
@@ -44,15 +46,17 @@ class DemoPlan:
     @classmethod
     def quick(cls, seed: int = 0) -> DemoPlan:
         """A minute instead of six: enough to see that everything runs."""
-        tiny = AugmentPlan(
+        tiny = Plan(
             people=6,
             photos=2,
-            synthetic_photos=3,
-            total_kimg=0.32,
-            batch_size=32,
             seeds=2,
-            backbone="resnet10t",
-            backbone_options={"channels": (8, 8, 16, 16)},
+            arms=usual(photos=3),
+            train={
+                "total_kimg": 0.32,
+                "batch_size": 32,
+                "backbone": "resnet10t",
+                "backbone_options": {"channels": (8, 8, 16, 16)},
+            },
         )
         return cls(
             people=4,

@@ -82,9 +82,13 @@ def strangers(tmp_path: Path, embedder: Embedder) -> FaceData:
 
 
 @pytest.fixture
-def synthesizer(faces: FaceData, embedder: Embedder, tmp_path: Path) -> Synthesizer:
-    run = train(config("gan"), faces, objective("gan", faces, embedder), tmp_path / "gan", "cpu")
-    return Synthesizer.load(run, embedder, "cpu")
+def trained_gan(faces: FaceData, embedder: Embedder, tmp_path: Path) -> Path:
+    return train(config("gan"), faces, objective("gan", faces, embedder), tmp_path / "gan", "cpu")
+
+
+@pytest.fixture
+def synthesizer(trained_gan: Path, embedder: Embedder) -> Synthesizer:
+    return Synthesizer.load(trained_gan, embedder, "cpu")
 
 
 @pytest.fixture

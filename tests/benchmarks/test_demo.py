@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.augmentation import AugmentPlan
+from benchmarks.augment.plan import Plan, usual
 from benchmarks.demo import DemoPlan, Studio, run
 from generative.repair import Repairer
 from generative.synthesis import Synthesizer, SyntheticPerson
@@ -21,14 +21,16 @@ class Painter:
     """A synthesizer of flat colours; identities are hues around a circle that differ by seed."""
 
     digest = "painter"
+    guides: frozenset[str] = frozenset()
 
     def new_people(self, count: int, photos: int, seed: int, **_: object) -> list[SyntheticPerson]:
         angles = np.linspace(0, 2 * np.pi, count, endpoint=False) + 0.1 * seed
         return [self._person(f"new-{seed}-{k}", a, photos, seed + k) for k, a in enumerate(angles)]
 
     def person(
-        self, identity: str, vectors: np.ndarray, count: int, seed: int = 0, *, candidates: int = 1
+        self, identity: str, vectors: np.ndarray, count: int, seed: int = 0, **how: object
     ) -> SyntheticPerson:
+        del how
         centre = vectors.mean(axis=0)
         return self._person(identity, float(np.arctan2(centre[1], centre[0])), count, seed)
 
@@ -63,17 +65,18 @@ PLAN = DemoPlan(
     repairs=2,
     pool=5,
     exam_people=5,
-    augment=AugmentPlan(
+    augment=Plan(
         people=3,
         photos=2,
-        synthetic_photos=2,
-        total_kimg=0.016,
-        batch_size=8,
-        image_size=32,
         seeds=1,
-        arms=("classic", "classic+synthetic"),
-        backbone="resnet10t",
-        backbone_options={"channels": (8, 8, 8, 8)},
+        arms={name: arm for name, arm in usual(photos=2).items() if name.startswith("classic")},
+        train={
+            "total_kimg": 0.016,
+            "batch_size": 8,
+            "image_size": 32,
+            "backbone": "resnet10t",
+            "backbone_options": {"channels": (8, 8, 8, 8)},
+        },
     ),
 )
 
@@ -118,7 +121,7 @@ def test_quick_is_smaller_in_everything() -> None:
     quick, full = DemoPlan.quick(), DemoPlan()
     for name in ("people", "strangers", "calibration_people", "repairs", "pool", "exam_people"):
         assert getattr(quick, name) < getattr(full, name)
-    assert quick.augment.total_kimg < full.augment.total_kimg
+    assert quick.augment.config("classic", 0).total_kimg < full.augment.config("classic", 0).total_kimg
     assert full.augment.people <= full.pool
 
 

@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 
 from benchmarks import report, rows, stats
-from benchmarks.costs import COST
+from benchmarks.augment.costs import COST
+from benchmarks.augment.summary import by_arm, cost
 from benchmarks.summaries import (
-    by_arm,
-    cost,
     discarded,
     history,
     latest,
@@ -90,8 +89,17 @@ def test_differences_are_paired_by_seed(results: Path) -> None:
     report.write(results, results)
     text = (results / "report.md").read_text()
     assert "classic+synthetic (generator: open regime)" in text
-    assert "+2.00 points from classic, higher in 6 of 6 seeds" in text
-    assert "| +2.00 [+2.00, +2.00] | 0.031 (0.031) |" in text  # no spread: the pairing removed the seed's
+    assert "+2.00 points from classic, all arms together [+2.00, +2.00]: whether" in text
+    # no spread: the pairing removed the seed's; Holm: three arms, the floor of six seeds each
+    assert "| +2.00 [+2.00, +2.00] | [+2.00, +2.00] | 0.094 | undecided |" in text
+
+
+def test_ten_seeds_can_tell(tmp_path: Path) -> None:
+    rows.append_all(tmp_path, augment_rows(10))
+    report.write(tmp_path, tmp_path)
+    text = (tmp_path / "report.md").read_text()
+    assert "| [+2.00, +2.00] | 0.006 | helps |" in text
+    assert "[-10.00, -10.00]: none hurts by 10.0 points." in text
 
 
 def test_groups_have_a_table_of_their_own() -> None:
@@ -159,13 +167,14 @@ def test_time_is_counted_once() -> None:
     assert history([*judged, *timed]).body == [["backbones", "recog", "c", "d", "24 min"]]
 
 
-def test_arms_keep_the_plan_order() -> None:
-    assert list(by_arm(augment_rows(1)[::-1], "TAR@FMR=1e-2")) == [
-        "none",
-        "classic",
-        "classic+synthetic",
-        "synthetic",
-    ]
+def test_of_an_arm_that_changed_the_last_recipe_counts() -> None:
+    first, second, third = (
+        [a_row(arm="x", metric="AUC", seed=seed, details={"recipe": recipe}) for seed in seeds]
+        for recipe, seeds in (("a", (0, 1, 2)), ("b", (0, 1)), ("c", (2,)))
+    )
+    assert by_arm(first, "AUC")["x"].keys() == {0, 1, 2}
+    assert by_arm([*first, *second], "AUC")["x"].keys() == {0, 1}
+    assert by_arm([*first, *second, *third], "AUC")["x"].keys() == {2}
 
 
 def test_curves_are_of_the_rows_that_say_where_they_lie() -> None:
@@ -196,7 +205,7 @@ def test_cost_counts_each_run_once() -> None:
 
 def test_quantities() -> None:
     assert quantity(0.99384, (0.9905, 0.9971), share=True) == "99.38 % [99.05, 99.71]"
-    assert stats.paired_difference(np.ones(6), np.zeros(6)).p_value == pytest.approx(2 / 64)
+    assert stats.sign_flip(np.ones(6)) == pytest.approx(2 / 64)
 
 
 def test_no_rows_no_report(tmp_path: Path) -> None:

@@ -213,7 +213,7 @@ def test_pairs_of_a_large_folder_are_drawn_not_listed() -> None:
 
 
 def marked(exam: exams.Exam) -> dict[str, Measurement]:
-    return {found.metric: found for found in marks(exam, ColourEmbedder())}
+    return {found.metric: found for found in marks(exam, exam.scores(ColourEmbedder()))}
 
 
 def test_a_perfect_embedder_is_measured_as_perfect() -> None:

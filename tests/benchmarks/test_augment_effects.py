@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.effects import (
+from benchmarks.augment.effects import (
     Effect,
     Runs,
     Verdict,
