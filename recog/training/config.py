@@ -101,6 +101,7 @@ class TrainConfig(RunConfig):
     margin_full: float = 0.7  # ... and at which it is whole
     contrastive_weight: float = 1.0  # of a supervised contrastive term (arXiv:2004.11362)
     temperature: float = 0.07  # of that term
+    mixup: float = 0.0  # parameter of Beta, of which people's embeddings are mixed in pairs; 0: they are not
     synthetic_share: float = 0.0  # of each batch
 
     @property
@@ -117,6 +118,7 @@ class TrainConfig(RunConfig):
             "margin": (self.margin is None or 0 <= self.margin < 1.6, "0 or more, less than 1.6"),
             **shares(self, "synthetic_share"),
             **above_zero(self, "scale"),
+            **at_least(0, self, "mixup"),
             "contrastive_weight": (
                 self.contrastive_weight == 0
                 or (self.contrastive_weight > 0 and self.photos_per_identity > 1),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from pytorch_metric_learning.losses import ArcFaceLoss, CosFaceLoss, SupConLoss
@@ -38,7 +39,9 @@ class MarginLoss(Loss):
     """ArcFace (arXiv:1801.07698) or CosFace (arXiv:1801.09414) with a margin that grows during the run.
 
     With few photos a person the centres learn late; a supervised contrastive term over the batch
-    (arXiv:2004.11362) teaches from the first step.
+    (arXiv:2004.11362) teaches from the first step. With `mixup`, embeddings are mixed in pairs, and the margin
+    is asked of both people, each as much as is of them (mixup, arXiv:1710.09412, at the last layer as in
+    arXiv:1806.05236).
     """
 
     def __init__(self, config: TrainConfig, classes: int) -> None:
@@ -55,6 +58,7 @@ class MarginLoss(Loss):
         self.contrastive = SupConLoss(temperature=config.temperature)
         self.config = config
         self.in_degrees = config.loss == "arcface"
+        self._step = 0
 
     def set_progress(self, progress: float) -> None:
         """The margin follows."""
@@ -62,13 +66,26 @@ class MarginLoss(Loss):
         share = 1.0 if progress >= full else max(0.0, (progress - begin) / (full - begin))
         margin = self.full_margin * share
         self.inner.margin = math.radians(margin) if self.in_degrees else margin
+        self._step = round(progress * self.config.steps)
 
     def forward(self, embeddings: Tensor, labels: Tensor, targets: Tensor | None = None) -> Tensor:
         del targets  # nobody teaches but the labels
-        loss = cast(Tensor, self.inner(embeddings, labels))
+        loss = self._mixed(embeddings, labels) if self.config.mixup else self._apart(embeddings, labels)
         if self.config.contrastive_weight:
             loss = loss + self.config.contrastive_weight * self.contrastive(embeddings, labels)
         return loss
+
+    def _apart(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        return cast(Tensor, self.inner(embeddings, labels))
+
+    def _mixed(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        """A pure function of seed and step, so that a run that goes on mixes as it would have."""
+        rng = np.random.default_rng([self.config.seed, self._step, 3])
+        share = float(rng.beta(self.config.mixup, self.config.mixup))
+        order = torch.from_numpy(rng.permutation(len(labels))).to(labels.device)
+        directions = F.normalize(embeddings, dim=1)
+        mixed = share * directions + (1 - share) * directions[order]
+        return share * self._apart(mixed, labels) + (1 - share) * self._apart(mixed, labels[order])
 
 
 class DistillLoss(Loss):

@@ -161,6 +161,27 @@ def test_contrastive_term_is_the_papers() -> None:
     assert added.item() == pytest.approx(0.5 * expected.item(), rel=1e-3)
 
 
+def test_mixed_embeddings_are_of_both_people_as_much_as_is_of_them() -> None:
+    config = replace(TINY, embedding_size=4, contrastive_weight=0.0, mixup=0.4)
+    torch.manual_seed(0)
+    module = MarginLoss(config, classes=3)
+    embeddings, labels = torch.randn(6, 4), torch.tensor([0, 1, 2, 1, 0, 2])
+    found = []
+    for step in (0, 1, 2):
+        module.set_progress(step / config.steps)
+        found.append(module(embeddings, labels).item())
+        rng = np.random.default_rng([config.seed, step, 3])
+        share = rng.beta(0.4, 0.4)
+        order = torch.from_numpy(rng.permutation(6))
+        directions = torch.nn.functional.normalize(embeddings)
+        mixed = share * directions + (1 - share) * directions[order]
+        expected = share * module.inner(mixed, labels) + (1 - share) * module.inner(mixed, labels[order])
+        assert found[-1] == pytest.approx(expected.item(), rel=1e-5)
+    assert len(set(found)) == 3  # another pairing each step
+    module.set_progress(0)
+    assert module(embeddings, labels).item() == found[0]
+
+
 def test_people_come_in_groups() -> None:
     labels = np.repeat(np.arange(6), [4, 4, 1, 4, 4, 4])
     for step in range(4):

@@ -1,0 +1,83 @@
+"""What made-up photos are worth in real ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.augment.curves import exchanges, learning_curves, worth_of
+from benchmarks.rows import Row
+from recog.errors import DataError
+from tests.benchmarks.test_rows import a_row
+
+COUNTS = [2, 4, 8]
+
+
+def curve(seeds: int = 6, noise: float = 0.0) -> np.ndarray:
+    """A rate that grows by 0.1 with each doubling."""
+    rng = np.random.default_rng(0)
+    luck = noise * rng.normal(size=seeds)
+    return np.array([[0.3], [0.4], [0.5]]) + luck
+
+
+def test_an_arm_as_good_as_twice_the_photos_is_worth_as_many_again() -> None:
+    for noise in (0.0, 0.02):
+        luck = curve(noise=noise)[0] - 0.3
+        worth, interval, beyond = worth_of(COUNTS, curve(noise=noise), 0.4 + luck, 2)
+        assert worth == pytest.approx(2.0)
+        assert not beyond
+        assert interval is not None
+        assert interval[0] - 1e-9 <= 2.0 <= interval[1] + 1e-9
+    half, _, _ = worth_of(COUNTS, curve(), np.full(6, 0.45), 4)
+    assert half == pytest.approx(4 * np.sqrt(2) - 4)
+
+
+def test_what_does_harm_is_worth_less_than_nothing() -> None:
+    worth, _, beyond = worth_of(COUNTS, curve(), np.full(6, 0.3), 4)
+    assert worth == pytest.approx(-2.0)
+    assert not beyond
+
+
+def test_what_is_better_than_all_that_was_measured_is_said_to_be() -> None:
+    worth, _, beyond = worth_of(COUNTS, curve(), np.full(6, 0.6), 4)
+    assert worth == pytest.approx(4.0)
+    assert beyond
+
+
+def test_intervals_widen_with_what_varies() -> None:
+    rng = np.random.default_rng(1)
+    noisy = 0.4 + 0.03 * rng.normal(size=12)
+    _, interval, _ = worth_of(COUNTS, curve(12), noisy, 2)
+    assert interval is not None
+    assert interval[0] < 2.0 < interval[1] + 0.5
+    assert interval[1] - interval[0] > 0.2
+
+
+def test_curves_need_two_points() -> None:
+    with pytest.raises(DataError, match="do not fit"):
+        worth_of([2], np.zeros((1, 3)), np.zeros(3), 2)
+
+
+def of_plan(photos: int, arm: str, values: list[float], made: int = 0) -> list[Row]:
+    details = {"people": 100, "photos": photos, "baseline": "strong", "synthetic_crops": made}
+    return [
+        a_row(bench="augment", arm=arm, metric="TAR", value=value, seed=seed, details=details)
+        for seed, value in enumerate(values)
+    ]
+
+
+def test_rows_of_several_plans_make_curves_and_exchanges() -> None:
+    rows = [
+        *of_plan(2, "strong", [0.30, 0.31, 0.29]),
+        *of_plan(4, "strong", [0.40, 0.41, 0.39]),
+        *of_plan(2, "strong + GAN", [0.40, 0.41, 0.39], made=1600),
+        *of_plan(4, "none", [0.1, 0.1, 0.1]),
+    ]
+    assert learning_curves(rows, "TAR") == {
+        "strong, 100 people": [(2.0, pytest.approx(30.0)), (4.0, pytest.approx(40.0))]
+    }
+    (found,) = exchanges(rows, "TAR")
+    assert (found.arm, found.people, found.photos, found.made_up) == ("strong + GAN", 100, 2, 16)
+    assert found.worth == pytest.approx(2.0)
+    assert "16 made-up photos a person are worth 2.0" in found.sentence()
+    assert exchanges(rows[:6], "TAR") == []
