@@ -132,6 +132,35 @@ def arms(values: Mapping[str, Mapping[int, float]], baseline: str, metric: str, 
     return _png(figure, title)
 
 
+def forest(
+    effects: Sequence[tuple[str, float, stats.Interval | None, stats.Interval | None]],
+    margin: float,
+    unit: str,
+    title: str,
+) -> bytes:
+    """A line an arm: its effect, the interval of it alone (thick) and that of all together (thin).
+
+    Args:
+        effects: name, value, and the two intervals, in points.
+        margin: effects that are smaller do not matter: the grey band.
+    """
+    figure = Figure(figsize=(7.2, 1.2 + 0.42 * len(effects)), layout="constrained", dpi=DPI)
+    axis = figure.add_subplot()
+    axis.axvspan(-margin, margin, color="0.9", lw=0)
+    axis.axvline(0, color="black", lw=0.8)
+    for place, (_, value, alone, together) in enumerate(effects):
+        colour = COLOURS[place % len(COLOURS)]
+        for interval, width in ((together, 1.2), (alone, 4.0)):
+            if interval is not None:
+                axis.plot(interval, [place, place], color=colour, lw=width, solid_capstyle="butt")
+        axis.plot(value, place, "D", color=colour, mec="white", ms=7)
+    axis.set_yticks(range(len(effects)), [name for name, *_ in effects], fontsize=8)
+    axis.set_ylim(len(effects) - 0.5, -0.5)
+    axis.set_xlabel(unit)
+    axis.grid(axis="x", alpha=0.3)
+    return _png(figure, title)
+
+
 def _named(arms: Iterable[str]) -> list[str]:
     return [_wrapped(arm.replace("+", "+ "), ARM_CHARACTERS) for arm in arms]
 

@@ -8,10 +8,11 @@ import numpy as np
 
 from benchmarks import plots, stats
 from benchmarks.augment.costs import COST
-from benchmarks.augment.effects import Effect, Runs, effects
+from benchmarks.augment.effects import Effect, Runs, detectable, effects
 from benchmarks.augment.plan import CLASSIC
 from benchmarks.rows import Row
 from benchmarks.summaries import Section, Table, by_plan, quantity
+from recog.errors import ConfigError
 
 MARGIN = 0.005
 SCALE = 10_000  # of the resampled rates that rows carry
@@ -29,10 +30,13 @@ def augment(section: Section, chosen: Sequence[Row]) -> dict[str, bytes]:
         for metric in dict.fromkeys(row.metric for row in rows):
             section.tables.append(arms_table(rows, metric, f"{metric}, {title}, plan {plan}"))
         headline = rows[0].metric
-        section.text += [f"{data}. {sentence}" for sentence in sentences(rows, headline)]
-        pictures[f"{title}, plan {plan}"] = plots.arms(
-            values_of(rows, headline), baseline_of(rows), headline, title
-        )
+        said = (*sentences(rows, headline), *power(rows, headline))
+        section.text += [f"{data}. {sentence}" for sentence in said]
+        where = f"{title}, plan {plan}"
+        pictures[where] = plots.arms(values_of(rows, headline), baseline_of(rows), headline, title)
+        found = effects_of(rows, headline)
+        if found:
+            pictures[f"Effects. {where}"] = _forest(found, headline, baseline_of(rows), title)
     table = cost(chosen)
     if table is not None:
         section.tables.append(table)
@@ -142,6 +146,36 @@ def sentences(rows: Sequence[Row], metric: str) -> list[str]:
             text += f"{beside}{f', all arms together{interval}' if interval else ''}: {effect.sentence()}"
         said.append(text + ".")
     return said
+
+
+def power(rows: Sequence[Row], metric: str) -> list[str]:
+    """What so many seeds can find, by how much their differences vary."""
+    arms = by_arm(rows, metric)
+    baseline = arms.pop(baseline_of(rows), {})
+    spreads = [
+        float(np.std([seeds[seed].value - baseline[seed].value for seed in shared], ddof=1))
+        for seeds in arms.values()
+        if len(shared := sorted(seeds.keys() & baseline.keys())) > 1
+    ]
+    if not spreads:
+        return []
+    seeds, deviation = len(baseline), float(np.median(spreads))
+    try:
+        least = detectable(deviation, seeds, len(spreads))
+    except ConfigError as error:
+        return [str(error)]
+    return [
+        f"{seeds} seeds find effects of {100 * least:.1f} points four times in five where differences vary by "
+        f"{100 * deviation:.1f} points between seeds and {len(spreads)} arms are compared."
+    ]
+
+
+def _forest(found: Sequence[Effect], metric: str, baseline: str, title: str) -> bytes:
+    def points(interval: stats.Interval | None) -> stats.Interval | None:
+        return None if interval is None else (100 * interval[0], 100 * interval[1])
+
+    lines = [(one.arm, 100 * one.mean, points(one.ci95), points(one.simultaneous)) for one in found]
+    return plots.forest(lines, 100 * found[0].margin, f"{metric}: difference from {baseline}, points", title)
 
 
 def cost(rows: Sequence[Row]) -> Table | None:

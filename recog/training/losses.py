@@ -39,9 +39,9 @@ class MarginLoss(Loss):
     """ArcFace (arXiv:1801.07698) or CosFace (arXiv:1801.09414) with a margin that grows during the run.
 
     With few photos a person the centres learn late; a supervised contrastive term over the batch
-    (arXiv:2004.11362) teaches from the first step. With `mixup`, embeddings are mixed in pairs, and the margin
-    is asked of both people, each as much as is of them (mixup, arXiv:1710.09412, at the last layer as in
-    arXiv:1806.05236).
+    (arXiv:2004.11362) teaches from the first step. With `mixup`, embeddings are mixed in pairs, and the
+    margin is asked of both people, each as much as is of them (mixup, arXiv:1710.09412, at the last layer as
+    in arXiv:1806.05236).
     """
 
     def __init__(self, config: TrainConfig, classes: int) -> None:

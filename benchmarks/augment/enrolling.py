@@ -1,0 +1,194 @@
+"""Galleries of few photos a person: what do made-up templates add when nothing is trained?
+
+Each seed draws people from the users' crops, enrolls K photos of each, and searches with their other photos
+and with photos of strangers. Arms enrich the same templates in different ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.rows import Measurement
+from recog import calibration
+from recog.errors import DataError
+from recog.faces import EmbedderLike
+from recog.training import CropSet
+from recog.training.augment import build
+from recog.vectors import centres, unit
+
+Vectors = NDArray[np.float32]  # (N, D) unit
+Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Enrolled:
+    """Templates of P people."""
+
+    crops: CropSet  # that they are of, labels 0..P-1
+    vectors: Vectors  # (N, D), a row a crop
+
+
+# templates of people and a seed -> (M, D) templates to add, and whose they are
+Enrich = Callable[[Enrolled, int], tuple[Vectors, Labels]]
+
+
+@dataclass(frozen=True, eq=False)
+class Gallery:
+    """Who is enrolled and who searches, of one draw."""
+
+    enrolled: Enrolled
+    probes: Vectors  # (Q, D), other photos of the enrolled
+    truth: Labels  # (Q,)
+    strangers: Vectors  # (S, D), one photo each
+
+
+def gallery(
+    crops: CropSet, vectors: Vectors, people: int, photos: int, seed: int, *, probes: int = 5
+) -> Gallery:
+    """Draw a gallery; a pure function of its arguments.
+
+    Args:
+        crops, vectors: of all users. people, photos: that are enrolled. probes: of each person, at most.
+    Raises: DataError: not enough people with enough photos, or fewer than two strangers.
+    """
+    rng = np.random.default_rng([seed, people, photos])
+    counts = np.bincount(crops.labels, minlength=len(crops.identities))
+    able = rng.permutation(np.flatnonzero(counts > photos))
+    if len(able) < people:
+        raise DataError(f"{len(able)} people have over {photos} photos, {people} are wanted. Enroll fewer.")
+    chosen = np.sort(able[:people])
+    rest = np.setdiff1d(np.flatnonzero(counts > 0), chosen)
+    if len(rest) < 2:
+        raise DataError(
+            f"{len(rest)} people are left to be strangers, two at least are needed. Enroll fewer."
+        )
+    taken: list[NDArray[np.int64]] = []
+    asked: list[NDArray[np.int64]] = []
+    for person in chosen:
+        rows = rng.permutation(np.flatnonzero(crops.labels == person))
+        taken.append(rows[:photos])
+        asked.append(rows[photos : photos + probes])
+    first = np.array([rng.choice(np.flatnonzero(crops.labels == person)) for person in rest])
+    rows = np.concatenate(taken)
+    return Gallery(
+        Enrolled(crops.subset(rows), vectors[rows]),
+        vectors[np.concatenate(asked)],
+        np.repeat(np.arange(people), [len(one) for one in asked]).astype(np.int64),
+        vectors[first],
+    )
+
+
+def measured(drawn: Gallery, enrich: Enrich | None, seed: int, fpir: float) -> list[Measurement]:
+    """Rank-1, and how many are found where so few strangers are named, by the mean of their templates."""
+    enrolled = drawn.enrolled
+    vectors, labels = enrolled.vectors, enrolled.crops.labels
+    if enrich is not None:
+        added, whose = enrich(enrolled, seed)
+        vectors, labels = np.concatenate([vectors, added]), np.concatenate([labels, whose])
+    templates = centres(vectors, labels, len(enrolled.crops.identities))
+    scores = drawn.probes @ templates.T
+    best, right = scores.max(axis=1), scores.argmax(axis=1) == drawn.truth
+    strange = (drawn.strangers @ templates.T).max(axis=1)
+    found = right & (best >= calibration.threshold_for_new(strange.astype(np.float64), fpir))
+    return [
+        Measurement("rank-1", float(right.mean()), len(right)),
+        Measurement(f"found at FPIR {100 * fpir:g} %", float(found.mean()), len(right)),
+    ]
+
+
+def classic(embedder: EmbedderLike, copies: int, augmentation: str = "strong") -> Enrich:
+    """Copies of the enrolled photos, augmented as in training."""
+
+    def enrich(enrolled: Enrolled, seed: int) -> tuple[Vectors, Labels]:
+        images = torch.from_numpy(np.array(enrolled.crops.images)).permute(0, 3, 1, 2)
+        augment = build(augmentation, images.shape[-1])
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            made = torch.stack([augment(image) for _ in range(copies) for image in images])
+        crops = made.permute(0, 2, 3, 1).contiguous().numpy()
+        return embedder.embed(crops), np.tile(enrolled.crops.labels, copies)
+
+    return enrich
+
+
+def made_up(embedder: EmbedderLike, make: Callable[[CropSet, int], CropSet]) -> Enrich:
+    """Photos that a generator makes of the enrolled people.
+
+    Args:
+        make: enrolled crops and a seed -> made-up crops of people of the same names.
+    """
+
+    def enrich(enrolled: Enrolled, seed: int) -> tuple[Vectors, Labels]:
+        made = make(enrolled.crops, seed)
+        code = {name: index for index, name in enumerate(enrolled.crops.identities)}
+        whose = np.array([code[name] for name in made.identities], np.int64)
+        return embedder.embed(np.asarray(made.images)), whose[made.labels]
+
+    return enrich
+
+
+@dataclass(frozen=True, eq=False)
+class Variation:
+    """How photos of one person differ, as vectors: a Gaussian, learned on people with many photos.
+
+    What drawing from it can add is what normalising by it adds (WCCN, Hatch et al. 2006): the baseline of any
+    generator of features.
+    """
+
+    factors: NDArray[np.float64]  # (D, D): differences are standard normal numbers times these
+
+    @classmethod
+    def learn(cls, vectors: Vectors, labels: Labels) -> Variation:
+        """From (N, D) vectors of people who are not enrolled; who has one photo says nothing.
+
+        Raises: DataError: nobody has two photos.
+        """
+        counts = np.bincount(labels)
+        several = np.flatnonzero(counts > 1)
+        if not len(several):
+            raise DataError("Nobody has two photos: how they vary cannot be learned.")
+        rows = np.isin(labels, several)
+        means = centres(vectors, labels, len(counts))
+        apart = (vectors[rows] - means[labels[rows]]).astype(np.float64)
+        covariance = apart.T @ apart / (rows.sum() - len(several))
+        values, directions = np.linalg.eigh(covariance)
+        return cls(np.sqrt(np.maximum(values, 0))[:, None] * directions.T)
+
+    def drawn(self, copies: int) -> Enrich:
+        """Templates around the enrolled ones."""
+
+        def enrich(enrolled: Enrolled, seed: int) -> tuple[Vectors, Labels]:
+            rng = np.random.default_rng(seed)
+            around = np.tile(enrolled.vectors, (copies, 1))
+            noise = rng.normal(size=around.shape) @ self.factors
+            return unit((around + noise).astype(np.float32)), np.tile(enrolled.crops.labels, copies)
+
+        return enrich
+
+    def normalised(self, vectors: Vectors, ridge: float = 0.1) -> Vectors:
+        """(N, D) unit vectors in which people vary alike in all directions."""
+        covariance = self.factors.T @ self.factors
+        mean = np.trace(covariance) / len(covariance)
+        values, directions = np.linalg.eigh(covariance)
+        scaled = directions / np.sqrt(values + ridge * mean)
+        return unit((vectors @ scaled @ directions.T).astype(np.float32))
+
+
+def compared(
+    crops: CropSet,
+    vectors: Vectors,
+    arms: Mapping[str, Enrich | None],
+    *,
+    people: int,
+    photos: int,
+    seed: int,
+    fpir: float = 0.01,
+) -> dict[str, list[Measurement]]:
+    """What each arm reaches with one draw, the same for all of them."""
+    drawn = gallery(crops, vectors, people, photos, seed)
+    return {name: measured(drawn, enrich, seed, fpir) for name, enrich in arms.items()}

@@ -1,0 +1,125 @@
+"""Galleries whose templates are enriched: who is drawn, what is added, and what that does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.augment.enrolling import (
+    Enrolled,
+    Variation,
+    classic,
+    compared,
+    gallery,
+    made_up,
+    measured,
+)
+from recog.errors import DataError
+from recog.training import CropSet
+from recog.vectors import unit
+from tests.benchmarks.fakes import ColourEmbedder, people_of_colours
+
+SIZE, PHOTOS, DIMENSIONS = 120, 6, 24
+
+
+def spread_out(seed: int, people: int = SIZE) -> tuple[CropSet, np.ndarray]:
+    """People around centres of their own; photos vary three times as much along the first dimensions."""
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(people), PHOTOS)
+    wide = np.where(np.arange(DIMENSIONS) < 6, 0.9, 0.25)
+    vectors = rng.normal(size=(people, DIMENSIONS))[labels] + wide * rng.normal(
+        size=(len(labels), DIMENSIONS)
+    )
+    images = rng.integers(0, 256, (len(labels), 8, 8, 3)).astype(np.uint8)
+    names = tuple(f"p{k:03d}" for k in range(people))
+    files = tuple(f"{names[k]}/{n}.png" for n, k in enumerate(labels))
+    return CropSet(images, labels.astype(np.int64), names, files), unit(vectors.astype(np.float32))
+
+
+def test_a_draw_enrolls_some_and_asks_for_the_rest() -> None:
+    crops, vectors = spread_out(0)
+    drawn = gallery(crops, vectors, 30, 2, 7, probes=3)
+    assert drawn.enrolled.crops.labels.tolist() == np.repeat(np.arange(30), 2).tolist()
+    assert drawn.truth.tolist() == np.repeat(np.arange(30), 3).tolist()
+    assert len(drawn.strangers) == SIZE - 30
+    known = {tuple(row) for row in drawn.enrolled.vectors}
+    assert not known & {tuple(row) for row in drawn.probes}
+    again, other = gallery(crops, vectors, 30, 2, 7, probes=3), gallery(crops, vectors, 30, 2, 8, probes=3)
+    assert again.enrolled.crops.files == drawn.enrolled.crops.files != other.enrolled.crops.files
+    with pytest.raises(DataError, match="people have over 6 photos"):
+        gallery(crops, vectors, 30, 6, 0)
+    with pytest.raises(DataError, match="left to be strangers"):
+        gallery(crops, vectors, SIZE, 1, 0)
+
+
+def test_more_photos_find_more_people() -> None:
+    crops, vectors = spread_out(1, 400)
+    rates = [
+        [
+            one.value
+            for one in compared(crops, vectors, {"photos": None}, people=100, photos=k, seed=0)["photos"]
+        ]
+        for k in (1, 3)
+    ]
+    assert rates[0][0] < rates[1][0]
+    assert rates[0][1] < rates[1][1]
+    assert all(found <= first for first, found in rates)
+
+
+def test_templates_of_the_truth_help_and_of_others_hurt() -> None:
+    crops, vectors = spread_out(2, 400)
+    drawn = gallery(crops, vectors, 100, 1, 0)
+
+    def honest(enrolled: Enrolled, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        return drawn.probes, drawn.truth
+
+    def lying(enrolled: Enrolled, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        return drawn.probes, np.roll(drawn.truth, 5)
+
+    plain, better, worse = (measured(drawn, enrich, 0, 0.01) for enrich in (None, honest, lying))
+    assert better[0].value > plain[0].value > worse[0].value
+    assert better[1].value > plain[1].value > worse[1].value
+    assert [one.metric for one in plain] == ["rank-1", "found at FPIR 1 %"]
+
+
+def test_a_variation_that_was_learned_is_that_of_the_people() -> None:
+    crops, vectors = spread_out(3, 400)
+    learned = Variation.learn(vectors, crops.labels)
+    deviations = np.sqrt(np.diag(learned.factors.T @ learned.factors))
+    assert deviations[:6].min() > 1.5 * deviations[6:].max()
+    drawn = gallery(*spread_out(4, 300), 100, 1, 0)
+    added, whose = learned.drawn(5)(drawn.enrolled, 0)
+    assert len(added) == len(whose) == 500
+    assert np.allclose(np.linalg.norm(added, axis=1), 1, atol=1e-5)
+    own = (added * drawn.enrolled.vectors[whose]).sum(axis=1)
+    other = (added * np.roll(drawn.enrolled.vectors, 1, axis=0)[whose]).sum(axis=1)
+    assert own.mean() > other.mean() + 0.3
+    with pytest.raises(DataError, match="two photos"):
+        Variation.learn(vectors[:3], np.arange(3))
+
+
+def test_what_varies_anyway_counts_less_once_it_is_normalised() -> None:
+    crops, vectors = spread_out(5, 400)
+    others, theirs = spread_out(6, 400)
+    learned = Variation.learn(theirs, others.labels)
+    plain, normalised = (
+        measured(gallery(crops, one, 100, 1, 0), None, 0, 0.01)
+        for one in (vectors, learned.normalised(vectors))
+    )
+    assert normalised[0].value > plain[0].value
+
+
+def test_photos_are_augmented_or_made_up_for_the_people_they_are_of() -> None:
+    crops = people_of_colours(people=4, photos=2)
+    embedder = ColourEmbedder()
+    enrolled = Enrolled(crops, embedder.embed(crops.images))
+    added, whose = classic(embedder, 3, "flip")(enrolled, 0)
+    assert whose.tolist() == crops.labels.tolist() * 3
+    assert np.allclose(added, np.tile(enrolled.vectors, (3, 1)), atol=1e-3)  # colours do not flip
+
+    def last_two(real: CropSet, seed: int) -> CropSet:
+        return real.of_identities(real.identities[2:])
+
+    added, whose = made_up(embedder, last_two)(enrolled, 0)
+    assert whose.tolist() == [2, 2, 3, 3]
+    assert np.array_equal(added, enrolled.vectors[crops.labels >= 2])
