@@ -40,6 +40,7 @@ TITLES = {
     "techniques": "What techniques are worth to generators",
     "backbones": "Backbones after learning from the same crops",
     "augment": "What synthetic faces do to recognition",
+    "enrich": "What made-up templates do for galleries",
     "speed": "Speed",
     "search": "Large galleries",
 }
@@ -141,7 +142,7 @@ def _drawn(found: Sequence[Row], title: str) -> dict[str, bytes]:
 
 def _augment(section: Section, chosen: Sequence[Row], pictures: dict[str, bytes]) -> None:
     for caption, picture in arms.augment(section, chosen).items():
-        _show(section, pictures, f"augment {caption}", caption, picture)
+        _show(section, pictures, f"{chosen[0].bench} {caption}", caption, picture)
 
 
 def _techniques(section: Section, chosen: Sequence[Row], pictures: dict[str, bytes]) -> None:
@@ -169,6 +170,7 @@ def _repairs(section: Section, chosen: Sequence[Row], pictures: dict[str, bytes]
 
 _MAKERS = {
     "augment": _augment,
+    "enrich": _augment,
     "techniques": _techniques,
     "generate": _generators,
     "edit": _generators,

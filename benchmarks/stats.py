@@ -24,7 +24,7 @@ def t_interval(values: Floats) -> Interval:
     """
     if len(values) < 2:
         raise DataError("An interval of a mean needs at least two values.")
-    if np.ptp(values) == 0:  # t of identical values divides by zero
+    if np.ptp(values) <= 1e-12 * np.abs(values).max():  # t of what differs by rounding divides by zero
         return float(values[0]), float(values[0])
     interval = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
     return float(interval.low), float(interval.high)

@@ -10,8 +10,8 @@ from benchmarks.rows import Row
 Cells = list[str]
 PERCENT = frozenset({"accuracy", "AUC"})
 SHARES = (
-    *("TAR", "FMR", "FNMR", "FPIR", "FNIR", "failure", "rank-", "recall@"),
-    *("precision,", "recall,", "coverage,", "classification accuracy", "face found", "verified", "cosine 0."),
+    *("TAR", "FMR", "FNMR", "FPIR", "FNIR", "failure", "rank-", "recall@", "precision,", "recall,"),
+    *("coverage,", "classification accuracy", "face found", "found at", "verified", "cosine 0."),
 )
 PARTS = ("balanced accuracy", "stranger's")  # how metrics end that are shares, too
 SMALLEST = 1e-3  # of p-values: less is printed as less
@@ -173,6 +173,7 @@ def _timed(row: Row) -> tuple[str | int | None, ...]:
     """What the seconds of a row are of: rows that share them say them once each."""
     parts = {
         "augment": (row.arm,),
+        "enrich": (row.arm,),
         "backbones": (row.arm, row.metric if row.metric.startswith("ms a face") else "distilled and judged"),
         "speed": (row.protocol,),
         "generate": (row.arm,),

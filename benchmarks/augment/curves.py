@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks import stats
-from benchmarks.augment.summary import baseline_of, by_arm
+from benchmarks.augment.arms import baseline_of, by_arm
 from benchmarks.metrics import Floats
 from benchmarks.rows import Row
 from recog.errors import DataError
@@ -84,7 +85,7 @@ def worth_of(
         raise DataError(f"{len(counts)} counts, {curve.shape} of a curve and {values.shape} do not fit.")
     places = np.log(np.asarray(counts, np.float64))
 
-    def worth(drawn: Floats) -> Floats:
+    def worth(drawn: NDArray[np.integer]) -> Floats:
         # more photos never do harm: what says otherwise is chance
         heights = np.maximum.accumulate(curve[:, drawn].mean(axis=1))
         return np.array([np.exp(np.interp(values[drawn].mean(), heights, places)) - photos])

@@ -6,21 +6,32 @@ and with photos of strangers. Arms enrich the same templates in different ways.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.rows import Measurement
+from benchmarks.augment.makers import GeneratorMaker
+from benchmarks.augment.plan import Synthesis
+from benchmarks.rows import Measurement, Row, origin
+from generative.synthesis import Synthesizer
 from recog import calibration
+from recog.embedding import Embedder
 from recog.errors import DataError
 from recog.faces import EmbedderLike
+from recog.progress import progress
+from recog.settings import Checks, above_zero, at_least, check
 from recog.training import CropSet
 from recog.training.augment import build
+from recog.training.embeddings import embeddings
 from recog.vectors import centres, unit
 
+BENCH = "enrich"
+PHOTOS = "photos alone"
 Vectors = NDArray[np.float32]  # (N, D) unit
 Labels = NDArray[np.int64]
 
@@ -31,6 +42,31 @@ class Enrolled:
 
     crops: CropSet  # that they are of, labels 0..P-1
     vectors: Vectors  # (N, D), a row a crop
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnrichPlan:
+    """What is enrolled and how often.
+
+    Raises: ConfigError: a number is out of its range.
+    """
+
+    people: int = 300
+    photos: tuple[int, ...] = (1, 2, 5)  # of each person, one gallery after another
+    seeds: int = 10
+    fpir: float = 0.01
+    margin: float = 0.005  # effects that are smaller do not matter
+
+    def __post_init__(self) -> None:
+        check(self, self._checks)
+
+    def _checks(self) -> Checks:
+        return {
+            **at_least(2, self, "people"),
+            **at_least(1, self, "seeds"),
+            **above_zero(self, "fpir", "margin"),
+            "photos": (min(self.photos, default=0) >= 1, "one number or more, each 1 or more"),
+        }
 
 
 # templates of people and a seed -> (M, D) templates to add, and whose they are
@@ -83,17 +119,29 @@ def gallery(
     )
 
 
-def measured(drawn: Gallery, enrich: Enrich | None, seed: int, fpir: float) -> list[Measurement]:
+@dataclass(frozen=True)
+class Way:
+    """One way to make the most of the same photos."""
+
+    enrich: Enrich | None = None  # adds templates
+    variation: Variation | None = None  # all vectors are normalised by it
+    recipe: str = ""  # what decides it beside its name, as digests
+
+
+def measured(drawn: Gallery, way: Way, seed: int, fpir: float) -> list[Measurement]:
     """Rank-1, and how many are found where so few strangers are named, by the mean of their templates."""
     enrolled = drawn.enrolled
     vectors, labels = enrolled.vectors, enrolled.crops.labels
-    if enrich is not None:
-        added, whose = enrich(enrolled, seed)
+    if way.enrich is not None:
+        added, whose = way.enrich(enrolled, seed)
         vectors, labels = np.concatenate([vectors, added]), np.concatenate([labels, whose])
+    probes, strangers = drawn.probes, drawn.strangers
+    if way.variation is not None:
+        vectors, probes, strangers = (way.variation.normalised(one) for one in (vectors, probes, strangers))
     templates = centres(vectors, labels, len(enrolled.crops.identities))
-    scores = drawn.probes @ templates.T
+    scores = probes @ templates.T
     best, right = scores.max(axis=1), scores.argmax(axis=1) == drawn.truth
-    strange = (drawn.strangers @ templates.T).max(axis=1)
+    strange = (strangers @ templates.T).max(axis=1)
     found = right & (best >= calibration.threshold_for_new(strange.astype(np.float64), fpir))
     return [
         Measurement("rank-1", float(right.mean()), len(right)),
@@ -179,16 +227,89 @@ class Variation:
         return unit((vectors @ scaled @ directions.T).astype(np.float32))
 
 
-def compared(
+def enrich(
     crops: CropSet,
-    vectors: Vectors,
-    arms: Mapping[str, Enrich | None],
+    embedder: Embedder,
+    ways: Mapping[str, Way],
+    name: str,
+    plan: EnrichPlan,
     *,
-    people: int,
-    photos: int,
-    seed: int,
-    fpir: float = 0.01,
-) -> dict[str, list[Measurement]]:
-    """What each arm reaches with one draw, the same for all of them."""
-    drawn = gallery(crops, vectors, people, photos, seed)
-    return {name: measured(drawn, enrich, seed, fpir) for name, enrich in arms.items()}
+    kept: Callable[[list[Row]], None],
+    done: Container[tuple[str, str, str, int]] = frozenset(),
+    device: str = "auto",
+) -> list[Row]:
+    """Rows of each way, for each number of photos and seed.
+
+    Args:
+        crops: of the users, as the embedder takes them. ways: the first is the baseline.
+        name: of the data.
+        kept: takes the rows of a draw as soon as they are measured.
+        done: plan, arm, recipe and seed of rows that are there already.
+    Raises: DataError: too few people; TooFewPairs: too few strangers for this FPIR.
+    """
+    vectors = embeddings(crops, embedder)
+    baseline = next(iter(ways))
+    found: list[Row] = []
+    for photos in plan.photos:
+        decisions = {"people": plan.people, "photos": photos, "fpir": plan.fpir, "data": crops.fingerprint}
+        protocol = (
+            f"{plan.people} people x {photos} {'photo' if photos == 1 else 'photos'} enrolled, by the mean "
+            "of each one's templates; searched with other photos of them and one of each stranger"
+        )
+        source = origin(BENCH, protocol, name, {**decisions, "model": embedder.digest}, device)
+        for seed in progress(range(plan.seeds), total=plan.seeds, desc=f"{photos} photos"):
+            drawn = gallery(crops, vectors, plan.people, photos, seed)
+            rows: list[Row] = []
+            for arm, way in ways.items():
+                if (source.plan, arm, way.recipe, seed) in done:
+                    continue
+                started = time.perf_counter()
+                details = {
+                    "recipe": way.recipe,
+                    "baseline": baseline,
+                    "margin": plan.margin,
+                    "people": plan.people,
+                    "photos": photos,
+                }
+                rows += source.rows(
+                    measured(drawn, way, seed, plan.fpir),
+                    arm=arm,
+                    seed=seed,
+                    model=embedder.digest,
+                    seconds=time.perf_counter() - started,
+                    details=details,
+                )
+            kept(rows)
+            found += rows
+    return found
+
+
+def ways(
+    embedder: Embedder, generators: Mapping[str, Synthesizer], rich: CropSet | None, copies: int
+) -> dict[str, Way]:
+    """The photos alone, and all that can be added to them.
+
+    Args:
+        generators: by the name that reports call them.
+        rich: crops of other people who have many photos: how photos of a person vary is learned from them.
+        copies: templates added for each that there is.
+    """
+    found = {
+        PHOTOS: Way(),
+        "augmented copies": Way(classic(embedder, copies), recipe=f"strong x{copies}"),
+    }
+    for name, synthesizer in generators.items():
+        make = partial(_copied, synthesizer, embedder, copies)
+        found[f"{name}'s photos"] = Way(made_up(embedder, make), recipe=f"{synthesizer.digest} x{copies}")
+    if rich is not None:
+        variation = Variation.learn(embeddings(rich, embedder), rich.labels)
+        recipe = f"{rich.fingerprint} x{copies}"
+        found["drawn around"] = Way(variation.drawn(copies), recipe=recipe)
+        found["normalised"] = Way(variation=variation, recipe=rich.fingerprint)
+    return found
+
+
+def _copied(synthesizer: Synthesizer, embedder: Embedder, copies: int, draw: CropSet, seed: int) -> CropSet:
+    """As many made-up photos of each person as `copies` times their real ones."""
+    photos = copies * int(np.bincount(draw.labels).max())
+    return GeneratorMaker(synthesizer, embedder)(draw, Synthesis(photos=photos), seed)

@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from benchmarks import plots, stats
+from benchmarks.augment.arms import baseline_of, by_arm, values_of
 from benchmarks.augment.costs import COST
+from benchmarks.augment.curves import exchanges, learning_curves
 from benchmarks.augment.effects import Effect, Runs, detectable, effects
-from benchmarks.augment.plan import CLASSIC
 from benchmarks.rows import Row
 from benchmarks.summaries import Section, Table, by_plan, quantity
 from recog.errors import ConfigError
 
 MARGIN = 0.005
 SCALE = 10_000  # of the resampled rates that rows carry
-Seeds = dict[int, Row]
 
 
 def augment(section: Section, chosen: Sequence[Row]) -> dict[str, bytes]:
@@ -37,32 +37,27 @@ def augment(section: Section, chosen: Sequence[Row]) -> dict[str, bytes]:
         found = effects_of(rows, headline)
         if found:
             pictures[f"Effects. {where}"] = _forest(found, headline, baseline_of(rows), title)
+    pictures |= _across_plans(section, [row for row in chosen if row.metric != COST])
     table = cost(chosen)
     if table is not None:
         section.tables.append(table)
     return pictures
 
 
-def by_arm(rows: Sequence[Row], metric: str) -> dict[str, Seeds]:
-    """Rows by seed by arm, in order of appearance; of an arm that was changed the last recipe's."""
-    last = {row.arm: row.details.get("recipe") for row in rows}
-    found: dict[str, Seeds] = {}
-    for row in rows:
-        if row.metric == metric and row.seed is not None and row.details.get("recipe") == last[row.arm]:
-            found.setdefault(row.arm, {})[row.seed] = row
-    return found
-
-
-def values_of(rows: Sequence[Row], metric: str) -> dict[str, dict[int, float]]:
-    """Value by seed by arm."""
-    return {
-        arm: {seed: row.value for seed, row in seeds.items()} for arm, seeds in by_arm(rows, metric).items()
-    }
-
-
-def baseline_of(rows: Sequence[Row]) -> str:
-    """The arm that the others are held against."""
-    return str(next((row.details["baseline"] for row in rows if "baseline" in row.details), CLASSIC))
+def _across_plans(section: Section, rows: Sequence[Row]) -> dict[str, bytes]:
+    """What more real photos would do, where plans differ in how many there are; pictures by caption."""
+    pictures = {}
+    for data in dict.fromkeys(row.data for row in rows):
+        of_data = [row for row in rows if row.data == data]
+        metric = of_data[0].metric
+        section.text += [f"{data}. {one.sentence()}." for one in exchanges(of_data, metric)]
+        curves = learning_curves(of_data, metric)
+        if curves:
+            title = f"{data}: {metric} by real photos of each person"
+            pictures[title] = plots.lines(
+                curves, title, "real photos of each person", f"{metric}, %", log=True
+            )
+    return pictures
 
 
 def effects_of(rows: Sequence[Row], metric: str) -> list[Effect]:
@@ -165,8 +160,8 @@ def power(rows: Sequence[Row], metric: str) -> list[str]:
     except ConfigError as error:
         return [str(error)]
     return [
-        f"{seeds} seeds find effects of {100 * least:.1f} points four times in five where differences vary by "
-        f"{100 * deviation:.1f} points between seeds and {len(spreads)} arms are compared."
+        f"{seeds} seeds find effects of {100 * least:.1f} points four times in five, where differences vary "
+        f"by {100 * deviation:.1f} points between seeds and {len(spreads)} arms are compared."
     ]
 
 

@@ -14,6 +14,7 @@ COMMANDS = {
         "openset": Command("benchmarks.cli.openset:openset", "Misses and false alarms by gallery size."),
         "quality": Command("benchmarks.cli.quality:quality", "Does refusing poor photos lower misses?"),
         "augment": Command("benchmarks.cli.augment:augment", "What synthetic faces do to recognition."),
+        "enrich": Command("benchmarks.cli.enrich:enrich", "What made-up templates add to galleries."),
         "generate": Command("benchmarks.cli.generate:generate", "How good made-up faces are."),
         "edit": Command("benchmarks.cli.generate:edit", "Who is recognised on edited and anonymized photos."),
         "repair": Command("benchmarks.cli.repair:repair", "What damage costs, and what repair gives back."),

@@ -9,9 +9,10 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks import plots, rows
+from benchmarks.augment.arms import values_of
 from benchmarks.augment.bench import BENCH, Bench, Material
 from benchmarks.augment.makers import GeneratorMaker, crops_of
-from benchmarks.augment.summary import arms_table, values_of
+from benchmarks.augment.summary import arms_table
 from benchmarks.demo.plan import NAMES, DemoPlan, Studio
 from benchmarks.demo.story import Chapter, Stage
 from benchmarks.exams import of_crops

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from benchmarks.augment.curves import exchanges, learning_curves, worth_of
+from benchmarks.report import build
 from benchmarks.rows import Row
 from recog.errors import DataError
 from tests.benchmarks.test_rows import a_row
@@ -81,3 +84,16 @@ def test_rows_of_several_plans_make_curves_and_exchanges() -> None:
     assert found.worth == pytest.approx(2.0)
     assert "16 made-up photos a person are worth 2.0" in found.sentence()
     assert exchanges(rows[:6], "TAR") == []
+
+
+def test_the_report_draws_curves_and_says_what_made_up_photos_are_worth() -> None:
+    rows = [
+        *of_plan(2, "strong", [0.30, 0.31, 0.29]),
+        *of_plan(4, "strong", [0.40, 0.41, 0.39]),
+        *of_plan(2, "strong + GAN", [0.40, 0.41, 0.39], made=1600),
+    ]
+    by_photos = [replace(row, plan=f"plan {row.details['photos']}") for row in rows]
+    found = build(by_photos)
+    text = " ".join(found.sections[0].text)
+    assert "strong + GAN, 100 people of 2 photos: 16 made-up photos a person are worth 2.0" in text
+    assert any("by-real-photos" in name for name in found.pictures)

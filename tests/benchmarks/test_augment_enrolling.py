@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from benchmarks.augment.enrolling import (
+    EnrichPlan,
     Enrolled,
     Variation,
+    Way,
     classic,
-    compared,
+    enrich,
     gallery,
     made_up,
     measured,
 )
-from recog.errors import DataError
+from benchmarks.report import build
+from benchmarks.rows import Row
+from recog.cli import main
+from recog.embedding import Embedder
+from recog.errors import ConfigError, DataError
 from recog.training import CropSet
 from recog.vectors import unit
+from tests.benchmarks.conftest import folder_of
 from tests.benchmarks.fakes import ColourEmbedder, people_of_colours
 
 SIZE, PHOTOS, DIMENSIONS = 120, 6, 24
@@ -54,13 +65,10 @@ def test_a_draw_enrolls_some_and_asks_for_the_rest() -> None:
 
 def test_more_photos_find_more_people() -> None:
     crops, vectors = spread_out(1, 400)
-    rates = [
-        [
-            one.value
-            for one in compared(crops, vectors, {"photos": None}, people=100, photos=k, seed=0)["photos"]
-        ]
-        for k in (1, 3)
-    ]
+    rates = []
+    for photos in (1, 3):
+        found = measured(gallery(crops, vectors, 100, photos, 0), Way(), 0, 0.01)
+        rates.append([one.value for one in found])
     assert rates[0][0] < rates[1][0]
     assert rates[0][1] < rates[1][1]
     assert all(found <= first for first, found in rates)
@@ -76,7 +84,7 @@ def test_templates_of_the_truth_help_and_of_others_hurt() -> None:
     def lying(enrolled: Enrolled, seed: int) -> tuple[np.ndarray, np.ndarray]:
         return drawn.probes, np.roll(drawn.truth, 5)
 
-    plain, better, worse = (measured(drawn, enrich, 0, 0.01) for enrich in (None, honest, lying))
+    plain, better, worse = (measured(drawn, Way(enrich), 0, 0.01) for enrich in (None, honest, lying))
     assert better[0].value > plain[0].value > worse[0].value
     assert better[1].value > plain[1].value > worse[1].value
     assert [one.metric for one in plain] == ["rank-1", "found at FPIR 1 %"]
@@ -102,10 +110,8 @@ def test_what_varies_anyway_counts_less_once_it_is_normalised() -> None:
     crops, vectors = spread_out(5, 400)
     others, theirs = spread_out(6, 400)
     learned = Variation.learn(theirs, others.labels)
-    plain, normalised = (
-        measured(gallery(crops, one, 100, 1, 0), None, 0, 0.01)
-        for one in (vectors, learned.normalised(vectors))
-    )
+    drawn = gallery(crops, vectors, 100, 1, 0)
+    plain, normalised = (measured(drawn, way, 0, 0.01) for way in (Way(), Way(variation=learned)))
     assert normalised[0].value > plain[0].value
 
 
@@ -123,3 +129,51 @@ def test_photos_are_augmented_or_made_up_for_the_people_they_are_of() -> None:
     added, whose = made_up(embedder, last_two)(enrolled, 0)
     assert whose.tolist() == [2, 2, 3, 3]
     assert np.array_equal(added, enrolled.vectors[crops.labels >= 2])
+
+
+def test_rows_are_paired_by_seed_and_not_measured_twice(people: CropSet, embedder: Embedder) -> None:
+    ways = {"photos alone": Way(), "copies": Way(classic(embedder, 2, "flip"), recipe="flip x2")}
+    plan = EnrichPlan(people=8, photos=(1, 2), seeds=3, fpir=0.2)
+    kept: list[Row] = []
+    rows = enrich(people, embedder, ways, "people", plan, kept=kept.extend, device="cpu")
+    assert rows == kept
+    assert len(rows) == 2 * 3 * 2 * 2
+    assert {row.metric for row in rows} == {"rank-1", "found at FPIR 20 %"}
+    assert len({row.plan for row in rows}) == 2  # one and two photos
+    assert {row.details["baseline"] for row in rows} == {"photos alone"}
+    done = {(row.plan, row.arm, row.details["recipe"], row.seed) for row in rows if row.seed is not None}
+    assert enrich(people, embedder, ways, "people", plan, kept=kept.extend, done=done, device="cpu") == []
+    more = {**ways, "copies": Way(classic(embedder, 3, "flip"), recipe="flip x3")}
+    again = enrich(people, embedder, more, "people", plan, kept=kept.extend, done=done, device="cpu")
+    assert {row.arm for row in again} == {"copies"}
+    (section, _) = build(rows).sections
+    assert "copies: rank-1" in " ".join(section.text)
+
+
+@pytest.mark.parametrize("wrong", [{"people": 1}, {"photos": ()}, {"photos": (0,)}, {"fpir": 0.0}])
+def test_plans_out_of_range_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        EnrichPlan(**wrong)  # type: ignore[arg-type]
+
+
+def test_the_bench_runs_from_the_command_line(tmp_path: Path) -> None:
+    data, rich = (folder_of(tmp_path / name, 8, 3, seed) for name, seed in (("users", 1), ("rich", 2)))
+    size = "--people 4 --photos 1 --copies 1 --seeds 2 --fpir 0.4 --generator bundled-gan --device cpu --json"
+    call = [
+        "bench",
+        "enrich",
+        "--data",
+        str(data),
+        "--rich",
+        str(rich),
+        *size.split(),
+        "--out",
+        str(tmp_path),
+    ]
+    result = CliRunner().invoke(main, call)
+    assert result.exit_code == 0, result.output
+    arms = {json.loads(line)["arm"] for line in result.stdout.splitlines()}
+    assert arms == {"photos alone", "augmented copies", "bundled-gan's photos", "drawn around", "normalised"}
+    assert CliRunner().invoke(main, call).stdout == ""
+    same = CliRunner().invoke(main, [*call[:5], str(data), *call[6:]])
+    assert "both enrolled and learned from" in same.output

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from benchmarks import report, rows, stats
+from benchmarks.augment.arms import by_arm
 from benchmarks.augment.costs import COST
-from benchmarks.augment.summary import by_arm, cost
+from benchmarks.augment.summary import cost
 from benchmarks.summaries import (
     discarded,
     history,
@@ -65,7 +66,7 @@ def test_the_same_rows_give_the_same_bytes(results: Path, tmp_path: Path) -> Non
 def test_pictures_are_small_and_shown(results: Path) -> None:
     written = report.write(results, results)
     pictures = [f for f in written if f.suffix == ".png"]
-    assert len(pictures) == 2  # speed is not a share: a table only
+    assert len(pictures) == 3  # of verify, arms and their effects; speed is not a share: a table only
     text = (results / "report.md").read_text()
     for picture in pictures:
         assert picture.stat().st_size < 300_000
