@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import click
@@ -14,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from benchmarks.augment.plan import parsed
 from generative.synthesis import Synthesizer
 from recog import Embedder
 from recog.cli import main
@@ -80,6 +82,13 @@ def test_generated_parts_are_up_to_date() -> None:
     command = [sys.executable, "-m", "cogapp", "--check", "README.md", *map(str, cards)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, f"run: make docs\n{result.stdout}{result.stderr}"
+
+
+def test_the_plan_that_is_shown_can_be_run() -> None:
+    plan = parsed(tomllib.loads(block("toml", "confirms = true")))
+    assert plan.confirms
+    assert plan.baseline in plan.arms
+    assert plan.makers == {"gan"}
 
 
 def test_pictures_and_links_exist() -> None:
