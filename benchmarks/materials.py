@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.augment.bench import Material
-from benchmarks.augment.makers import ClosedMakers, ClosedSettings, OpenMakers, learned_alone
+from benchmarks.augment.makers import ClosedMakers, OpenMakers
 from benchmarks.augment.plan import CLOSED, Plan
 from benchmarks.exams import Exam, of_crops, of_pairs, require_disjoint
 from benchmarks.rows import label
@@ -59,7 +59,7 @@ def material(
         generators: name or file by maker, of the open regime.
         runs: folder of the generators that the closed regime trains.
     Raises: DataError: somebody is both a user and in an exam; ModelMismatch: a generator belongs to another
-    recogniser; ConfigError: the closed regime without a folder for its runs.
+    recogniser; ConfigError: no generator of some kind, or the closed regime without a folder for its runs.
     """
     role = user_role if roles else None
     user = open_crops(data, size=plan.image_size, roles=roles, role=role)
@@ -70,11 +70,14 @@ def material(
     if plan.regime == CLOSED:
         if runs is None:
             raise ConfigError("The closed regime trains generators: give --runs, a folder for them.")
-        closed = ClosedMakers(learned_alone(plan, device), runs, ClosedSettings(), device)
-        return replace(alone, makers=closed, made_by=closed.digest)
-    makers = OpenMakers({maker: generators[maker] for maker in plan.makers}, device=device)
+        closed = ClosedMakers(plan, runs, device=device)
+        return replace(alone, makers=closed, made_by=closed.digests)
+    unknown = sorted(plan.makers - generators.keys())
+    if unknown:
+        raise ConfigError(f"No generator of kind {unknown[0]!r} is at hand; the closed regime trains one.")
+    makers = OpenMakers({maker: generators[maker] for maker in sorted(plan.makers)}, device=device)
     native = open_crops(data, size=TEMPLATE_SIZE, roles=roles, role=role)
-    return replace(alone, native=native, makers=makers, made_by=makers.digest)
+    return replace(alone, native=native, makers=makers, made_by=makers.digests)
 
 
 def name_of(folder: Path, roles: Path | None, role: str) -> str:

@@ -43,7 +43,7 @@ class Row:
     seed: int | None = None
     plan: str  # hash of everything that was decided before measuring
     model: str | None = None  # digest of the embedder
-    regime: str | None = None  # where synthetic faces come from; see benchmarks.augmentation
+    regime: str | None = None  # where synthetic faces come from; see benchmarks.augment.makers
     commit: str
     device: str
     seconds: float  # that the measurement took, training included

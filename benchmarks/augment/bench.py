@@ -1,9 +1,11 @@
 """The runs of `recog bench augment`: every arm of a seed gets the same people, photos, weights and steps.
 
 Each seed draws N people and K photos of each, and gives that draw to every arm with the same initial weights,
-the same number of gradient steps and the same exams, whose people are in no draw and in no generator. The
-differences between arms are therefore paired by seed. The exam's people are resampled in the same way for
-every run, so that differences have their say on other people, too.
+the same number of gradient steps and the same exams. The differences between arms are therefore paired by
+seed. The exam's people are resampled in the same way for every run, so that differences have their say on
+other people, too. That the exam's people are in no draw is checked by name; that a generator of the open
+regime has not learned from them is for whoever names both to know (the bundled ones learned from CelebA's
+role `fit`).
 """
 
 from __future__ import annotations
@@ -11,18 +13,19 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import metrics
-from benchmarks.augment.makers import Makers
+from benchmarks.augment.makers import Makers, trained_on
 from benchmarks.augment.plan import SAME, Plan, Synthesis
 from benchmarks.exams import Exam
 from benchmarks.rows import Measurement, Origin, Row, append, file_of, origin, plan_hash, read
@@ -48,7 +51,7 @@ class Material:
     native: CropSet  # the same crops as makers take them
     exams: tuple[Exam, ...]  # of people who are not in `user`
     makers: Makers | None = None
-    made_by: str | None = None  # digest of the makers
+    made_by: Mapping[str, str] = field(default_factory=dict)  # digest by kind of maker
 
 
 def draw(crops: CropSet, people: int, photos: int, seed: int) -> NDArray[np.int64]:
@@ -67,6 +70,14 @@ def draw(crops: CropSet, people: int, photos: int, seed: int) -> NDArray[np.int6
     return np.concatenate(
         [np.sort(generator.choice(np.flatnonzero(crops.labels == k), photos, replace=False)) for k in chosen]
     )
+
+
+@dataclass(frozen=True, eq=False)
+class MadeUp:
+    """Made-up faces, and who had a say in them."""
+
+    crops: CropSet
+    networks: Mapping[str, str]
 
 
 class Bench:
@@ -90,24 +101,45 @@ class Bench:
                 f"Two exams are called {twice}: rows would not say which. Move one of the folders."
             )
         draw(material.user, plan.people, plan.photos, seed=plan.first_seed)  # raises where people are too few
-        self._made: dict[tuple[int, Synthesis], CropSet] = {}
+        self._made: dict[tuple[int, Synthesis], MadeUp] = {}
 
-    @property
+    @cached_property
     def origin(self) -> Origin:
         """What all rows of this plan share; its `plan` tells them from those of other plans."""
-        material = self.material
-        decisions = {
-            **self.plan.decisions(),
-            "user": hashlib.sha256("\n".join(material.user.files).encode()).hexdigest(),
-            "exams": [exam.digest() for exam in material.exams],
-        }
-        return origin(BENCH, "paired seeds", material.name, decisions, self.device)
+        return origin(BENCH, "paired seeds", self.material.name, self._decisions, self.device)
 
-    def recipe(self, arm: str) -> str:
-        """Digest of all that decides an arm beside the plan."""
+    @cached_property
+    def declaration(self) -> dict[str, Any]:
+        """What was declared before these rows were measured: by this they are judged together."""
+        plan = self.plan
+        return {
+            "digest": plan.digest,
+            "arms": {name: self.recipe(name) for name in plan.arms},
+            "seeds": [plan.first_seed, plan.first_seed + plan.seeds],
+            "baseline": plan.baseline,
+            "margin": plan.margin,
+            "metric": plan.metric,
+            "confirms": plan.confirms,
+        }
+
+    @cached_property
+    def family(self) -> str:
+        """Digest of all but the numbers of people and photos: such rows make learning curves."""
+        return plan_hash({k: v for k, v in self._decisions.items() if k not in ("people", "photos")})
+
+    @cached_property
+    def _decisions(self) -> dict[str, Any]:
+        user = self.material.user
+        pixels = hashlib.sha256("\n".join(user.files).encode())
+        pixels.update(np.ascontiguousarray(user.images).tobytes())
+        exams = [exam.digest() for exam in self.material.exams]
+        return {**self.plan.decisions(), "user": pixels.hexdigest(), "exams": exams}
+
+    def recipe(self, arm: str, **changes: int) -> str:
+        """Digest of all that decides an arm, with changes, beside the plan."""
         chosen = self.plan.arms[arm]
-        makers = self.material.made_by if chosen.synthesis is not None else None
-        return plan_hash({**chosen.to_json(), "makers": makers})
+        maker = None if chosen.synthesis is None else self.material.made_by[chosen.synthesis.maker]
+        return plan_hash({**chosen.to_json(), "maker": maker, **changes})
 
     def regime_of(self, arm: str) -> str | None:
         """Where the synthetic faces of an arm come from; None where it has none."""
@@ -139,22 +171,23 @@ class Bench:
         made = None if synthesis is None else self._made_up(chosen, synthesis, seed)
         synthesised = time.perf_counter()
         embedder: Embedder | None = None
-        for phase in plan.phases(arm, seed):
-            crops = real if phase.real or made is None else made
-            mixed = made if phase.real and phase.made_up else None
-            embedder = self._trained(phase.config, crops, mixed, embedder)
+        phases = plan.phases(arm, seed)
+        for phase in phases:
+            crops = real if phase.real or made is None else made.crops
+            mixed = made.crops if made is not None and phase.real and phase.made_up else None
+            embedder = trained_on(self.training, phase.config, crops, mixed, embedder, self.device)
         assert embedder is not None, "a plan has one phase or more"
         details = {
             "recipe": self.recipe(arm),
-            "declared": plan.digest,
-            "baseline": plan.baseline,
-            "margin": plan.margin,
+            "twin": self.recipe(arm, chance=0),
+            "declaration": self.declaration,
+            "family": self.family,
             "people": plan.people,
             "photos": plan.photos,
-            "steps": sum(phase.config.steps for phase in plan.phases(arm, seed)),
-            "real_crops": len(real) if any(phase.real for phase in plan.phases(arm, seed)) else 0,
-            "synthetic_crops": 0 if made is None else len(made),
-            "networks": {} if synthesis is None else dict(self._maker(chosen, synthesis, seed).networks),
+            "steps": sum(phase.config.steps for phase in phases),
+            "real_crops": len(real) if any(phase.real for phase in phases) else 0,
+            "synthetic_crops": 0 if made is None else len(made.crops),
+            "networks": {} if made is None else dict(made.networks),
             "seconds_of_synthesis": round(synthesised - started, 2),
             "seconds_of_training": round(time.perf_counter() - synthesised, 2),
         }
@@ -179,35 +212,30 @@ class Bench:
             )
         ]
 
-    def _trained(
-        self, config: Any, crops: CropSet, mixed: CropSet | None, start: Embedder | None
-    ) -> Embedder:
-        if start is None:
-            return self.training(config, crops, synthetic=mixed, device=self.device)
-        with tempfile.TemporaryDirectory() as folder:
-            weights = Path(folder) / "start.safetensors"
-            start.save(weights)
-            return self.training(config, crops, synthetic=mixed, device=self.device, start=weights)
+    def _made_up(self, chosen: NDArray[np.int64], synthesis: Synthesis, seed: int) -> MadeUp:
+        """Made-up photos for a draw; arms that ask for the same get the same.
 
-    def _maker(self, chosen: NDArray[np.int64], synthesis: Synthesis, seed: int) -> Any:
-        assert self.material.makers is not None, "checked when the bench was made"
-        return self.material.makers(synthesis.maker, self.material.native.subset(chosen), seed)
-
-    def _made_up(self, chosen: NDArray[np.int64], synthesis: Synthesis, seed: int) -> CropSet:
-        """Made-up photos for a draw; arms that ask for the same get the same."""
+        Raises: DataError: people are lost, or new people have names of real ones.
+        """
         key = (seed, dataclasses.replace(synthesis, share=1.0, first=0.0))
         if key in self._made:
             return self._made[key]
+        assert self.material.makers is not None, "checked when the bench was made"
         real = self.material.native.subset(chosen)
-        made: CropSet = self._maker(chosen, synthesis, seed)(real, synthesis, seed)
-        lost = set(real.identities) ^ set(made.identities) if synthesis.of == SAME else set()
-        if lost:
-            raise DataError(
-                f"{len(lost)} people have only real or only made-up photos, as {min(lost)!r}: arms would "
-                "differ in their number of classes. Loosen the curation."
-            )
-        self._made = {k: v for k, v in self._made.items() if k[0] == seed} | {key: made}
-        return made
+        maker = self.material.makers(synthesis.maker, real, seed)
+        made = _sized(maker(real, synthesis, seed), self.material.user.images.shape[1])
+        if synthesis.of == SAME:
+            lost = set(real.identities) ^ set(made.identities)
+            if lost:
+                raise DataError(
+                    f"{len(lost)} people have only real or only made-up photos, as {min(lost)!r}: arms would "
+                    "differ in their number of classes. Loosen the curation."
+                )
+        elif both := set(real.identities) & set(made.identities):
+            raise DataError(f"{min(both)!r} is a real person and the name of a new one. Rename the folder.")
+        found = MadeUp(made, dict(maker.networks))
+        self._made = {k: v for k, v in self._made.items() if k[0] == seed} | {key: found}
+        return found
 
     def _marks(self, exam: Exam, embedder: Embedder) -> list[Measurement]:
         """The metrics of an exam; that which the plan counts on with its values on resampled people."""
@@ -235,11 +263,9 @@ class Bench:
 
     def _protocol(self, exam: Exam) -> str:
         plan = self.plan
-        config = plan.config(plan.baseline if plan.baseline in plan.arms else next(iter(plan.arms)), 0)
-        learned = (
-            f"{plan.people} people x {plan.photos} photos, {config.total_kimg:g} kimg, {config.backbone}"
-        )
-        return f"{learned} at {config.image_size} px; {exam.protocol}"
+        config = plan.config(next(iter(plan.arms)), plan.first_seed)
+        learned = f"{plan.people} people x {plan.photos} photos, {config.total_kimg:g} kimg"
+        return f"{learned}, {plan.backbone} at {config.image_size} px; {exam.protocol}"
 
     def _complete(self, measured: Sequence[Row], plan: str) -> set[tuple[str, str, int]]:
         """Arms with recipe and seed that have as many kinds of rows as the fullest, for all exams."""
@@ -252,6 +278,16 @@ class Bench:
         full = {key for key, found in kinds.items() if len(found) == most}
         exams = len(self.material.exams)
         return {key for key in full if len({data for data, _ in kinds[key]}) == exams}
+
+
+def _sized(crops: CropSet, size: int) -> CropSet:
+    """Crops at the side that is trained: what generators make has one of its own."""
+    side = crops.images.shape[1]
+    if side == size:
+        return crops
+    how = cv2.INTER_AREA if side > size else cv2.INTER_CUBIC
+    images = np.stack([cv2.resize(one, (size, size), interpolation=how) for one in crops.images])
+    return dataclasses.replace(crops, images=images.astype(np.uint8))
 
 
 def _fmr(metric: str) -> float | None:

@@ -8,12 +8,11 @@ intervals are as wide as all of them together need.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats as distributions
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
@@ -89,22 +88,21 @@ class Effect:
 
 
 def effects(
-    arms: Mapping[str, Runs], baseline: Runs, *, margin: float, alpha: float = ALPHA, seed: int = 0
+    differences: Mapping[str, Runs], *, margin: float, alpha: float = ALPHA, seed: int = 0
 ) -> list[Effect]:
-    """Each arm against the baseline.
+    """What each arm adds.
 
     Args:
-        arms: all that are compared: each of them makes the others' intervals wider.
+        differences: from the baseline, by arm; every arm makes the others' intervals wider.
         margin: effects that are smaller do not matter.
-        alpha: chance that any of the verdicts "helps" and "hurts" is wrong where nothing has an effect.
-    Raises: DataError: arms and baseline do not have the same seeds.
+        alpha: chance that any of the verdicts is wrong where nothing has an effect.
     """
-    differences = {name: runs - baseline for name, runs in arms.items()}
     p_values = [sign_flip(runs.values, seed) for runs in differences.values()]
     adjusted = multipletests(p_values, alpha, method="holm")[1] if p_values else []
     found = []
     for (name, runs), p_value, holm in zip(differences.items(), p_values, adjusted, strict=True):
-        simultaneous = crossed_interval(runs, alpha / len(arms), seed=seed)
+        simultaneous = crossed_interval(runs, alpha / len(differences), seed=seed)
+        enough = 2.0 ** (1 - len(runs.values)) <= alpha / len(differences)
         found.append(
             Effect(
                 arm=name,
@@ -114,7 +112,7 @@ def effects(
                 p_value=p_value,
                 adjusted=float(holm),
                 seeds=len(runs.values),
-                verdict=_verdict(simultaneous, float(holm), margin, alpha),
+                verdict=_verdict(simultaneous, float(holm), margin, alpha) if enough else Verdict.UNDECIDED,
                 margin=margin,
             )
         )
@@ -141,10 +139,10 @@ def crossed_interval(runs: Runs, alpha: float = ALPHA, *, seed: int = 0) -> Inte
     Of few seeds a bootstrap is too narrow; its levels are moved outwards as far as Student's t asks (expanded
     percentiles: Hesterberg 2015, The American Statistician 69(4)).
 
-    Returns: None for fewer than three seeds.
+    Returns: None for fewer than three seeds, or where values on resampled people are not known.
     """
     count = len(runs.values)
-    if count < LEAST:
+    if count < LEAST or np.isnan(runs.resampled).any():
         return None
     mean = float(runs.values.mean())
     rng = np.random.default_rng(seed)
@@ -169,7 +167,23 @@ def _levels(spread: Floats, mean: float, values: Floats, alpha: float) -> list[f
     acceleration = float(np.sum(apart**3) / (6 * scale)) if scale > 0 else 0.0
     reach = distributions.t.ppf(1 - alpha / 2, count - 1) * np.sqrt(count / (count - 1))
     moved = (bias + edge for edge in (-reach, reach))
-    return [float(distributions.norm.cdf(bias + z / (1 - acceleration * z))) for z in moved]
+    # so few values can be so skewed that the correction has no bound: then as far as they reach
+    places = [
+        bias + z / (1 - acceleration * z) if acceleration * z < 1 else np.sign(z) * np.inf for z in moved
+    ]
+    return [float(distributions.norm.cdf(place)) for place in places]
+
+
+def deviation_of(difference: Runs) -> float:
+    """Of one seed's difference: what a paired test would have to see through.
+
+    The exam's people are the same for all seeds, so that their luck does not average out: its variance counts
+    as many times as there are seeds.
+    """
+    count = len(difference.values)
+    over_seeds = float(difference.values.var(ddof=1))
+    over_people = float(difference.resampled.mean(axis=0).var()) if difference.resampled.shape[1] > 1 else 0.0
+    return float(np.sqrt(over_seeds + count * over_people))
 
 
 def detectable(deviation: float, seeds: int, comparisons: int, *, alpha: float = ALPHA) -> float:
@@ -213,18 +227,9 @@ def false_positives(
     found = 0
     for trial in range(trials):
         rows = rng.choice(len(one.values), seeds, replace=False)
-        turned = rng.random(seeds) < 0.5
-        arm, baseline = _swapped(one, other, rows, turned)
-        (effect,) = effects({"A": arm}, baseline, margin=margin, seed=trial)
+        difference = one - other
+        turned = np.where(rng.random(seeds) < 0.5, -1.0, 1.0)
+        swapped = Runs(turned * difference.values[rows], turned[:, None] * difference.resampled[rows])
+        (effect,) = effects({"A": swapped}, margin=margin, seed=trial)
         found += effect.verdict in (Verdict.HELPS, Verdict.HURTS)
     return found
-
-
-def _swapped(one: Runs, other: Runs, rows: NDArray[np.int64], turned: NDArray[np.bool_]) -> Sequence[Runs]:
-    return [
-        Runs(
-            np.where(turned, a.values[rows], b.values[rows]),
-            np.where(turned[:, None], a.resampled[rows], b.resampled[rows]),
-        )
-        for a, b in ((one, other), (other, one))
-    ]

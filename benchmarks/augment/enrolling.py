@@ -7,9 +7,10 @@ and with photos of strangers. Arms enrich the same templates in different ways.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,9 +18,10 @@ from numpy.typing import NDArray
 
 from benchmarks.augment.makers import GeneratorMaker
 from benchmarks.augment.plan import Synthesis
-from benchmarks.rows import Measurement, Row, origin
+from benchmarks.rows import Measurement, Row, origin, plan_hash
 from generative.synthesis import Synthesizer
 from recog import calibration
+from recog.calibration import can_show
 from recog.embedding import Embedder
 from recog.errors import DataError
 from recog.faces import EmbedderLike
@@ -32,6 +34,9 @@ from recog.vectors import centres, unit
 
 BENCH = "enrich"
 PHOTOS = "photos alone"
+RANK_1 = "rank-1"
+METRICS = 2  # of each way and draw
+SCALE = 10_000  # resampled shares are kept in steps of a hundredth of a point
 Vectors = NDArray[np.float32]  # (N, D) unit
 Labels = NDArray[np.int64]
 
@@ -56,6 +61,7 @@ class EnrichPlan:
     seeds: int = 10
     fpir: float = 0.01
     margin: float = 0.005  # effects that are smaller do not matter
+    resamples: int = 200  # of the users, the same for all draws: these are not independent
 
     def __post_init__(self) -> None:
         check(self, self._checks)
@@ -64,6 +70,7 @@ class EnrichPlan:
         return {
             **at_least(2, self, "people"),
             **at_least(1, self, "seeds"),
+            **at_least(0, self, "resamples"),
             **above_zero(self, "fpir", "margin"),
             "photos": (min(self.photos, default=0) >= 1, "one number or more, each 1 or more"),
         }
@@ -81,6 +88,8 @@ class Gallery:
     probes: Vectors  # (Q, D), other photos of the enrolled
     truth: Labels  # (Q,)
     strangers: Vectors  # (S, D), one photo each
+    people: Labels  # (P,) and
+    unknown: Labels  # (S,) which of the users these are
 
 
 def gallery(
@@ -116,6 +125,8 @@ def gallery(
         vectors[np.concatenate(asked)],
         np.repeat(np.arange(people), [len(one) for one in asked]).astype(np.int64),
         vectors[first],
+        chosen,
+        rest,
     )
 
 
@@ -128,8 +139,14 @@ class Way:
     recipe: str = ""  # what decides it beside its name, as digests
 
 
-def measured(drawn: Gallery, way: Way, seed: int, fpir: float) -> list[Measurement]:
-    """Rank-1, and how many are found where so few strangers are named, by the mean of their templates."""
+def measured(
+    drawn: Gallery, way: Way, seed: int, fpir: float, times: Sequence[Labels] = ()
+) -> list[Measurement]:
+    """Rank-1, and how many are found where so few strangers are named, by the mean of their templates.
+
+    Args:
+        times: how often each user counts in resamples of them; the details say what is found then.
+    """
     enrolled = drawn.enrolled
     vectors, labels = enrolled.vectors, enrolled.crops.labels
     if way.enrich is not None:
@@ -141,11 +158,22 @@ def measured(drawn: Gallery, way: Way, seed: int, fpir: float) -> list[Measureme
     templates = centres(vectors, labels, len(enrolled.crops.identities))
     scores = probes @ templates.T
     best, right = scores.max(axis=1), scores.argmax(axis=1) == drawn.truth
-    strange = (strangers @ templates.T).max(axis=1)
-    found = right & (best >= calibration.threshold_for_new(strange.astype(np.float64), fpir))
+    strange = (strangers @ templates.T).max(axis=1).astype(np.float64)
+
+    def found(counts: Labels | None = None) -> tuple[float, float]:
+        weights = np.ones(len(right)) if counts is None else counts[drawn.people][drawn.truth]
+        others = strange if counts is None else np.repeat(strange, counts[drawn.unknown])
+        if not weights.any() or not can_show(len(others), fpir):
+            return np.nan, np.nan
+        there = right & (best >= calibration.threshold_for_new(others, fpir))
+        return float(np.average(right, weights=weights)), float(np.average(there, weights=weights))
+
+    again = np.array([found(counts) for counts in times]).reshape(len(times), METRICS)
+    kept = np.where(np.isnan(again), -1, np.rint(SCALE * np.nan_to_num(again))).astype(int)
+    names = RANK_1, f"found at FPIR {100 * fpir:g} %"
     return [
-        Measurement("rank-1", float(right.mean()), len(right)),
-        Measurement(f"found at FPIR {100 * fpir:g} %", float(found.mean()), len(right)),
+        Measurement(name, value, len(right), None, {"resampled": column.tolist()})
+        for name, value, column in zip(names, found(), kept.T, strict=True)
     ]
 
 
@@ -248,10 +276,15 @@ def enrich(
     Raises: DataError: too few people; TooFewPairs: too few strangers for this FPIR.
     """
     vectors = embeddings(crops, embedder)
-    baseline = next(iter(ways))
+    rng = np.random.default_rng(0)  # the same people for every draw and way
+    users = len(crops.identities)
+    times = [np.bincount(rng.integers(0, users, users), minlength=users) for _ in range(plan.resamples)]
     found: list[Row] = []
+    declared = _declared(plan, ways)
+    family = plan_hash({"data": crops.fingerprint, "model": embedder.digest, "people": plan.people})
     for photos in plan.photos:
         decisions = {"people": plan.people, "photos": photos, "fpir": plan.fpir, "data": crops.fingerprint}
+        decisions["resamples"] = plan.resamples
         protocol = (
             f"{plan.people} people x {photos} {'photo' if photos == 1 else 'photos'} enrolled, by the mean "
             "of each one's templates; searched with other photos of them and one of each stranger"
@@ -266,13 +299,13 @@ def enrich(
                 started = time.perf_counter()
                 details = {
                     "recipe": way.recipe,
-                    "baseline": baseline,
-                    "margin": plan.margin,
+                    "declaration": declared,
+                    "family": family,
                     "people": plan.people,
                     "photos": photos,
                 }
                 rows += source.rows(
-                    measured(drawn, way, seed, plan.fpir),
+                    measured(drawn, way, seed, plan.fpir, times),
                     arm=arm,
                     seed=seed,
                     model=embedder.digest,
@@ -282,6 +315,27 @@ def enrich(
             kept(rows)
             found += rows
     return found
+
+
+def _declared(plan: EnrichPlan, ways: Mapping[str, Way]) -> dict[str, Any]:
+    said = {
+        "arms": {name: way.recipe for name, way in ways.items()},
+        "seeds": [0, plan.seeds],
+        "baseline": next(iter(ways)),
+        "margin": plan.margin,
+        "metric": RANK_1,
+        "confirms": False,
+    }
+    return {"digest": plan_hash({**said, "plan": asdict(plan)}), **said}
+
+
+def whole(rows: Sequence[Row]) -> set[tuple[str, str, str, int]]:
+    """Plan, arm, recipe and seed of all that was measured to its end."""
+    found: dict[tuple[str, str, str, int], set[str]] = {}
+    for row in rows:
+        if row.seed is not None:
+            found.setdefault((row.plan, row.arm, row.details["recipe"], row.seed), set()).add(row.metric)
+    return {key for key, metrics in found.items() if len(metrics) == METRICS}
 
 
 def ways(

@@ -7,6 +7,7 @@ that knowledge from outside comes in. "closed": each of them learned from the N 
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,12 +21,12 @@ from generative import presets
 from generative.curation import Window
 from generative.data import FaceData, leave_one_out
 from generative.synthesis import Synthesizer, SyntheticPerson
+from generative.training import GeneratorConfig
 from generative.training import train as train_generator
 from recog.embedding import Embedder
-from recog.errors import DataError
-from recog.training import CropSet, train
+from recog.errors import ConfigError
+from recog.training import CropSet, TrainConfig, train
 
-Recogniser = Callable[[CropSet, int], Embedder]  # of a draw and a seed
 SEEDS_APART = 100_003  # of two people's photos
 
 
@@ -97,17 +98,17 @@ class OpenMakers:
         }
 
     def __call__(self, maker: str, draw: CropSet, seed: int) -> Maker:
-        """As of `Makers`. Raises: DataError: there is no such generator."""
+        """As of `Makers`. Raises: ConfigError: there is no such generator."""
         if maker not in self._made:
-            raise DataError(
+            raise ConfigError(
                 f"No generator of kind {maker!r} is at hand; give one of {', '.join(self._made)}."
             )
         return self._made[maker]
 
     @property
-    def digest(self) -> str:
-        """Of all generators and what conditions them."""
-        return digest_of([one.networks for one in self._made.values()])
+    def digests(self) -> Mapping[str, str]:
+        """Of each generator and what conditions it, by kind of maker."""
+        return {maker: digest_of(sorted(one.networks.items())) for maker, one in self._made.items()}
 
 
 @dataclass(frozen=True)
@@ -120,16 +121,24 @@ class ClosedSettings:
 
 
 class ClosedMakers:
-    """Generators that learn from the draw alone, conditioned by a recogniser that did, too."""
+    """Generators that learn from the draw alone, conditioned by a recogniser that did, too.
 
-    def __init__(self, recogniser: Recogniser, runs: Path, how: ClosedSettings, device: str = "auto") -> None:
+    From outside come constants only: the presets of training, and what faces usually score in quality.
+    """
+
+    def __init__(
+        self, plan: Plan, runs: Path, how: ClosedSettings | None = None, device: str = "auto"
+    ) -> None:
         """
         Args:
-            recogniser: what conditions a generator, and learned from the same crops alone.
+            plan: whose baseline says how the recognisers learn.
             runs: folder of the generators' runs, which go on where they stopped.
+        Raises: ConfigError: generators cannot make faces of the plan's size.
         """
-        self._recogniser, self._runs, self._how, self._device = recogniser, runs, how, device
+        self._plan, self._runs, self._how, self._device = plan, runs, how or ClosedSettings(), device
         self._made: dict[tuple[str, str, int], Maker] = {}
+        for maker in plan.makers:
+            self._pace(maker, 0)
 
     def __call__(self, maker: str, draw: CropSet, seed: int) -> Maker:
         """As of `Makers`; trains what is not there yet."""
@@ -138,36 +147,56 @@ class ClosedMakers:
             self._made = {key: self._trained(maker, draw, seed)}  # one at a time is held
         return self._made[key]
 
-    def _trained(self, maker: str, draw: CropSet, seed: int) -> Maker:
-        embedder = self._recogniser(draw, seed)
-        faces = of_draw(draw, embedder)
-        usual = presets.pace(
-            maker,
-            total_kimg=self._how.kimg,
-            image_size=int(draw.images.shape[1]),
-            seed=seed,
-            **dict(self._how.pace),
-        )
-        settings = presets.settings(maker, reader_weight=0.0, turned_share=0.0, **dict(self._how.settings))
-        objective = presets.objective(usual, faces, embedder, settings)
-        folder = self._runs / f"{maker}-{digest_of([faces.fingerprint, usual, settings])}"
-        weights = train_generator(usual, faces, objective, folder, self._device)
-        synthesizer = Synthesizer.load(weights, embedder, self._device)
-        return GeneratorMaker(synthesizer, embedder)
-
     @property
-    def digest(self) -> str:
-        """Of how they are trained; what from is the plan's."""
-        return digest_of([self._how])
+    def digests(self) -> Mapping[str, str]:
+        """Of how they are trained, and what conditions them, by kind of maker; what from is the plan's."""
+        recogniser = self._plan.arms[self._plan.baseline].to_json()
+        return {
+            maker: digest_of([recogniser, self._pace(maker, 0), self._settings(maker)])
+            for maker in sorted(self._plan.makers)
+        }
+
+    def _pace(self, maker: str, seed: int) -> GeneratorConfig:
+        size, how = self._plan.image_size, self._how
+        return presets.pace(maker, total_kimg=how.kimg, image_size=size, seed=seed, **dict(how.pace))
+
+    def _settings(self, maker: str) -> presets.Settings:
+        return presets.settings(maker, reader_weight=0.0, turned_share=0.0, **dict(self._how.settings))
+
+    def _trained(self, maker: str, draw: CropSet, seed: int) -> Maker:
+        embedder = learned_alone(self._plan, draw, seed, self._device)
+        faces = of_draw(draw, embedder)
+        pace, settings = self._pace(maker, seed), self._settings(maker)
+        objective = presets.objective(pace, faces, embedder, settings)
+        folder = self._runs / f"{maker}-{digest_of([faces.fingerprint, pace, settings])}"
+        weights = train_generator(pace, faces, objective, folder, self._device)
+        return GeneratorMaker(Synthesizer.load(weights, embedder, self._device), embedder)
 
 
-def learned_alone(plan: Plan, device: str = "auto") -> Recogniser:
-    """Recognisers that learn from a draw as the plan's baseline does."""
+def learned_alone(plan: Plan, draw: CropSet, seed: int, device: str = "auto") -> Embedder:
+    """A recogniser that learns from a draw as the plan's baseline does."""
+    embedder: Embedder | None = None
+    for phase in plan.phases(plan.baseline, seed):
+        embedder = trained_on(train, phase.config, draw, None, embedder, device)
+    assert embedder is not None, "a plan has one phase or more"
+    return embedder
 
-    def recogniser(draw: CropSet, seed: int) -> Embedder:
-        return train(plan.config(plan.baseline, seed), draw, device=device)
 
-    return recogniser
+def trained_on(
+    training: Callable[..., Embedder],
+    config: TrainConfig,
+    crops: CropSet,
+    mixed: CropSet | None,
+    start: Embedder | None,
+    device: str,
+) -> Embedder:
+    """Train on crops, and some that are mixed in, from the weights of `start` where there are some."""
+    if start is None:
+        return training(config, crops, synthetic=mixed, device=device)
+    with tempfile.TemporaryDirectory() as folder:
+        weights = Path(folder) / "start.safetensors"
+        start.save(weights)
+        return training(config, crops, synthetic=mixed, device=device, start=weights)
 
 
 def of_draw(draw: CropSet, embedder: Embedder) -> FaceData:

@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.augment.effects import require_seeds
 from benchmarks.rows import plan_hash
+from benchmarks.verification import FMRS, tar_name
 from recog.errors import ConfigError
 from recog.settings import Checks, above_zero, at_least, check
 from recog.training import TrainConfig
@@ -23,6 +24,8 @@ SAME, NEW = OF = ("same", "new")
 OPEN, CLOSED = REGIMES = ("open", "closed")
 NONE, CLASSIC, MIXED, SYNTHETIC = "none", "classic", "classic+synthetic", "synthetic"
 SHARED = ("seed", "image_size", "total_kimg", "batch_size", "synthetic_share")  # settings of no arm alone
+METRICS = tuple(tar_name(fmr) for fmr in FMRS[:2])  # that exams of any size are asked for
+SEEDS_APART = 1_000_003
 SLIM = {"channels": (48, 96, 192, 384)}  # a resnet18 of a third of the weights
 
 
@@ -68,11 +71,30 @@ class Arm:
         default_factory=dict
     )  # settings of TrainConfig that differ from the plan's
     synthesis: Synthesis | None = None
+    restart: float = 0.0  # share of the steps after which learning begins anew, from the weights so far
+    chance: int = (
+        0  # other numbers: other initial weights and batches, the same draw; else the same is an A/A
+    )
+
+    def __post_init__(self) -> None:
+        check(self, self._checks)
+
+    def _checks(self) -> Checks:
+        alone = self.synthesis is None or self.restart == 0
+        return {
+            "restart": (0 <= self.restart < 1 and alone, "0 or more, less than 1, and 0 beside a synthesis"),
+            **at_least(0, self, "chance"),
+        }
 
     def to_json(self) -> dict[str, Any]:
         """All that decides the arm."""
         made = None if self.synthesis is None else dataclasses.asdict(self.synthesis)
-        return {"train": dict(self.train), "synthesis": made}
+        return {
+            "train": dict(self.train),
+            "synthesis": made,
+            "restart": self.restart,
+            "chance": self.chance,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,8 +140,15 @@ class Plan:
 
     def __post_init__(self) -> None:
         check(self, self._checks)
+        fixed = sorted({"seed", "synthetic_share"} & set(self.train))
+        if fixed:
+            raise ConfigError(f"[train] sets {fixed[0]}, which seeds and arms decide: leave it out.")
         for name in self.arms:
             self.phases(name, self.first_seed)  # refuses settings that do not exist
+        if self.regime == CLOSED and self.makers and self.photos < 2:
+            raise ConfigError(
+                "photos is 1; a generator of the closed regime learns from 2 or more of a person."
+            )
         if self.confirms:
             require_seeds(self.seeds, max(1, len(self.arms) - 1))
 
@@ -131,12 +160,27 @@ class Plan:
             **above_zero(self, "margin"),
             "regime": (self.regime in REGIMES, f"one of {', '.join(REGIMES)}"),
             "arms": (bool(self.arms), "one arm or more"),
+            "metric": (self.metric in METRICS, f"one of {', '.join(METRICS)}"),
+            "baseline": (
+                self.baseline in self.arms or (len(self.arms) == 1 and not self._needs_baseline),
+                f"the name of an arm: {', '.join(self.arms)}",
+            ),
         }
+
+    @property
+    def _needs_baseline(self) -> bool:
+        """Whether generators are conditioned by what the baseline learns."""
+        return self.regime == CLOSED and bool(self.makers)
 
     @property
     def image_size(self) -> int:
         """Side of the crops of all arms, px."""
         return self.config(next(iter(self.arms)), self.first_seed).image_size
+
+    @property
+    def backbone(self) -> str:
+        """What the arms train, where they do not say otherwise."""
+        return str({**DEFAULTS, **self.train}["backbone"])
 
     @property
     def every_seed(self) -> range:
@@ -148,6 +192,10 @@ class Plan:
         """Who makes faces for some arm."""
         return frozenset(arm.synthesis.maker for arm in self.arms.values() if arm.synthesis is not None)
 
+    def seed_of(self, arm: str, seed: int) -> int:
+        """Of initial weights and batches."""
+        return seed + SEEDS_APART * self.arms[arm].chance
+
     def config(self, arm: str, seed: int) -> TrainConfig:
         """A run of this arm as a whole.
 
@@ -158,7 +206,8 @@ class Plan:
             raise ConfigError(
                 f"Arm {arm!r} sets {fixed[0]}, which is the same for all arms: move it to [train]."
             )
-        given = {**DEFAULTS, **self.train, **self.arms[arm].train, "seed": seed}
+        given = {**DEFAULTS, **self.train, **self.arms[arm].train}
+        given["seed"] = self.seed_of(arm, seed)
         known = {one.name for one in dataclasses.fields(TrainConfig)}
         unknown = sorted(set(given) - known)
         if unknown:
@@ -170,25 +219,34 @@ class Plan:
 
         Raises: ConfigError: as `config`.
         """
-        whole, synthesis = self.config(arm, seed), self.arms[arm].synthesis
+        whole, chosen = self.config(arm, seed), self.arms[arm]
+        synthesis = chosen.synthesis
         if synthesis is None:
-            return (Phase(config=whole, real=True, made_up=False),)
-        rest = whole.steps
-        parts: list[Phase] = []
-        if synthesis.first > 0:
-            steps = max(1, round(synthesis.first * whole.steps))
-            rest -= steps
-            parts.append(Phase(config=_cut(whole, steps, 0.0), real=False, made_up=True))
+            real = Phase(config=whole, real=True, made_up=False)
+            if not chosen.restart:
+                return (real,)
+            first, rest = _parted(whole, chosen.restart)
+            return dataclasses.replace(real, config=first), dataclasses.replace(real, config=rest)
         share = synthesis.share
         mixes = 0 < share < 1
-        last = _cut(whole, rest, share if mixes else 0.0)
-        return (*parts, Phase(config=last, real=share < 1, made_up=share > 0))
+        if mixes and not 1 <= round(share * whole.batch_size) < whole.batch_size:
+            raise ConfigError(
+                f"Arm {arm!r}: a share of {share} is none, or all, of {whole.batch_size} crops."
+            )
+        last = Phase(config=whole, real=share < 1, made_up=share > 0)
+        parts: list[Phase] = []
+        if synthesis.first > 0:
+            first, rest = _parted(whole, synthesis.first)
+            parts.append(Phase(config=first, real=False, made_up=True))
+            last = dataclasses.replace(last, config=rest)
+        mixed = dataclasses.replace(last.config, synthetic_share=share if mixes else 0.0)
+        return (*parts, dataclasses.replace(last, config=mixed))
 
     def decisions(self) -> dict[str, Any]:
         """What rows of several arms and seeds share: more of either go on with the same plan."""
-        without = ("name", "arms", "seeds", "first_seed", "baseline", "margin", "confirms", "train")
-        shared = {key: value for key, value in vars(self).items() if key not in without}
-        return {**shared, "train": TrainConfig(**{**DEFAULTS, **self.train}).to_json()}
+        shared = ("people", "photos", "regime", "metric", "resamples")
+        config = TrainConfig(**{**DEFAULTS, **self.train}).to_json()
+        return {**{name: getattr(self, name) for name in shared}, "train": config}
 
     @property
     def digest(self) -> str:
@@ -208,9 +266,14 @@ DEFAULTS: Mapping[str, Any] = {
 }
 
 
-def _cut(config: TrainConfig, steps: int, share: float) -> TrainConfig:
-    kimg = steps * config.batch_size / 1000
-    return dataclasses.replace(config, total_kimg=kimg, synthetic_share=share)
+def _parted(config: TrainConfig, share: float) -> tuple[TrainConfig, TrainConfig]:
+    """A run in two, of which the first has this share of the steps; together they have as many."""
+    first = max(1, min(config.steps - 1, round(share * config.steps)))
+    return _of_steps(config, first), _of_steps(config, config.steps - first)
+
+
+def _of_steps(config: TrainConfig, steps: int) -> TrainConfig:
+    return dataclasses.replace(config, total_kimg=steps * config.batch_size / 1000)
 
 
 def read(path: Path | str) -> Plan:
@@ -234,19 +297,35 @@ def read(path: Path | str) -> Plan:
 def parsed(said: Mapping[str, Any]) -> Plan:
     """A plan from what a TOML file says. Raises: ConfigError: it says what plans do not know."""
     _require_known(said, Plan, "A plan")
-    arms = said.get("arms")
-    if arms is None:
+    _require_tables(said, "A plan", "train", "arms")
+    _require(isinstance(said.get("confirms", True), bool), "confirms", said)
+    if "arms" not in said:
         return Plan(**said)
-    return Plan(**{**said, "arms": {name: _arm(name, one) for name, one in arms.items()}})
+    return Plan(**{**said, "arms": {name: _arm(f"Arm {name!r}", one) for name, one in said["arms"].items()}})
 
 
-def _arm(name: str, said: Mapping[str, Any]) -> Arm:
-    _require_known(said, Arm, f"Arm {name!r}")
+def _arm(what: str, said: Any) -> Arm:
+    if not isinstance(said, Mapping):
+        raise ConfigError(f"{what} is {said!r}; give a table.")
+    _require_known(said, Arm, what)
+    _require_tables(said, what, "train", "synthesis")
     made = said.get("synthesis")
     if made is None:
         return Arm(**said)
-    _require_known(made, Synthesis, f"The synthesis of arm {name!r}")
+    _require_known(made, Synthesis, f"The synthesis of {what[0].lower()}{what[1:]}")
+    _require(isinstance(made.get("window", True), bool), "window", made)
     return Arm(**{**said, "synthesis": Synthesis(**made)})
+
+
+def _require_tables(said: Mapping[str, Any], what: str, *names: str) -> None:
+    for name in names:
+        if not isinstance(said.get(name, {}), Mapping):
+            raise ConfigError(f"{what} has {name} = {said[name]!r}; give a table.")
+
+
+def _require(fine: bool, name: str, said: Mapping[str, Any]) -> None:
+    if not fine:
+        raise ConfigError(f"{name} is {said[name]!r}; give true or false.")
 
 
 def _require_known(said: Mapping[str, Any], kind: type, what: str) -> None:

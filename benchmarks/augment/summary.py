@@ -7,37 +7,40 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from benchmarks import plots, stats
-from benchmarks.augment.arms import baseline_of, by_arm, values_of
+from benchmarks.augment.arms import Declared, declarations
 from benchmarks.augment.costs import COST
 from benchmarks.augment.curves import exchanges, learning_curves
-from benchmarks.augment.effects import Effect, Runs, detectable, effects
+from benchmarks.augment.effects import Effect, Runs, Verdict, detectable, deviation_of, effects
 from benchmarks.rows import Row
 from benchmarks.summaries import Section, Table, by_plan, quantity
 from recog.errors import ConfigError
 
-MARGIN = 0.005
 SCALE = 10_000  # of the resampled rates that rows carry
+TRIALS = 100  # A/A
+LEAST_TRIAL = 6  # seeds: fewer can find nothing
+UNDEFINED = 0.05  # share of resamples: where more are not defined, people are too few for an interval
 
 
 def augment(section: Section, chosen: Sequence[Row]) -> dict[str, bytes]:
-    """Arms by seeds for each plan and exam, what each adds to the baseline, then what it cost.
+    """Arms by seeds for each plan, exam and declaration, what each adds to the baseline, then what it cost.
 
     Returns: pictures by caption.
     """
     pictures: dict[str, bytes] = {}
-    for (plan, data, protocol), rows in by_plan(row for row in chosen if row.metric != COST).items():
-        title = f"{data}: {protocol}"
-        for metric in dict.fromkeys(row.metric for row in rows):
-            section.tables.append(arms_table(rows, metric, f"{metric}, {title}, plan {plan}"))
-        headline = rows[0].metric
-        said = (*sentences(rows, headline), *power(rows, headline))
-        section.text += [f"{data}. {sentence}" for sentence in said]
-        where = f"{title}, plan {plan}"
-        pictures[where] = plots.arms(values_of(rows, headline), baseline_of(rows), headline, title)
-        found = effects_of(rows, headline)
-        if found:
-            pictures[f"Effects. {where}"] = _forest(found, headline, baseline_of(rows), title)
-    pictures |= _across_plans(section, [row for row in chosen if row.metric != COST])
+    measured = [row for row in chosen if row.metric != COST]
+    for (plan, data, protocol), rows in by_plan(measured).items():
+        for place, declared in enumerate(declarations(rows)):
+            title = f"{data}: {protocol}"
+            where = f"{title}, plan {plan}" + (f", declaration {place + 1}" if place else "")
+            metrics = dict.fromkeys([declared.metric, *(row.metric for row in rows)])
+            section.tables += [arms_table(rows, declared, metric, f"{metric}, {where}") for metric in metrics]
+            section.text += [f"{data}. {sentence}" for sentence in sentences(rows, declared)]
+            values = declared.values(rows, declared.metric)
+            pictures[where] = plots.arms(values, declared.baseline, declared.metric, title)
+            found = effects_of(rows, declared)
+            if found:
+                pictures[f"Effects. {where}"] = _forest(found, declared, title)
+    pictures |= _across_plans(section, measured)
     table = cost(chosen)
     if table is not None:
         section.tables.append(table)
@@ -47,76 +50,68 @@ def augment(section: Section, chosen: Sequence[Row]) -> dict[str, bytes]:
 def _across_plans(section: Section, rows: Sequence[Row]) -> dict[str, bytes]:
     """What more real photos would do, where plans differ in how many there are; pictures by caption."""
     pictures = {}
-    for data in dict.fromkeys(row.data for row in rows):
-        of_data = [row for row in rows if row.data == data]
-        metric = of_data[0].metric
-        section.text += [f"{data}. {one.sentence()}." for one in exchanges(of_data, metric)]
-        curves = learning_curves(of_data, metric)
-        if curves:
-            title = f"{data}: {metric} by real photos of each person"
-            pictures[title] = plots.lines(
-                curves, title, "real photos of each person", f"{metric}, %", log=True
-            )
+    families = dict.fromkeys((row.data, row.details["family"]) for row in rows if "family" in row.details)
+    for data, family in families:
+        alike = [row for row in rows if row.data == data and row.details.get("family") == family]
+        section.text += [f"{data}. {one.sentence()}." for one in exchanges(alike)]
+        for metric, curves in learning_curves(alike).items():
+            title = f"{data}: {metric} by real photos of each person, {family}"
+            axes = "real photos of each person", f"{metric}, %"
+            pictures[title] = plots.lines(curves, title, *axes, log=True)
     return pictures
 
 
-def effects_of(rows: Sequence[Row], metric: str) -> list[Effect]:
-    """Each arm against the baseline, at the seeds that all of them have."""
-    arms = by_arm(rows, metric)
-    baseline = arms.pop(baseline_of(rows), {})
-    compared = {arm: seeds for arm, seeds in arms.items() if seeds.keys() & baseline.keys()}
-    if not compared:
-        return []
-    shared = set(baseline).intersection(*compared.values())
-    if not shared:
-        return []
-    margin = float(next((row.details["margin"] for row in rows if "margin" in row.details), MARGIN))
-    seeds = sorted(shared)
-    return effects(
-        {arm: _runs(found, seeds) for arm, found in compared.items()}, _runs(baseline, seeds), margin=margin
-    )
+def effects_of(rows: Sequence[Row], declared: Declared) -> list[Effect]:
+    """Each arm against the baseline, at the seeds that both have."""
+    arms = declared.by_arm(rows, declared.metric)
+    baseline = arms.pop(declared.baseline, {})
+    pairs = {}
+    for arm, found in arms.items():
+        seeds = sorted(found.keys() & baseline.keys())
+        if seeds:
+            pairs[arm] = runs(found, seeds) - runs(baseline, seeds)
+    return effects(pairs, margin=declared.margin)
 
 
-def _runs(found: Mapping[int, Row], seeds: Sequence[int]) -> Runs:
+def runs(found: Mapping[int, Row], seeds: Sequence[int]) -> Runs:
+    """Values by seed, and on resampled people where the rows carry them."""
     values = np.array([found[seed].value for seed in seeds])
     lists = [found[seed].details.get("resampled", []) for seed in seeds]
-    known = (
-        np.array(lists, np.float64).reshape(len(seeds), -1) if len({len(one) for one in lists}) == 1 else None
-    )
-    if known is None or (known < 0).any():
+    if len({len(one) for one in lists}) != 1 or not lists[0]:
         return Runs(values, np.zeros((len(seeds), 0)))
-    return Runs(values, known / SCALE)
+    resampled = np.array(lists, np.float64)
+    known = (resampled >= 0).all(axis=0)  # the same people are drawn for all runs
+    if known.mean() < 1 - UNDEFINED:
+        return Runs(values, np.full((len(seeds), 1), np.nan))
+    return Runs(values, resampled[:, known] / SCALE)
 
 
-def arms_table(rows: Sequence[Row], metric: str, caption: str) -> Table:
-    """Mean of each arm over seeds, its paired difference from the baseline, and the verdict."""
-    baseline = baseline_of(rows)
-    found = {effect.arm: effect for effect in effects_of(rows, metric)}
+def arms_table(rows: Sequence[Row], declared: Declared, metric: str, caption: str) -> Table:
+    """Mean of each arm over seeds; of the metric that was declared also differences and verdicts."""
+    judged = metric == declared.metric
+    found = {effect.arm: effect for effect in effects_of(rows, declared)} if judged else {}
     body = [
-        [arm, str(len(seeds)), _mean([row.value for row in seeds.values()]), *_cells(found.get(arm))]
-        for arm, seeds in by_arm(rows, metric).items()
+        [
+            arm,
+            str(found[arm].seeds if arm in found else len(seeds)),
+            _mean([row.value for row in seeds.values()]),
+            *(_cells(found.get(arm)) if judged else []),
+        ]
+        for arm, seeds in declared.by_arm(rows, metric).items()
     ]
-    head = [
-        "arm",
-        "seeds",
-        metric,
-        f"difference from {baseline}, points",
-        "all together",
-        "p, Holm",
-        "verdict",
-    ]
-    return Table(caption, head, body)
+    beside = [f"difference from {declared.baseline}, points", "all together", "p, Holm", "verdict"]
+    return Table(caption, ["arm", "seeds", metric, *(beside if judged else [])], body)
 
 
 def _cells(effect: Effect | None) -> list[str]:
     if effect is None:
         return ["", "", "", ""]
+    margin = f" {100 * effect.margin:g} points" if effect.verdict is Verdict.NOTHING else ""
     return [
         f"{100 * effect.mean:+.2f}{_interval(effect.ci95)}",
         _interval(effect.simultaneous).strip(),
         f"{effect.adjusted:.3f}",
-        effect.verdict.value
-        + (f" {100 * effect.margin:g} points" if effect.verdict.value.endswith("than") else ""),
+        f"{effect.verdict.value}{margin}",
     ]
 
 
@@ -124,53 +119,77 @@ def _interval(interval: stats.Interval | None) -> str:
     return "" if interval is None else f" [{100 * interval[0]:+.2f}, {100 * interval[1]:+.2f}]"
 
 
-def sentences(rows: Sequence[Row], metric: str) -> list[str]:
-    """One sentence an arm: what was seen, and what follows."""
+def sentences(rows: Sequence[Row], declared: Declared) -> list[str]:
+    """One sentence an arm: what was seen, and what follows; then what so many seeds can find."""
     regimes = {row.arm: row.regime for row in rows if row.regime}
-    found = {effect.arm: effect for effect in effects_of(rows, metric)}
+    found = {effect.arm: effect for effect in effects_of(rows, declared)}
     said = []
-    for arm, seeds in by_arm(rows, metric).items():
+    for arm, seeds in declared.by_arm(rows, declared.metric).items():
         regime = f" (generator: {regimes[arm]} regime)" if arm in regimes else ""
-        text = (
-            f"{arm}{regime}: {metric} {_mean([row.value for row in seeds.values()])} over {len(seeds)} seeds"
-        )
+        mean = _mean([row.value for row in seeds.values()])
+        text = f"{arm}{regime}: {declared.metric} {mean} over {len(seeds)} seeds"
         if arm in found:
             effect = found[arm]
             interval = _interval(effect.simultaneous)
-            beside = f", {100 * effect.mean:+.2f} points from {baseline_of(rows)}"
-            text += f"{beside}{f', all arms together{interval}' if interval else ''}: {effect.sentence()}"
+            text += f", {100 * effect.mean:+.2f} points from {declared.baseline}"
+            text += f"{f', all arms together{interval}' if interval else ''}: {effect.sentence()}"
         said.append(text + ".")
-    return said
+    if declared.again:
+        said.append(
+            "Some of these rows were there when this was declared: it explores, and confirms nothing."
+        )
+    return [*said, *power(rows, declared), *false_alarms(rows, declared)]
 
 
-def power(rows: Sequence[Row], metric: str) -> list[str]:
+def power(rows: Sequence[Row], declared: Declared) -> list[str]:
     """What so many seeds can find, by how much their differences vary."""
-    arms = by_arm(rows, metric)
-    baseline = arms.pop(baseline_of(rows), {})
-    spreads = [
-        float(np.std([seeds[seed].value - baseline[seed].value for seed in shared], ddof=1))
-        for seeds in arms.values()
-        if len(shared := sorted(seeds.keys() & baseline.keys())) > 1
-    ]
+    arms = declared.by_arm(rows, declared.metric)
+    baseline = arms.pop(declared.baseline, {})
+    spreads, counts = [], []
+    for found in arms.values():
+        shared = sorted(found.keys() & baseline.keys())
+        if len(shared) > 1:
+            spreads.append(deviation_of(runs(found, shared) - runs(baseline, shared)))
+            counts.append(len(shared))
     if not spreads:
         return []
-    seeds, deviation = len(baseline), float(np.median(spreads))
+    seeds, deviation = min(counts), float(np.median(spreads))
     try:
         least = detectable(deviation, seeds, len(spreads))
     except ConfigError as error:
         return [str(error)]
     return [
-        f"{seeds} seeds find effects of {100 * least:.1f} points four times in five, where differences vary "
-        f"by {100 * deviation:.1f} points between seeds and {len(spreads)} arms are compared."
+        f"{seeds} seeds find effects of {100 * least:.1f} points about four times in five, where differences "
+        f"vary by {100 * deviation:.1f} points (over seeds and people) and {len(spreads)} arms are compared."
     ]
 
 
-def _forest(found: Sequence[Effect], metric: str, baseline: str, title: str) -> bytes:
+def false_alarms(rows: Sequence[Row], declared: Declared) -> list[str]:
+    """A/A: how often arms that are the baseline, but for chance, would be said to differ from it."""
+    arms = declared.by_arm(rows, declared.metric)
+    baseline = arms.pop(declared.baseline, {})
+    twins = {row.details.get("twin") for row in baseline.values()} - {None}
+    found = []
+    for arm, of_arm in arms.items():
+        seeds = sorted(of_arm.keys() & baseline.keys())
+        taken = len(seeds) // 2
+        if twins != {of_arm[seed].details.get("twin") for seed in seeds} or taken < LEAST_TRIAL:
+            continue
+        alarms = false_positives(runs(of_arm, seeds), runs(baseline, seeds), seeds=taken, trials=TRIALS)
+        found.append(
+            f"{arm} is {declared.baseline} but for chance: of {TRIALS} trials with {taken} of its seeds each, "
+            f"{alarms} find an effect."
+        )
+    return found
+
+
+def _forest(found: Sequence[Effect], declared: Declared, title: str) -> bytes:
     def points(interval: stats.Interval | None) -> stats.Interval | None:
         return None if interval is None else (100 * interval[0], 100 * interval[1])
 
     lines = [(one.arm, 100 * one.mean, points(one.ci95), points(one.simultaneous)) for one in found]
-    return plots.forest(lines, 100 * found[0].margin, f"{metric}: difference from {baseline}, points", title)
+    unit = f"{declared.metric}: difference from {declared.baseline}, points"
+    return plots.forest(lines, 100 * declared.margin, unit, title)
 
 
 def cost(rows: Sequence[Row]) -> Table | None:

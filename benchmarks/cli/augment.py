@@ -10,6 +10,11 @@ import click
 from benchmarks.cli.common import out_option, path_type, print_rows, roles_option
 from recog.cli.options import device_option, json_option
 
+IN_PLANS = (
+    *("people", "photos", "synthetic_photos", "synthetic_share", "seeds", "kimg", "size", "backbone"),
+    *("backbone_options", "batch_size", "learning_rate", "candidates", "arms"),
+)
+
 
 @click.command()
 @click.option("--data", type=path_type, required=True, help="Aligned crops, one sub-folder a person.")
@@ -103,6 +108,10 @@ def augment(
     from benchmarks.choices import chosen
 
     if plan_file is not None:
+        given = click.get_current_context()
+        for name in IN_PLANS:
+            if given.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+                raise click.UsageError(f"--{name.replace('_', '-')} is the plan's to say: leave it out.")
         plan = read(plan_file)
     else:
         every = usual(synthetic_photos, synthetic_share, candidates)

@@ -70,7 +70,7 @@ def enrich(
         raise click.BadParameter("give numbers, as 1,2,5", param_hint="--photos") from error
 
     from benchmarks import rows
-    from benchmarks.augment.enrolling import BENCH, EnrichPlan, ways
+    from benchmarks.augment.enrolling import BENCH, EnrichPlan, ways, whole
     from benchmarks.augment.enrolling import enrich as measure
     from benchmarks.materials import name_of
     from generative.synthesis import Synthesizer
@@ -89,9 +89,10 @@ def enrich(
         both = set(others.identities) & set(crops.identities)
         if both:
             raise DataError(f"{len(both)} people are both enrolled and learned from, as {min(both)!r}.")
-    made = {Path(name).stem: Synthesizer.load(name, embedder, device) for name in generators}
-    there = rows.read(rows.file_of(out, BENCH))
-    done = {(row.plan, row.arm, row.details["recipe"], row.seed) for row in there if row.seed is not None}
+    if len(set(generators)) < len(generators):
+        raise click.UsageError("A --generator is named twice.")
+    made = {name: Synthesizer.load(name, embedder, device) for name in generators}
+    done = whole(rows.read(rows.file_of(out, BENCH)))
     measured = measure(
         crops,
         embedder,

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks import plots, rows
-from benchmarks.augment.arms import values_of
+from benchmarks.augment.arms import declarations
 from benchmarks.augment.bench import BENCH, Bench, Material
 from benchmarks.augment.makers import GeneratorMaker, crops_of
 from benchmarks.augment.summary import arms_table
@@ -171,23 +171,24 @@ def augmentation_benchmark(chapter: Chapter, stage: Stage) -> None:
         native=user,
         exams=(of_crops(exam, "other made-up people"),),
         makers=lambda kind, draw, seed: maker,
-        made_by=models.synthesizer.digest,
+        made_by={"gan": models.synthesizer.digest},
     )
     bench = Bench(plan.augment, material, device=models.device)
     for _ in bench.run(out):
         pass
     declared = bench.origin.plan
     measured = [row for row in rows.read(rows.file_of(out, BENCH)) if row.plan == declared]
-    metric = measured[0].metric
+    metric = plan.augment.metric
     a, config = plan.augment, plan.augment.config(plan.augment.baseline, 0)
     chapter.text.append(
         f"Each run trains {config.backbone} on {a.photos} photos of each of {a.people} people for "
         f"{config.total_kimg:g} thousand crops; {a.seeds} seeds, paired. On so little arms differ by chance: "
         "`recog bench augment` with real photos and ten seeds is the measurement."
     )
-    chapter.tables.append(arms_table(measured, metric, f"{metric} on other made-up people"))
+    *_, said = declarations(measured)
+    chapter.tables.append(arms_table(measured, said, metric, f"{metric} on other made-up people"))
     title = "made-up people: a demonstration"
-    picture = plots.arms(values_of(measured, metric), a.baseline, metric, title)
+    picture = plots.arms(said.values(measured, metric), a.baseline, metric, title)
     story.show(chapter, "augmentation", "Points: seeds; diamonds: means with 95 % intervals.", picture)
     story.figures["augmentation rows"] = len(measured)
 

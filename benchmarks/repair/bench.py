@@ -38,7 +38,7 @@ from recog.training.data import CropSet
 from recog.vectors import unit
 
 CLEAN, DAMAGED, OURS, PROJECTED = "clean", "damaged", "repairer", "VAE projection"
-AUTO = "repairer, where it helps"  # as `recog query --repair auto`
+AUTO = "repairer, where it helps"  # what helps is chosen on other people than these
 B, OWN = "recogniser B", "bundled model"
 SAFE = 0.98  # cosine that an undamaged face should keep
 
@@ -200,7 +200,7 @@ def repair(
                 "method": arm,
                 "guided": models.embedder.digest in models.repairer.guides,
             }
-            if models.repairer.helps:
+            if models.repairer.helps and not case.told:
                 details["auto"] = case.damage in models.repairer.helps
             if arm == OURS and case.damage is None and out is not None and models.synthesizer is not None:
                 details["pictures"] = _shown(models.repairer, models.synthesizer, seed, out)
@@ -263,7 +263,7 @@ def _measured(
                 measurements += matcher.restored(probes.clean[by], worst[by], matches[by], by)
             if arm == OURS:
                 measurements += probes.joined(vectors[OWN], before[OWN], worst[OWN])
-        if arm == OURS and models.repairer.tells:
+        if arm == OURS and models.repairer.tells and not case.told:
             measurements.append(probes.named(models.repairer.suffered(damaged), case.damage))
         found.append((arm, measurements, time.perf_counter() - started))
         shown[arm] = faces

@@ -70,8 +70,8 @@ def _by_case(lines: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
 
 def _auto(repairs: bool) -> str:
     if repairs:
-        return "--repair auto repairs it"
-    return "--repair auto leaves it as it is"
+        return "where it helps, it is repaired"
+    return "where it helps, it is left as it is"
 
 
 def _gain(row: Row | None) -> str:

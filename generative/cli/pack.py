@@ -27,8 +27,8 @@ def pack(generator: str, out: Path, spread: float | None, helps: tuple[str, ...]
     """Turn a run of a GENERATOR, or of a repairer, into weights to ship, in half precision.
 
     With --spread, faces are made of noise that is so much longer than in training: how varied they should be
-    is best chosen on people whom nobody learned from, by `recog bench generate`. With --helps, `recog query
-    --repair auto` repairs what suffers from these damages only: `recog bench repair` says which.
+    is best chosen on people whom nobody learned from, by `recog bench generate`. With --helps,
+    `Repairer.where_it_helps` repairs what suffers from these damages only: `recog bench repair` says which.
 
     \b
     Example:
@@ -53,10 +53,13 @@ def pack(generator: str, out: Path, spread: float | None, helps: tuple[str, ...]
     emit({"weights": str(out), "generator": digest}, as_json, f"{out}  {digest[:12]}")
 
 
+NOTHING = "nothing"  # of `damage.KINDS`: what needs no repair
+
+
 def _check(helps: tuple[str, ...], kind: str, config: Mapping[str, Any]) -> None:
     if helps and kind != "repairer":
         raise click.UsageError("--helps is for repairers.")
-    told = config.get("network", {}).get("damages", ())
+    told = [name for name in config.get("network", {}).get("damages", ()) if name != NOTHING]
     unknown = [name for name in helps if name not in told]
     if unknown:
         names = ", ".join(told) or "none"

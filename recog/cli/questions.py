@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from recog.recognizer import Recognizer
     from recog.types import Answer, GalleryPlace
 
-REPAIRS = ("never", "auto", "always")
+REPAIRS = ("never", "always")
 
 
 @click.command()
@@ -49,8 +49,7 @@ REPAIRS = ("never", "auto", "always")
     type=click.Choice(REPAIRS),
     default=REPAIRS[0],
     show_default=True,
-    help="Repair faces on photos before they are compared; auto: those that suffer from what is measured to "
-    "be better repaired.",
+    help="Repair faces on photos before they are compared.",
 )
 @threshold_option
 @gallery_option
@@ -92,7 +91,7 @@ def query(
     from recog.recognizer import Recognizer
 
     outcome, matches = Outcome(), 0
-    mend = None if repair == "never" else _repairer(device, repair)
+    mend = _repairer(device) if repair == "always" else None
     with Recognizer.open(gallery, model, device, repair=mend, create=False) as recognizer:
         answers: Iterable[Answer] = (
             _on_photos(recognizer, paths, k, threshold)
@@ -105,13 +104,12 @@ def query(
     outcome.leave(no=matches == 0)
 
 
-def _repairer(device: str, when: str) -> Callable[[Crops], Crops]:
+def _repairer(device: str) -> Callable[[Crops], Crops]:
     """What repairs crops, by name: this package does not depend on the one that makes faces."""
     from importlib import import_module
 
-    repairer = import_module("generative.repair").Repairer.load(device=device)
-    mend: Callable[[Crops], Crops] = repairer.where_it_helps if when == "auto" else repairer
-    return mend
+    repairer: Callable[[Crops], Crops] = import_module("generative.repair").Repairer.load(device=device)
+    return repairer
 
 
 def _on_photos(

@@ -18,6 +18,7 @@ from benchmarks.exams import of_crops
 from benchmarks.rows import Row
 from recog.errors import ConfigError, DataError
 from recog.training import CropSet, TrainConfig
+from recog.vectors import unit
 from tests.benchmarks.fakes import ColourEmbedder, people_of_colours
 
 ARMS = ("none", "classic", "classic+synthetic", "synthetic")
@@ -89,7 +90,7 @@ def material(copies: Copies) -> Material:
         native=user,
         exams=(exam,),
         makers=lambda maker, draw, seed: copies,
-        made_by="made",
+        made_by={"gan": "made"},
     )
 
 
@@ -142,7 +143,9 @@ def test_rows_name_regime_seed_plan_and_networks(material: Material, tmp_path: P
         made = "synthetic" in row.arm
         assert row.regime == ("open" if made else None)
         assert row.details["networks"] == ({"generator": "g" * 8} if made else {})
-        assert row.details["declared"] == plan().digest
+        assert row.details["declaration"]["digest"] == plan().digest
+        assert row.details["declaration"]["seeds"] == [0, 2]
+        assert row.details["recipe"] == row.details["declaration"]["arms"][row.arm]
         assert ("resampled" in row.details) is (row.metric == "TAR@FMR=1e-2")
     assert len({row.plan for row in found}) == 1
     only = next(row for row in found if row.arm == "synthetic")
@@ -150,12 +153,60 @@ def test_rows_name_regime_seed_plan_and_networks(material: Material, tmp_path: P
     assert only.details["synthetic_crops"] == 12
 
 
+class Guesses(Trained):
+    """Is hardly better than chance, always in the same way."""
+
+    def embed(self, crops: np.ndarray, flip: bool = True) -> np.ndarray:
+        rng = np.random.default_rng(0)
+        return unit(super().embed(crops, flip) + rng.normal(size=(len(crops), 3)).astype(np.float32))
+
+
 def test_the_same_people_are_resampled_for_every_run(material: Material, tmp_path: Path) -> None:
-    found = run(plan(), material, tmp_path)
-    lists = [row.details["resampled"] for row in found if "resampled" in row.details]
+    def training(*arguments: Any, **named: Any) -> Guesses:
+        return Guesses()
+
+    bench = Bench(plan(resamples=20), material, device="cpu", training=training)  # type: ignore[arg-type]
+    lists = [row.details["resampled"] for row in bench.run(tmp_path) if "resampled" in row.details]
     assert all(one == lists[0] for one in lists)  # of one and the same embedder
-    assert len(lists[0]) == 5
-    assert all(0 <= value <= 10_000 for value in lists[0])
+    assert len(lists[0]) == 20
+    assert len(set(lists[0])) > 3
+    assert all(-1 <= value <= 10_000 for value in lists[0])
+
+
+def test_faces_of_another_size_are_brought_to_that_of_the_plan(material: Material, tmp_path: Path) -> None:
+    class Large(Copies):
+        def __call__(self, draw: CropSet, synthesis: Synthesis, seed: int) -> CropSet:
+            made = super().__call__(draw, synthesis, seed)
+            return replace(made, images=made.images.repeat(2, axis=1).repeat(2, axis=2))
+
+    training = Training()
+    run(plan(), replace(material, makers=lambda maker, draw, seed: Large()), tmp_path, training)
+    assert {call[1].images.shape[1] for call in training.calls} == {16}
+    assert {call[2].images.shape[1] for call in training.calls if call[2] is not None} == {16}
+
+
+def test_new_people_do_not_take_the_names_of_real_ones(material: Material, tmp_path: Path) -> None:
+    class Takes(Copies):
+        def __call__(self, draw: CropSet, synthesis: Synthesis, seed: int) -> CropSet:
+            return replace(super().__call__(draw, synthesis, seed), identities=draw.identities)
+
+    arms = {"new": Arm(synthesis=Synthesis(of="new", people=4, photos=2))}
+    with pytest.raises(DataError, match="the name of a new one"):
+        run(plan(arms=arms, baseline="new"), replace(material, makers=lambda *_: Takes()), tmp_path)
+
+
+def test_a_restart_and_another_chance_take_the_same_steps(material: Material, tmp_path: Path) -> None:
+    training = Training()
+    arms = {"classic": Arm(), "again": Arm(restart=0.5), "A/A": Arm(chance=1)}
+    run(plan(arms=arms, seeds=1, train={**TINY, "batch_size": 10}), material, tmp_path, training)
+    assert [(call[0].steps, call[0].seed) for call in training.calls] == [
+        (100, 0),
+        (50, 0),
+        (50, 0),
+        (100, 1_000_003),
+    ]
+    assert len({call[1].files for call in training.calls}) == 1  # one draw
+    assert [start is not None for start in training.starts] == [False, False, True, False]
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(material: Material, tmp_path: Path) -> None:
@@ -184,9 +235,18 @@ def test_an_arm_that_changed_is_run_again_and_no_other(material: Material, tmp_p
     arms = {**usual(photos=3), "synthetic": Arm(synthesis=Synthesis(photos=4, share=1.0))}
     found = run(plan(arms=arms), material, tmp_path, changed)
     assert {row.arm for row in found} == {"synthetic"}
-    other = replace(material, made_by="another generator")
+    other = replace(material, made_by={"gan": "another generator"})
     again = run(plan(), other, tmp_path)
     assert {row.arm for row in again} == {"synthetic", "classic+synthetic"}
+    more = replace(material, made_by={"gan": "made", "vae": "too"})
+    vae = {**usual(photos=3), "VAE": Arm(synthesis=Synthesis(maker="vae"))}
+    assert {row.arm for row in run(plan(arms=vae), more, tmp_path)} == {"VAE"}
+
+
+def test_photos_that_were_cut_anew_are_other_photos(material: Material, tmp_path: Path) -> None:
+    run(plan(), material, tmp_path)
+    brighter = replace(material.user, images=material.user.images + 1)
+    assert len(run(plan(), replace(material, user=brighter), tmp_path)) == 2 * 4 * 3
 
 
 def test_another_plan_does_not_reuse_rows(material: Material, tmp_path: Path) -> None:
@@ -220,7 +280,7 @@ def test_synthetic_arms_need_a_generator(material: Material, tmp_path: Path) -> 
     bare = replace(material, makers=None)
     with pytest.raises(ConfigError, match="--generator"):
         run(plan(), bare, tmp_path)
-    assert run(plan(arms={"none": usual()["none"]}), bare, tmp_path)
+    assert run(plan(arms={"none": usual()["none"]}, baseline="none"), bare, tmp_path)
 
 
 def test_exams_that_rows_could_not_tell_apart_are_refused(material: Material, tmp_path: Path) -> None:
@@ -246,7 +306,7 @@ def test_a_real_run_of_a_few_steps(material: Material, tmp_path: Path) -> None:
     small = {"batch_size": 8, "backbone": "resnet10t", "backbone_options": {"channels": (8, 8, 8, 8)}}
     train = {**small, "total_kimg": 0.032, "image_size": 32}
     arms = {"first": Arm(synthesis=Synthesis(photos=3, first=0.5))}
-    tiny = plan(arms=arms, seeds=1, train=train)
+    tiny = plan(arms=arms, baseline="first", seeds=1, train=train)
     found = list(Bench(tiny, material, device="cpu").run(tmp_path))
     assert {row.metric for row in found} == {"TAR@FMR=1e-2", "accuracy", "AUC"}
     assert len(found[0].model or "") == 64

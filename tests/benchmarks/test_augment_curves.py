@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.augment.curves import exchanges, learning_curves, worth_of
+from benchmarks.augment.curves import Exchange, exchanges, learning_curves, worth_of
 from benchmarks.report import build
 from benchmarks.rows import Row
 from recog.errors import DataError
@@ -28,7 +28,7 @@ def test_an_arm_as_good_as_twice_the_photos_is_worth_as_many_again() -> None:
         luck = curve(noise=noise)[0] - 0.3
         worth, interval, beyond = worth_of(COUNTS, curve(noise=noise), 0.4 + luck, 2)
         assert worth == pytest.approx(2.0)
-        assert not beyond
+        assert beyond == 0
         assert interval is not None
         assert interval[0] - 1e-9 <= 2.0 <= interval[1] + 1e-9
     half, _, _ = worth_of(COUNTS, curve(), np.full(6, 0.45), 4)
@@ -38,13 +38,23 @@ def test_an_arm_as_good_as_twice_the_photos_is_worth_as_many_again() -> None:
 def test_what_does_harm_is_worth_less_than_nothing() -> None:
     worth, _, beyond = worth_of(COUNTS, curve(), np.full(6, 0.3), 4)
     assert worth == pytest.approx(-2.0)
-    assert not beyond
+    assert beyond == 0
 
 
 def test_what_is_better_than_all_that_was_measured_is_said_to_be() -> None:
     worth, _, beyond = worth_of(COUNTS, curve(), np.full(6, 0.6), 4)
-    assert worth == pytest.approx(4.0)
-    assert beyond
+    assert (worth, beyond) == (pytest.approx(4.0), 1)
+    worth, _, beyond = worth_of(COUNTS, curve(), np.full(6, 0.6), 8)
+    assert (worth, beyond) == (pytest.approx(0.0), 1)
+    assert "worth at least 0.0" in Exchange("a", 100, 8, 16, worth, None, beyond).sentence()
+    worth, _, beyond = worth_of(COUNTS, curve(), np.full(6, 0.2), 2)
+    assert "worth at most 0.0" in Exchange("a", 100, 2, 16, worth, None, beyond).sentence()
+
+
+def test_chance_in_the_curve_is_smoothed_and_a_plateau_is_worth_its_fewest_photos() -> None:
+    dips = np.repeat([[0.30], [0.40], [0.38]], 6, axis=1)
+    worth, _, beyond = worth_of(COUNTS, dips, np.full(6, 0.395), 2)
+    assert (worth, beyond) == (pytest.approx(2.0), 0)  # 4 and 8 photos are alike: 0.39 each
 
 
 def test_intervals_widen_with_what_varies() -> None:
@@ -62,7 +72,23 @@ def test_curves_need_two_points() -> None:
 
 
 def of_plan(photos: int, arm: str, values: list[float], made: int = 0) -> list[Row]:
-    details = {"people": 100, "photos": photos, "baseline": "strong", "synthetic_crops": made}
+    declared = {
+        "digest": f"{photos}",
+        "arms": {"strong": "s", "strong + GAN": "g", "none": "n"},
+        "seeds": [0, 3],
+        "baseline": "strong",
+        "margin": 0.005,
+        "metric": "TAR",
+        "confirms": False,
+    }
+    details = {
+        "people": 100,
+        "photos": photos,
+        "declaration": declared,
+        "recipe": declared["arms"][arm],  # type: ignore[index]
+        "family": "f",
+        "synthetic_crops": made,
+    }
     return [
         a_row(bench="augment", arm=arm, metric="TAR", value=value, seed=seed, details=details)
         for seed, value in enumerate(values)
@@ -76,14 +102,14 @@ def test_rows_of_several_plans_make_curves_and_exchanges() -> None:
         *of_plan(2, "strong + GAN", [0.40, 0.41, 0.39], made=1600),
         *of_plan(4, "none", [0.1, 0.1, 0.1]),
     ]
-    assert learning_curves(rows, "TAR") == {
-        "strong, 100 people": [(2.0, pytest.approx(30.0)), (4.0, pytest.approx(40.0))]
+    assert learning_curves(rows) == {
+        "TAR": {"strong, 100 people": [(2.0, pytest.approx(30.0)), (4.0, pytest.approx(40.0))]}
     }
-    (found,) = exchanges(rows, "TAR")
+    (found,) = exchanges(rows)
     assert (found.arm, found.people, found.photos, found.made_up) == ("strong + GAN", 100, 2, 16)
     assert found.worth == pytest.approx(2.0)
     assert "16 made-up photos a person are worth 2.0" in found.sentence()
-    assert exchanges(rows[:6], "TAR") == []
+    assert exchanges(rows[:6]) == []
 
 
 def test_the_report_draws_curves_and_says_what_made_up_photos_are_worth() -> None:
@@ -97,3 +123,11 @@ def test_the_report_draws_curves_and_says_what_made_up_photos_are_worth() -> Non
     text = " ".join(found.sections[0].text)
     assert "strong + GAN, 100 people of 2 photos: 16 made-up photos a person are worth 2.0" in text
     assert any("by-real-photos" in name for name in found.pictures)
+
+
+def test_plans_that_differ_otherwise_make_no_curve() -> None:
+    few, more = of_plan(2, "strong", [0.3, 0.3, 0.3]), of_plan(4, "strong", [0.4, 0.4, 0.4])
+    rows = [replace(row, plan=f"plan {row.details['photos']}") for row in (*few, *more)]
+    other = [replace(row, details={**row.details, "family": "other"}) for row in rows[3:]]
+    assert "by-real-photos" in " ".join(build(rows).pictures)
+    assert "by-real-photos" not in " ".join(build([*rows[:3], *other]).pictures)

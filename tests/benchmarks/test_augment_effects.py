@@ -11,6 +11,7 @@ from benchmarks.augment.effects import (
     Verdict,
     crossed_interval,
     detectable,
+    deviation_of,
     effects,
     false_positives,
     require_seeds,
@@ -29,6 +30,10 @@ def runs(rng: np.random.Generator, mean: float, *, seeds: int = SEEDS, people: f
 
 def alone(values: np.ndarray) -> Runs:
     return Runs(values, np.zeros((len(values), 0)))
+
+
+def beside(arms: dict[str, Runs], baseline: Runs) -> dict[str, Runs]:
+    return {name: one - baseline for name, one in arms.items()}
 
 
 def test_intervals_cover_the_mean_as_often_as_they_say() -> None:
@@ -70,7 +75,7 @@ def test_intervals_of_skewed_values_lean_as_they_do() -> None:
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_too_few_seeds_have_no_interval(seeds: int) -> None:
     assert crossed_interval(alone(np.arange(float(seeds)))) is None
-    (effect,) = effects({"a": alone(np.ones(seeds))}, alone(np.zeros(seeds)), margin=0.01)
+    (effect,) = effects({"a": alone(np.ones(seeds))}, margin=0.01)
     assert effect.verdict is Verdict.UNDECIDED
 
 
@@ -87,7 +92,7 @@ def test_verdicts_follow_interval_and_test() -> None:
         "same": Runs(baseline.values + 1e-4 * rng.normal(size=SEEDS), baseline.resampled),
         "unclear": runs(rng, 0.505),
     }
-    found = {one.arm: one for one in effects(arms, baseline, margin=0.005)}
+    found = {one.arm: one for one in effects(beside(arms, baseline), margin=0.005)}
     verdicts = {name: effect.verdict for name, effect in found.items()}
     assert verdicts == {
         "better": Verdict.HELPS,
@@ -106,11 +111,11 @@ def test_every_comparison_makes_the_others_harder() -> None:
     rng = np.random.default_rng(3)
     baseline, arm = runs(rng, 0.5), runs(rng, 0.52)
 
-    def beside(others: int) -> Effect:
+    def among(others: int) -> Effect:
         arms = {"arm": arm, **{str(k): runs(rng, 0.5) for k in range(others)}}
-        return effects(arms, baseline, margin=0.005)[0]
+        return effects(beside(arms, baseline), margin=0.005)[0]
 
-    one, many = beside(0), beside(7)
+    one, many = among(0), among(7)
     assert one.adjusted == one.p_value == many.p_value
     assert one.ci95 == one.simultaneous == many.ci95
     assert many.adjusted > many.p_value
@@ -120,9 +125,8 @@ def test_every_comparison_makes_the_others_harder() -> None:
 
 
 def test_adjusted_p_values_are_holms() -> None:
-    baseline = alone(np.zeros(SEEDS))
     steady, wavering = np.full(SEEDS, 0.01), np.array([0.01, -0.008] * 5)
-    found = effects({"a": alone(steady), "b": alone(wavering)}, baseline, margin=0.005)
+    found = effects({"a": alone(steady), "b": alone(wavering)}, margin=0.005)
     floor = 2.0 ** (1 - SEEDS)
     assert found[0].p_value == floor
     assert found[0].adjusted == pytest.approx(2 * floor)
@@ -130,9 +134,8 @@ def test_adjusted_p_values_are_holms() -> None:
 
 
 def test_eight_pairs_cannot_tell_one_arm_of_many() -> None:
-    baseline = alone(np.zeros(8))
     arms = {str(k): alone(np.full(8, 0.05)) for k in range(7)}
-    assert {one.verdict for one in effects(arms, baseline, margin=0.005)} == {Verdict.UNDECIDED}
+    assert {one.verdict for one in effects(arms, margin=0.005)} == {Verdict.UNDECIDED}
     with pytest.raises(ConfigError, match="8 seeds cannot show"):
         require_seeds(8, 7)
     require_seeds(9, 7)
@@ -148,18 +151,42 @@ def test_what_can_be_found_is_what_the_tables_say() -> None:
 
 def test_of_equal_arms_hardly_any_is_said_to_differ() -> None:
     rng = np.random.default_rng(4)
-    exam = 0.01 * rng.normal(size=100)
-    one, other = (Runs(values, values[:, None] + exam) for values in 0.5 + 0.01 * rng.normal(size=(2, 24)))
+    one, other = (
+        Runs(values, values[:, None] + 0.01 * rng.normal(size=100))  # people like the one more, or the other
+        for values in 0.5 + 0.01 * rng.normal(size=(2, 24))
+    )
     assert false_positives(one, other, seeds=10) <= 9
-    better = Runs(other.values + 0.05, other.resampled + 0.05)
-    assert effects({"better": better}, one, margin=0.005)[0].verdict is Verdict.HELPS
+    better = Runs(other.values + 0.08, other.resampled + 0.08)
+    assert effects({"better": better - one}, margin=0.005)[0].verdict is Verdict.HELPS
     with pytest.raises(DataError, match="too few"):
         false_positives(one, other, seeds=30)
 
 
+def test_nothing_is_said_of_few_seeds_however_alike_they_are() -> None:
+    alike = alone(np.array([1e-4, -1e-4, 2e-4]))
+    assert effects({"a": alike}, margin=0.01)[0].verdict is Verdict.UNDECIDED
+    many = alone(np.array([1e-4, -1e-4] * 5))
+    assert effects({"a": many}, margin=0.01)[0].verdict is Verdict.NOTHING
+
+
+def test_what_differences_vary_by_counts_the_peoples_luck_as_often_as_there_are_seeds() -> None:
+    rng = np.random.default_rng(5)
+    values = 0.01 * rng.normal(size=SEEDS)
+    exam = 0.02 * rng.normal(size=2000)
+    found = deviation_of(Runs(values, values[:, None] + exam))
+    assert found == pytest.approx(np.sqrt(values.var(ddof=1) + SEEDS * 0.02**2), rel=0.05)
+    assert deviation_of(alone(values)) == pytest.approx(values.std(ddof=1))
+
+
+def test_people_of_whom_too_little_is_known_give_no_interval() -> None:
+    unknown = Runs(np.full(SEEDS, 0.1), np.full((SEEDS, 1), np.nan))
+    assert crossed_interval(unknown) is None
+    assert effects({"a": unknown}, margin=0.005)[0].verdict is Verdict.UNDECIDED
+
+
 def test_arms_need_the_same_seeds_and_resamples() -> None:
     with pytest.raises(DataError, match="same seeds"):
-        effects({"a": alone(np.zeros(5))}, alone(np.zeros(6)), margin=0.01)
+        alone(np.zeros(5)) - alone(np.zeros(6))
     with pytest.raises(DataError, match="belong together"):
         Runs(np.zeros(3), np.zeros((4, 2)))
-    assert effects({}, alone(np.zeros(5)), margin=0.01) == []
+    assert effects({}, margin=0.01) == []

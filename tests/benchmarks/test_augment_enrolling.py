@@ -19,6 +19,7 @@ from benchmarks.augment.enrolling import (
     gallery,
     made_up,
     measured,
+    whole,
 )
 from benchmarks.report import build
 from benchmarks.rows import Row
@@ -90,6 +91,25 @@ def test_templates_of_the_truth_help_and_of_others_hurt() -> None:
     assert [one.metric for one in plain] == ["rank-1", "found at FPIR 1 %"]
 
 
+def test_users_who_count_more_often_change_what_is_found() -> None:
+    crops, vectors = spread_out(7, 400)
+    drawn = gallery(crops, vectors, 100, 1, 0)
+    everybody = np.ones(400, np.int64)
+    nobody_known, no_strangers, known_once = everybody.copy(), everybody.copy(), 2 * everybody
+    nobody_known[drawn.people] = 0
+    no_strangers[drawn.unknown] = 0
+    known_once[drawn.people] = 1
+    times = [everybody, nobody_known, no_strangers, known_once]
+    first, found = measured(drawn, Way(), 0, 0.01, times)
+    assert first.details["resampled"][0] == round(10_000 * first.value)
+    assert found.details["resampled"][0] == round(10_000 * found.value)
+    assert first.details["resampled"][1] == found.details["resampled"][2] == -1
+    assert first.details["resampled"][3] == round(10_000 * first.value)
+    drawn_again = np.bincount(np.random.default_rng(0).integers(0, 400, 400), minlength=400)
+    (other, _) = measured(drawn, Way(), 0, 0.01, [drawn_again])
+    assert other.details["resampled"][0] != first.details["resampled"][0]
+
+
 def test_a_variation_that_was_learned_is_that_of_the_people() -> None:
     crops, vectors = spread_out(3, 400)
     learned = Variation.learn(vectors, crops.labels)
@@ -140,8 +160,11 @@ def test_rows_are_paired_by_seed_and_not_measured_twice(people: CropSet, embedde
     assert len(rows) == 2 * 3 * 2 * 2
     assert {row.metric for row in rows} == {"rank-1", "found at FPIR 20 %"}
     assert len({row.plan for row in rows}) == 2  # one and two photos
-    assert {row.details["baseline"] for row in rows} == {"photos alone"}
-    done = {(row.plan, row.arm, row.details["recipe"], row.seed) for row in rows if row.seed is not None}
+    assert {row.details["declaration"]["baseline"] for row in rows} == {"photos alone"}
+    assert all(len(row.details["resampled"]) == plan.resamples for row in rows)
+    done = whole(rows)
+    assert len(done) == 2 * 3 * 2
+    assert len(whole(rows[:-1])) == len(done) - 1  # half of a draw's rows are none
     assert enrich(people, embedder, ways, "people", plan, kept=kept.extend, done=done, device="cpu") == []
     more = {**ways, "copies": Way(classic(embedder, 3, "flip"), recipe="flip x3")}
     again = enrich(people, embedder, more, "people", plan, kept=kept.extend, done=done, device="cpu")

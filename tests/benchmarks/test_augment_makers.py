@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,9 +21,8 @@ from benchmarks.augment.plan import Arm, Plan, Synthesis
 from generative.curation import Window
 from generative.synthesis import Synthesizer
 from recog.embedding import Embedder
-from recog.errors import DataError
+from recog.errors import ConfigError
 from recog.training import CropSet
-from tests.generative.stand_ins import make_embedder
 
 SMALL = Synthesis(photos=3, candidates=2)
 
@@ -78,32 +79,51 @@ def test_open_makers_are_the_same_for_every_draw(
     makers = OpenMakers({"gan": trained_gan}, embedder, "cpu")
     one, other = (makers("gan", photos(people, count), seed) for count, seed in ((2, 0), (3, 1)))
     assert one is other
-    with pytest.raises(DataError, match="No generator of kind 'vae'"):
+    with pytest.raises(ConfigError, match="No generator of kind 'vae'"):
         makers("vae", people, 0)
 
 
+def closed_plan(**changes: Any) -> Plan:
+    train = {
+        "backbone": "resnet10t",
+        "backbone_options": {"channels": (8, 8, 8, 8)},
+        "image_size": 16,
+        "batch_size": 8,
+        "total_kimg": 0.016,
+    }
+    arms = {"classic": Arm(), "made up": Arm(synthesis=SMALL)}
+    return Plan(**{"people": 3, "photos": 4, "regime": "closed", "arms": arms, "train": train, **changes})
+
+
+TINY = ClosedSettings(
+    kimg=0.032,
+    settings=(("generator_widths", (8, 8, 8)), ("discriminator_widths", (8, 8)), ("noise_size", 4)),
+    pace=(("batch_size", 4), ("snapshot_kimg", 1)),
+)
+
+
 def test_closed_makers_know_the_draw_alone(people: CropSet, tmp_path: Path) -> None:
-    seen: list[tuple[int, int]] = []
-
-    def recogniser(draw: CropSet, seed: int) -> Embedder:
-        seen.append((len(draw), seed))
-        return make_embedder()
-
-    tiny = ClosedSettings(
-        kimg=0.032,
-        settings=(("generator_widths", (8, 8, 8)), ("discriminator_widths", (8, 8, 8)), ("noise_size", 4)),
-        pace=(("batch_size", 4), ("snapshot_kimg", 1)),
-    )
-    makers = ClosedMakers(recogniser, tmp_path / "runs", tiny, "cpu")
+    makers = ClosedMakers(closed_plan(), tmp_path / "runs", TINY, "cpu")
     draw, other = photos(people, 5), photos(people, 6)
     maker = makers("gan", draw, 0)
     assert makers("gan", draw, 0) is maker
-    assert seen == [(20, 0)]
     made = maker(draw, SMALL, 0)
     assert made.identities == draw.identities
-    makers("gan", other, 0)
-    assert seen == [(20, 0), (24, 0)]
+    alone = learned_alone(closed_plan(), draw, 0, "cpu").digest
+    assert set(maker.networks.values()) == {maker.networks["generator"], alone}
+    assert makers("gan", other, 0).networks["recogniser"] != alone
     assert len(list((tmp_path / "runs").iterdir())) == 2
+
+
+def test_what_conditions_closed_makers_is_part_of_their_digest(tmp_path: Path) -> None:
+    arms = {"classic": Arm(train={"augmentation": "flip"}), "made up": Arm(synthesis=SMALL)}
+    plans = closed_plan(), closed_plan(), closed_plan(arms=arms)
+    one, same, other = (ClosedMakers(plan, tmp_path, TINY).digests["gan"] for plan in plans)
+    longer = ClosedMakers(closed_plan(), tmp_path, replace(TINY, kimg=0.064)).digests["gan"]
+    assert one == same
+    assert len({one, other, longer}) == 3
+    with pytest.raises(ConfigError, match="px"):
+        ClosedMakers(closed_plan(train={"image_size": 60}), tmp_path, TINY)
 
 
 def test_nothing_but_who_is_on_them_is_known_of_a_draw(people: CropSet, embedder: Embedder) -> None:
@@ -114,13 +134,6 @@ def test_nothing_but_who_is_on_them_is_known_of_a_draw(people: CropSet, embedder
 
 
 def test_recognisers_learn_from_the_draw_as_the_baseline_does(people: CropSet) -> None:
-    train = {
-        "backbone": "resnet10t",
-        "backbone_options": {"channels": (8, 8, 8, 8)},
-        "image_size": 32,
-        "batch_size": 8,
-        "total_kimg": 0.016,
-    }
-    plan = Plan(people=3, photos=4, arms={"classic": Arm()}, train=train)
-    one, same, other = (learned_alone(plan, "cpu")(photos(people, 3), seed) for seed in (0, 0, 1))
+    draw = photos(people, 3)
+    one, same, other = (learned_alone(closed_plan(), draw, seed, "cpu") for seed in (0, 0, 1))
     assert one.digest == same.digest != other.digest

@@ -59,6 +59,7 @@ def test_the_digest_is_of_all_that_was_declared() -> None:
         Plan(train={"learning_rate": 1e-3}),
         Plan(arms=usual(photos=8)),
         Plan(arms={"classic": Arm()}),
+        Plan(arms={"classic": Arm(), "A/A": Arm(chance=1)}),
     ):
         assert changed.digest != plan.digest
 
@@ -82,6 +83,18 @@ def test_more_seeds_or_arms_continue_a_plan() -> None:
         ({"arms": {"a": {"synthesis": {"maker": "magic"}}}}, "maker is 'magic'"),
         ({"arms": {"a": {"synthesis": {"of": "new"}}}}, "people is 0"),
         ({"arms": {"a": {"synthesis": {"share": 0}}}}, "share is 0"),
+        ({"arms": {"a": {"synthesis": {"share": 0.001}}}}, "none, or all, of 128 crops"),
+        ({"arms": {"a": {"synthesis": "gan"}}}, "synthesis = 'gan'; give a table"),
+        ({"arms": {"a": {"synthesis": {"window": "no"}}}}, "window is 'no'"),
+        ({"arms": {"a": {"restart": 0.5, "synthesis": {}}}}, "restart is 0.5"),
+        ({"arms": {"a": 3}}, "Arm 'a' is 3; give a table"),
+        ({"arms": 3}, "arms = 3; give a table"),
+        ({"train": 3}, "train = 3; give a table"),
+        ({"train": {"seed": 3}}, "sets seed"),
+        ({"arms": {"a": {}, "b": {}}}, "baseline is 'classic'; give the name of an arm: a, b"),
+        ({"metric": "EER"}, "metric is 'EER'"),
+        ({"confirms": 3}, "confirms is 3"),
+        ({"regime": "closed", "photos": 1}, "photos is 1"),
         ({"arms": {}}, "arms is {}"),
         ({"people": 1}, "people is 1"),
         ({"regime": "ajar"}, "regime is 'ajar'"),

@@ -1,11 +1,12 @@
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks import report, rows, stats
-from benchmarks.augment.arms import by_arm
+from benchmarks.augment.arms import declarations
 from benchmarks.augment.costs import COST
 from benchmarks.augment.summary import cost
 from benchmarks.summaries import (
@@ -168,14 +169,74 @@ def test_time_is_counted_once() -> None:
     assert history([*judged, *timed]).body == [["backbones", "recog", "c", "d", "24 min"]]
 
 
-def test_of_an_arm_that_changed_the_last_recipe_counts() -> None:
-    first, second, third = (
-        [a_row(arm="x", metric="AUC", seed=seed, details={"recipe": recipe}) for seed in seeds]
-        for recipe, seeds in (("a", (0, 1, 2)), ("b", (0, 1)), ("c", (2,)))
-    )
-    assert by_arm(first, "AUC")["x"].keys() == {0, 1, 2}
-    assert by_arm([*first, *second], "AUC")["x"].keys() == {0, 1}
-    assert by_arm([*first, *second, *third], "AUC")["x"].keys() == {2}
+def declared(digest: str, arms: dict[str, str], seeds: tuple[int, int]) -> dict[str, object]:
+    said = {"digest": digest, "arms": arms, "seeds": list(seeds), "baseline": "classic", "margin": 0.005}
+    return {**said, "metric": "AUC", "confirms": False}
+
+
+def of_seeds(
+    said: dict[str, object], arm: str, recipe: str, seeds: range, shift: float = 0.0
+) -> list[rows.Row]:
+    details = {"declaration": said, "recipe": recipe}
+    base = np.random.default_rng(1).normal(0.7, 0.03, 200)
+    return [
+        a_row(bench="augment", arm=arm, metric="AUC", value=base[seed] + shift, seed=seed, details=details)
+        for seed in seeds
+    ]
+
+
+def test_what_was_declared_later_is_judged_by_its_own_seeds() -> None:
+    first = declared("a", {"classic": "c", "lucky": "l", "other": "o"}, (0, 6))
+    confirming = declared("b", {"classic": "c", "lucky": "l"}, (100, 110))
+    explored = [
+        *of_seeds(first, "classic", "c", range(6)),
+        *of_seeds(first, "lucky", "l", range(6), 0.05),
+        *of_seeds(first, "other", "o", range(6), 0.01),
+    ]
+    fresh = [
+        *of_seeds(confirming, "classic", "c", range(100, 110)),
+        *of_seeds(confirming, "lucky", "l", range(100, 110), -0.02),
+    ]
+    (section, _) = report.build([*explored, *fresh]).sections
+    tables = [table for table in section.tables if table.caption.startswith("AUC")]
+    assert [[line[0] for line in table.body] for table in tables] == [
+        ["classic", "lucky", "other"],
+        ["classic", "lucky"],
+    ]
+    assert [table.body[1][-1] for table in tables] == ["undecided", "hurts"]
+    assert [table.body[1][1] for table in tables] == ["6", "10"]
+
+
+def test_seeds_that_were_added_after_results_are_said_to_be() -> None:
+    arms = {"classic": "c", "x": "x"}
+    first, longer = declared("a", arms, (0, 4)), declared("b", arms, (0, 8))
+    found = [*of_seeds(first, "classic", "c", range(4)), *of_seeds(first, "x", "x", range(4))]
+    assert [one.again for one in declarations(found)] == [False]
+    found += [*of_seeds(longer, "classic", "c", range(4, 8)), *of_seeds(longer, "x", "x", range(4, 8))]
+    assert [one.again for one in declarations(found)] == [False, True]
+    (section, _) = report.build(found).sections
+    assert "confirms nothing" in " ".join(section.text)
+
+
+def test_arms_that_are_the_same_but_for_chance_are_an_a_a() -> None:
+    said = declared("a", {"classic": "c", "A/A": "other seed", "x": "x"}, (0, 12))
+    found = [
+        replace(row, details={**row.details, "twin": "x" if row.arm == "x" else "c"})
+        for arm, recipe in (("classic", "c"), ("A/A", "other seed"), ("x", "x"))
+        for row in of_seeds(said, arm, recipe, range(12), 0.0 if arm == "classic" else 0.01)
+    ]
+    noisy = np.random.default_rng(3).normal(0, 0.02, len(found))
+    found = [replace(row, value=row.value + luck) for row, luck in zip(found, noisy, strict=True)]
+    (section, _) = report.build(found).sections
+    (line,) = [text for text in section.text if "but for chance" in text]
+    assert "A/A is classic but for chance: of 100 trials with 6 of its seeds each" in line
+
+
+def test_of_an_arm_that_changed_the_recipe_declared_counts() -> None:
+    said = declared("a", {"classic": "c", "x": "new"}, (0, 3))
+    found = [*of_seeds(said, "x", "old", range(3)), *of_seeds(said, "x", "new", range(1, 5))]
+    (one,) = declarations(found)
+    assert one.by_arm(found, "AUC")["x"].keys() == {1, 2}  # 3 and 4 were not declared
 
 
 def test_curves_are_of_the_rows_that_say_where_they_lie() -> None:

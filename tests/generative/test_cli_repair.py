@@ -186,5 +186,5 @@ def test_what_a_repairer_helps_with_is_packed_with_its_weights(workplace: Path) 
     assert Repairer.load("packed.safetensors", "cpu").helps == frozenset()
     wrong = recog(f"{pack} --helps rain")
     assert wrong.exit_code == 2
-    assert "these damages apart: nothing, noise, mask" in wrong.output
+    assert "these damages apart: noise, mask" in wrong.output
     assert "for generators" in recog(f"{pack} --spread 1.2").output
