@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from benchmarks.augment.plan import parsed
+from benchmarks.augment.reading import parsed
 from generative.synthesis import Synthesizer
 from recog import Embedder
 from recog.cli import main

@@ -10,7 +10,15 @@ from benchmarks import plots, stats
 from benchmarks.augment.arms import Declared, declarations
 from benchmarks.augment.costs import COST
 from benchmarks.augment.curves import exchanges, learning_curves
-from benchmarks.augment.effects import Effect, Runs, Verdict, detectable, deviation_of, effects
+from benchmarks.augment.effects import (
+    Effect,
+    Runs,
+    Verdict,
+    detectable,
+    deviation_of,
+    effects,
+    false_positives,
+)
 from benchmarks.rows import Row
 from benchmarks.summaries import Section, Table, by_plan, quantity
 from recog.errors import ConfigError
@@ -177,8 +185,8 @@ def false_alarms(rows: Sequence[Row], declared: Declared) -> list[str]:
             continue
         alarms = false_positives(runs(of_arm, seeds), runs(baseline, seeds), seeds=taken, trials=TRIALS)
         found.append(
-            f"{arm} is {declared.baseline} but for chance: of {TRIALS} trials with {taken} of its seeds each, "
-            f"{alarms} find an effect."
+            f"{arm} is {declared.baseline} but for chance: of {TRIALS} trials with {taken} of its seeds "
+            f"each, {alarms} find an effect."
         )
     return found
 

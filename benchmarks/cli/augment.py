@@ -104,7 +104,8 @@ def augment(
     from benchmarks import materials, rows
     from benchmarks.augment.bench import Bench
     from benchmarks.augment.costs import cost_table as estimate
-    from benchmarks.augment.plan import Plan, read, usual
+    from benchmarks.augment.plan import Plan, usual
+    from benchmarks.augment.reading import read
     from benchmarks.choices import chosen
 
     if plan_file is not None:

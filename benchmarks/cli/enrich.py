@@ -70,8 +70,8 @@ def enrich(
         raise click.BadParameter("give numbers, as 1,2,5", param_hint="--photos") from error
 
     from benchmarks import rows
-    from benchmarks.augment.enrolling import BENCH, EnrichPlan, ways, whole
-    from benchmarks.augment.enrolling import enrich as measure
+    from benchmarks.augment.enriching import BENCH, EnrichPlan, ways, whole
+    from benchmarks.augment.enriching import enrich as measure
     from benchmarks.materials import name_of
     from generative.synthesis import Synthesizer
     from recog.alignment import TEMPLATE_SIZE

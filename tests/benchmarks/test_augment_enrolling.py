@@ -9,18 +9,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.augment.enrolling import (
-    EnrichPlan,
-    Enrolled,
-    Variation,
-    Way,
-    classic,
-    enrich,
-    gallery,
-    made_up,
-    measured,
-    whole,
-)
+from benchmarks.augment.enriching import EnrichPlan, enrich, whole
+from benchmarks.augment.enrolling import Enrolled, Variation, Way, classic, gallery, made_up, measured
 from benchmarks.report import build
 from benchmarks.rows import Row
 from recog.cli import main

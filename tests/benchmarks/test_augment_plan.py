@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.augment.plan import Arm, Plan, Synthesis, parsed, read, usual
+from benchmarks.augment.plan import Arm, Plan, Synthesis, usual
+from benchmarks.augment.reading import parsed, read
 from recog.errors import ConfigError
 
 TEXT = """

@@ -1,0 +1,71 @@
+"""Plans from TOML files."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.augment.plan import Arm, Plan, Synthesis
+from recog.errors import ConfigError
+
+
+def read(path: Path | str) -> Plan:
+    """A plan from a TOML file.
+
+    Raises: ConfigError: it cannot be read, or says what plans do not know.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        said = tomllib.loads(text)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: is no TOML ({error}).") from error
+    try:
+        return parsed(said)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def parsed(said: Mapping[str, Any]) -> Plan:
+    """A plan from what a TOML file says. Raises: ConfigError: it says what plans do not know."""
+    _require_known(said, Plan, "A plan")
+    _require_tables(said, "A plan", "train", "arms")
+    _require(isinstance(said.get("confirms", True), bool), "confirms", said)
+    if "arms" not in said:
+        return Plan(**said)
+    return Plan(**{**said, "arms": {name: _arm(f"Arm {name!r}", one) for name, one in said["arms"].items()}})
+
+
+def _arm(what: str, said: Any) -> Arm:
+    if not isinstance(said, Mapping):
+        raise ConfigError(f"{what} is {said!r}; give a table.")
+    _require_known(said, Arm, what)
+    _require_tables(said, what, "train", "synthesis")
+    made = said.get("synthesis")
+    if made is None:
+        return Arm(**said)
+    _require_known(made, Synthesis, f"The synthesis of {what[0].lower()}{what[1:]}")
+    _require(isinstance(made.get("window", True), bool), "window", made)
+    return Arm(**{**said, "synthesis": Synthesis(**made)})
+
+
+def _require_tables(said: Mapping[str, Any], what: str, *names: str) -> None:
+    for name in names:
+        if not isinstance(said.get(name, {}), Mapping):
+            raise ConfigError(f"{what} has {name} = {said[name]!r}; give a table.")
+
+
+def _require(fine: bool, name: str, said: Mapping[str, Any]) -> None:
+    if not fine:
+        raise ConfigError(f"{name} is {said[name]!r}; give true or false.")
+
+
+def _require_known(said: Mapping[str, Any], kind: type, what: str) -> None:
+    known = [one.name for one in dataclasses.fields(kind)]
+    unknown = sorted(set(said) - set(known))
+    if unknown:
+        raise ConfigError(f"{what} has no {unknown[0]!r}; it knows {', '.join(known)}.")
