@@ -28,7 +28,7 @@ COLUMNS = (  # of the table of techniques
 
 SEEDS = (
     "An arm of one seed has the interval of its faces alone, which says nothing of the network that another "
-    "seed would train; an arm of several has Student's over them."
+    "seed would train; an arm of three or more has Student's over them, an arm of two has none."
 )
 
 
@@ -76,7 +76,7 @@ def kept_pictures(chosen: Sequence[Row]) -> dict[str, str]:
 
 
 def _over_seeds(rows: Sequence[Row]) -> list[Row]:
-    """One row an arm and metric: over several seeds their mean, with Student's interval."""
+    """One row an arm and metric: over several seeds their mean, with Student's interval of three or more."""
     found: dict[tuple[str, str], list[Row]] = {}
     for row in of_last_plans(rows):
         found.setdefault((row.arm, row.metric), []).append(row)
@@ -85,8 +85,9 @@ def _over_seeds(rows: Sequence[Row]) -> list[Row]:
         last = list({row.seed: row for row in several}.values())
         values = np.array([row.value for row in last])
         if len(last) > 1:
+            interval = stats.t_interval(values) if len(last) > 2 else None  # of two it says next to nothing
             n = sum(row.n for row in last)
-            kept.append(replace(last[-1], value=float(values.mean()), ci95=stats.t_interval(values), n=n))
+            kept.append(replace(last[-1], value=float(values.mean()), ci95=interval, n=n))
         else:
             kept.append(last[0])
     return kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,20 @@ def test_techniques_stand_beside_the_reference() -> None:
     assert "cGAN, base leaves 25 %, VAE-GAN 40 %; 2 of 4 techniques at least halve it" in section.text[0]
     assert "Stopped before the end: least squares." in section.text[0]
     assert [picture for picture in found.pictures.values() if picture.startswith(b"\x89PNG")]
+
+
+def test_arms_of_several_seeds_have_their_mean_and_three_an_interval() -> None:
+    rows = technique_rows()
+    for seed, shift in ((1, 0.2), (2, 0.4)):
+        rows += [
+            replace(row, value=row.value + shift, seed=seed)
+            for row in technique_rows()
+            if row.arm == REFERENCE
+        ]
+        section, *_ = build(rows).sections
+        (cell,) = [line[1] for line in section.tables[0].body if line[0] == REFERENCE]
+        assert cell.startswith(f"{2.1 + shift / 2:.3f}")
+        assert ("[" in cell) is (seed == 2)
 
 
 def test_nothing_is_said_without_a_reference() -> None:
