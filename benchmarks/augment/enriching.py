@@ -10,10 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.augment.enrolling import METRICS, RANK_1, Variation, Way, classic, gallery, made_up, measured
+from benchmarks.augment.enrolling import (
+    METRICS,
+    RANK_1,
+    Variation,
+    Way,
+    classic,
+    gallery,
+    generated,
+    made_up,
+    measured,
+)
 from benchmarks.augment.makers import GeneratorMaker
 from benchmarks.augment.plan import Synthesis
 from benchmarks.rows import Row, origin, plan_hash
+from generative.features import FeatureGenerator
 from generative.synthesis import Synthesizer
 from recog.embedding import Embedder
 from recog.progress import progress
@@ -153,9 +164,12 @@ def ways(
         make = partial(_copied, synthesizer, embedder, copies)
         found[f"{name}'s photos"] = Way(made_up(embedder, make), recipe=f"{synthesizer.digest} x{copies}")
     if rich is not None:
-        variation = Variation.learn(embeddings(rich, embedder), rich.labels)
+        vectors = embeddings(rich, embedder)
+        variation = Variation.learn(vectors, rich.labels)
+        features = FeatureGenerator.learn(vectors, rich.labels)
         recipe = f"{rich.fingerprint} x{copies}"
         found["drawn around"] = Way(variation.drawn(copies), recipe=recipe)
+        found["vectors made up"] = Way(generated(features.draw, copies), recipe=recipe)
         found["normalised"] = Way(variation=variation, recipe=rich.fingerprint)
     return found
 

@@ -24,6 +24,7 @@ from recog.vectors import centres, unit
 
 RANK_1 = "rank-1"
 METRICS = 2  # of each way and draw
+SEEDS_APART = 100_003  # of two people's vectors
 SCALE = 10_000  # resampled shares are kept in steps of a hundredth of a point
 Vectors = NDArray[np.float32]  # (N, D) unit
 Labels = NDArray[np.int64]
@@ -165,6 +166,27 @@ def made_up(embedder: EmbedderLike, make: Callable[[CropSet, int], CropSet]) -> 
         code = {name: index for index, name in enumerate(enrolled.crops.identities)}
         whose = np.array([code[name] for name in made.identities], np.int64)
         return embedder.embed(np.asarray(made.images)), whose[made.labels]
+
+    return enrich
+
+
+def generated(draw: Callable[[Vectors, int, int], Vectors], copies: int) -> Enrich:
+    """Vectors that a generator of features draws for each person.
+
+    Args:
+        draw: (M, D) templates of a person, a number and a seed -> so many vectors more.
+        copies: of each template.
+    """
+
+    def enrich(enrolled: Enrolled, seed: int) -> tuple[Vectors, Labels]:
+        labels = enrolled.crops.labels
+        people = np.unique(labels)
+        counts = copies * np.bincount(labels)[people]
+        made = [
+            draw(enrolled.vectors[labels == person], int(count), seed * SEEDS_APART + int(person))
+            for person, count in zip(people, counts, strict=True)
+        ]
+        return np.concatenate(made), np.repeat(people, counts).astype(np.int64)
 
     return enrich
 

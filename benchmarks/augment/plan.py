@@ -19,6 +19,7 @@ from recog.training import TrainConfig
 
 MAKERS = ("gan", "vae", "vae-gan")
 SAME, NEW = OF = ("same", "new")
+WINDOW, ALIKE, HARD = KEEPS = ("window", "alike", "hard")  # which of the candidates
 OPEN, CLOSED = REGIMES = ("open", "closed")
 NONE, CLASSIC, MIXED, SYNTHETIC = "none", "classic", "classic+synthetic", "synthetic"
 SHARED = ("seed", "image_size", "total_kimg", "batch_size", "synthetic_share")  # settings of no arm alone
@@ -41,7 +42,8 @@ class Synthesis:
     share: float = 0.5  # of each batch; 1: real photos are not learned from
     first: float = 0.0  # share of the steps that are over before the first real photo is seen
     candidates: int = 2  # photos made for each that is kept
-    window: bool = True  # keep those as like the person as real photos are; else the most alike
+    keep: str = WINDOW  # those as like the person as real photos are; alike: the most alike; hard: as like as
+    # real photos are, and of these those that the recogniser finds hardest
 
     def __post_init__(self) -> None:
         check(self, self._checks)
@@ -53,6 +55,7 @@ class Synthesis:
             "of": (self.of in OF, f"one of {', '.join(OF)}"),
             "people": (self.people >= 2 if wanted else self.people == 0, "2 or more of new people, else 0"),
             **at_least(1, self, "photos", "candidates"),
+            "keep": (self.keep in KEEPS, f"one of {', '.join(KEEPS)}"),
             "share": (
                 0 <= self.share <= 1 and self.share + self.first > 0,
                 "0 to 1, above 0 unless first is",

@@ -49,7 +49,6 @@ def _arm(what: str, said: Any) -> Arm:
     if made is None:
         return Arm(**said)
     _require_known(made, Synthesis, f"The synthesis of {what[0].lower()}{what[1:]}")
-    _require(isinstance(made.get("window", True), bool), "window", made)
     return Arm(**{**said, "synthesis": Synthesis(**made)})
 
 

@@ -86,7 +86,7 @@ def test_more_seeds_or_arms_continue_a_plan() -> None:
         ({"arms": {"a": {"synthesis": {"share": 0}}}}, "share is 0"),
         ({"arms": {"a": {"synthesis": {"share": 0.001}}}}, "none, or all, of 128 crops"),
         ({"arms": {"a": {"synthesis": "gan"}}}, "synthesis = 'gan'; give a table"),
-        ({"arms": {"a": {"synthesis": {"window": "no"}}}}, "window is 'no'"),
+        ({"arms": {"a": {"synthesis": {"keep": "no"}}}}, "keep is 'no'"),
         ({"arms": {"a": {"restart": 0.5, "synthesis": {}}}}, "restart is 0.5"),
         ({"arms": {"a": 3}}, "Arm 'a' is 3; give a table"),
         ({"arms": 3}, "arms = 3; give a table"),
