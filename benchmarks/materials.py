@@ -13,6 +13,7 @@ from benchmarks.exams import Exam, of_crops, of_pairs, require_disjoint
 from benchmarks.rows import label
 from recog.alignment import TEMPLATE_SIZE
 from recog.detection import Detector
+from recog.embedding import Embedder
 from recog.errors import ConfigError
 from recog.training import open_crops
 
@@ -59,12 +60,19 @@ def material(
         generators: name or file by maker, of the open regime.
         runs: folder of the generators that the closed regime trains.
     Raises: DataError: somebody is both a user and in an exam; ModelMismatch: a generator belongs to another
-    recogniser; ConfigError: no generator of some kind, or the closed regime without a folder for its runs.
+    recogniser; ModelNotFound: no such start; ConfigError: no generator of some kind, or the closed
+    regime without a folder for its runs.
     """
     role = user_role if roles else None
     user = open_crops(data, size=plan.image_size, roles=roles, role=role)
     require_disjoint(user, exams)
-    alone = Material(name=name_of(data, roles, user_role), user=user, native=user, exams=tuple(exams))
+    alone = Material(
+        name=name_of(data, roles, user_role),
+        user=user,
+        native=user,
+        exams=tuple(exams),
+        start=Embedder.load(plan.start, device) if plan.start else None,
+    )
     if not plan.makers:
         return alone
     if plan.regime == CLOSED:

@@ -1,8 +1,7 @@
 """Made-up vectors: what other photos of a person would look like to a recogniser, without making the photos.
 
-A conditional VAE learns from people with many photos how one more photo of somebody differs from the few that
-are known, and applies it to people with few (feature transfer for thin classes: arXiv:1803.09014; a conditional
-VAE for it: arXiv:1906.10255, arXiv:1812.02891).
+A conditional VAE learns from people with many photos how one more photo of somebody differs from the few
+that are known, and applies it to people with few (feature transfer for thin classes: arXiv:1803.09014).
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ class FeatureSettings:
 class FeatureNetwork(nn.Module):
     """A conditional VAE of how a photo's vector differs from the mean of others of the same person.
 
-    Vectors come in units in which they have length sqrt(D). The spread of what is decoded is learned beside it
+    Vectors come in units in which they have length sqrt(D). The spread around what is decoded is learned, too
     (sigma-VAE, arXiv:2006.13202): made-up vectors differ as real ones do, not only as their means.
     """
 
@@ -80,7 +79,8 @@ class FeatureNetwork(nn.Module):
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1).mean()
         with torch.no_grad():
             self.spread.lerp_(squares.sqrt(), 0.02)
-        return 0.5 * squares.clamp(min=1e-6).log().sum() + kl
+        nats: Tensor = 0.5 * squares.clamp(min=1e-6).log().sum() + kl
+        return nats
 
 
 class FeatureGenerator:
@@ -113,7 +113,7 @@ class FeatureGenerator:
             differences, known = _examples(vectors, groups, how, step)
             value = network.loss(differences, known, noise)
             optimizer.zero_grad(set_to_none=True)
-            value.backward()
+            value.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             slower.step()
         return cls(network)

@@ -10,16 +10,18 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.augment.drawing import draw, search
 from benchmarks.augment.enrolling import (
     METRICS,
     RANK_1,
+    Gallery,
     Variation,
     Way,
     classic,
-    gallery,
     generated,
     made_up,
     measured,
+    resampled_users,
 )
 from benchmarks.augment.makers import GeneratorMaker
 from benchmarks.augment.plan import Synthesis
@@ -84,9 +86,7 @@ def enrich(
     Raises: DataError: too few people; TooFewPairs: too few strangers for this FPIR.
     """
     vectors = embeddings(crops, embedder)
-    rng = np.random.default_rng(0)  # the same people for every draw and way
-    users = len(crops.identities)
-    times = [np.bincount(rng.integers(0, users, users), minlength=users) for _ in range(plan.resamples)]
+    times = resampled_users(len(crops.identities), plan.resamples)
     found: list[Row] = []
     declared = _declared(plan, ways)
     family = plan_hash({"data": crops.fingerprint, "model": embedder.digest, "people": plan.people})
@@ -99,7 +99,8 @@ def enrich(
         )
         source = origin(BENCH, protocol, name, {**decisions, "model": embedder.digest}, device)
         for seed in progress(range(plan.seeds), total=plan.seeds, desc=f"{photos} photos"):
-            drawn = gallery(crops, vectors, plan.people, photos, seed)
+            whose = search(crops, draw(crops, plan.people, photos, seed, spare=1), seed)
+            drawn = Gallery.of(crops, whose, lambda rows: vectors[rows])
             rows: list[Row] = []
             for arm, way in ways.items():
                 if (source.plan, arm, way.recipe, seed) in done:

@@ -92,7 +92,7 @@ class MarginLoss(Loss):
         return share * self._apart(mixed, labels) + (1 - share) * self._apart(mixed, labels[order])
 
     def _moved(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        """(B, D) directions, each moved by the difference of two photos of somebody; as `_mixed`, by the step."""
+        """(B, D) directions, each moved by the difference of two photos of somebody; as `_mixed`."""
         rng = self._chance(5)
         count, people = len(labels), labels.cpu().numpy()
         ones = rng.permutation(count)

@@ -183,7 +183,9 @@ def test_mixed_embeddings_are_of_both_people_as_much_as_is_of_them() -> None:
 
 
 def test_embeddings_borrow_how_photos_of_others_differ() -> None:
-    config = replace(TINY, embedding_size=4, contrastive_weight=0.0, transfer_weight=0.5, photos_per_identity=2)
+    config = replace(
+        TINY, embedding_size=4, contrastive_weight=0.0, transfer_weight=0.5, photos_per_identity=2
+    )
     torch.manual_seed(0)
     module = MarginLoss(config, classes=3)
     embeddings, labels = torch.randn(6, 4), torch.tensor([0, 0, 1, 1, 2, 2])
