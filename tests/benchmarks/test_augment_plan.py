@@ -121,3 +121,10 @@ def test_files_that_are_no_plans_are_named(tmp_path: Path) -> None:
     file.write_text("people = 1")
     with pytest.raises(ConfigError, match=r"plan.toml: people is 1"):
         read(file)
+
+
+def test_the_plans_of_this_repository_can_be_read() -> None:
+    files = sorted((Path(__file__).parents[2] / "benchmarks" / "plans").glob("*.toml"))
+    plans = [read(file) for file in files]
+    assert plans
+    assert len({plan.name for plan in plans}) == len(plans)
