@@ -97,11 +97,11 @@ def test_without_two_arms_there_is_no_answer() -> None:
 
 
 def test_the_command_answers_for_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = folder_of(tmp_path / "mine", 12, 3, 1)
+    data = folder_of(tmp_path / "mine", 40, 3, 1)
     call = ["bench", "augment", "--data", str(data), "--device", "cpu", "--out", str(tmp_path / "out")]
     refused = CliRunner().invoke(main, call)
     assert refused.exit_code == 4, refused.output
-    assert "12 people have 2 photos" in refused.stderr
+    assert "40 people have 2 photos" in refused.stderr
     assert CliRunner().invoke(main, [*call, "--kimg", "3"]).exit_code == 2
     tiny = {"total_kimg": 0.02, "batch_size": 8, "image_size": 16, "backbone_options": {"channels": [8] * 4}}
     monkeypatch.setattr(own_folder, "LEAST", 2)
@@ -111,7 +111,7 @@ def test_the_command_answers_for_a_folder(tmp_path: Path, monkeypatch: pytest.Mo
         "ARMS",
         {"strong": own_folder.Arm(), "flip": own_folder.Arm(train={"augmentation": "flip"})},
     )
-    done = CliRunner().invoke(main, [*call, "--seeds", "3", "--people", "3"])
+    done = CliRunner().invoke(main, [*call, "--seeds", "3", "--people", "6"])
     assert done.exit_code == 0, done.output
     assert done.stdout.splitlines()[-1].split(":")[0] in (
         "Undecided",
