@@ -8,13 +8,15 @@ from pathlib import Path
 
 from benchmarks.augment.bench import Material
 from benchmarks.augment.makers import ClosedMakers, OpenMakers
+from benchmarks.augment.own_folder import halves
 from benchmarks.augment.plan import CLOSED, Plan
 from benchmarks.exams import Exam, of_crops, of_pairs, require_disjoint
 from benchmarks.rows import label
 from recog.alignment import TEMPLATE_SIZE
 from recog.detection import Detector
+from recog.embedding import Embedder
 from recog.errors import ConfigError
-from recog.training import open_crops
+from recog.training import CropSet, open_crops
 
 LFW_SIZE = 112  # px: aligned once, resized by each embedder
 
@@ -42,6 +44,16 @@ def exams_of(
     return exams
 
 
+def half(data: Path, size: int, roles: Path | None, role: str) -> tuple[CropSet, Exam]:
+    """Half of a folder's people to learn from, and an exam of the others; see `own_folder.halves`.
+
+    Raises: as `open_crops`, `halves`.
+    """
+    crops = open_crops(data, size=size, roles=roles, role=role if roles else None)
+    learned, asked = halves(crops)
+    return learned, of_crops(asked, f"{name_of(data, roles, role)}, the other half of the people")
+
+
 def material(
     data: Path,
     exams: Sequence[Exam],
@@ -51,20 +63,29 @@ def material(
     user_role: str,
     generators: Mapping[str, str | Path],
     runs: Path | None = None,
+    only: Sequence[str] | None = None,
     device: str = "auto",
 ) -> Material:
     """Everything for `benchmarks.augment.bench`.
 
     Args:
         generators: name or file by maker, of the open regime.
+        only: identities that are learned from; None: all who have the role.
         runs: folder of the generators that the closed regime trains.
     Raises: DataError: somebody is both a user and in an exam; ModelMismatch: a generator belongs to another
-    recogniser; ConfigError: no generator of some kind, or the closed regime without a folder for its runs.
+    recogniser; ModelNotFound: no such start; ConfigError: no generator of some kind, or the closed
+    regime without a folder for its runs.
     """
     role = user_role if roles else None
-    user = open_crops(data, size=plan.image_size, roles=roles, role=role)
+    user = _some(open_crops(data, size=plan.image_size, roles=roles, role=role), only)
     require_disjoint(user, exams)
-    alone = Material(name=name_of(data, roles, user_role), user=user, native=user, exams=tuple(exams))
+    alone = Material(
+        name=name_of(data, roles, user_role),
+        user=user,
+        native=user,
+        exams=tuple(exams),
+        start=Embedder.load(plan.start, device) if plan.start else None,
+    )
     if not plan.makers:
         return alone
     if plan.regime == CLOSED:
@@ -76,8 +97,12 @@ def material(
     if unknown:
         raise ConfigError(f"No generator of kind {unknown[0]!r} is at hand; the closed regime trains one.")
     makers = OpenMakers({maker: generators[maker] for maker in sorted(plan.makers)}, device=device)
-    native = open_crops(data, size=TEMPLATE_SIZE, roles=roles, role=role)
+    native = _some(open_crops(data, size=TEMPLATE_SIZE, roles=roles, role=role), only)
     return replace(alone, native=native, makers=makers, made_by=makers.digests)
+
+
+def _some(crops: CropSet, only: Sequence[str] | None) -> CropSet:
+    return crops if only is None else crops.of_identities(only)
 
 
 def name_of(folder: Path, roles: Path | None, role: str) -> str:

@@ -49,6 +49,7 @@ class Window:
 
     low: float = 1.0
     high: float = 1.0
+    hardest: bool = False  # of photos inside, those least alike come first; else the clearest
 
     def distance(self, similarities: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N,) how far outside cosines are; 0 inside."""
@@ -119,10 +120,12 @@ def scored(
 def chosen(scores: Scores, count: int, window: Window) -> NDArray[np.int64]:
     """Indices of the `count` photos worth most, ascending.
 
-    Photos inside the window come first, the clearest before others; then those nearest to it. Duplicates of
-    better ones are taken if nothing else is left, and copies of training photos if no duplicates are left.
+    Photos inside the window come first, the clearest, or the hardest, before others; then those nearest to
+    it. Duplicates of better ones are taken if nothing else is left, and copies of training photos if no
+    duplicates are left.
     """
-    order = np.lexsort((-scores.qualities, window.distance(scores.similarities), scores.copies))
+    worth = -scores.similarities if window.hardest else scores.qualities
+    order = np.lexsort((-worth, window.distance(scores.similarities), scores.copies))
     distinct = order[without_duplicates(scores.vectors[order])]
     ranked = np.concatenate([distinct, order[~np.isin(order, distinct)]])
     return np.sort(ranked[np.argsort(scores.copies[ranked], kind="stable")][:count])

@@ -25,8 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import metrics
+from benchmarks.augment.drawing import Rows, draw, search
+from benchmarks.augment.enrolling import Gallery, Way, measured, resampled_users
 from benchmarks.augment.makers import Makers, trained_on
-from benchmarks.augment.plan import SAME, Plan, Synthesis
+from benchmarks.augment.plan import FPIR, SAME, Plan, Synthesis
 from benchmarks.exams import Exam
 from benchmarks.rows import Measurement, Origin, Row, append, file_of, origin, plan_hash, read
 from benchmarks.verification import FMRS, marks, tar_name
@@ -38,6 +40,7 @@ from recog.training import CropSet, train
 logger = logging.getLogger(__name__)
 
 BENCH = "augment"
+OWN = "the people who were learned from, found by other photos of them among strangers"
 SCALE = 10_000  # resampled rates are kept in steps of a hundredth of a point
 Train = Callable[..., Embedder]
 
@@ -50,26 +53,9 @@ class Material:
     user: CropSet  # from which N people x K photos are drawn, at the size that is trained
     native: CropSet  # the same crops as makers take them
     exams: tuple[Exam, ...]  # of people who are not in `user`
+    start: Embedder | None = None  # from whose weights every arm learns; None: from random ones
     makers: Makers | None = None
     made_by: Mapping[str, str] = field(default_factory=dict)  # digest by kind of maker
-
-
-def draw(crops: CropSet, people: int, photos: int, seed: int) -> NDArray[np.int64]:
-    """(people * photos,) indices of crops, by person; a pure function of the arguments.
-
-    Raises: DataError: fewer than `people` identities have `photos` crops.
-    """
-    counts = np.bincount(crops.labels, minlength=len(crops.identities))
-    enough = np.flatnonzero(counts >= photos)
-    if len(enough) < people:
-        raise DataError(
-            f"{len(enough)} people have {photos} photos, {people} are wanted. Ask for fewer of either."
-        )
-    generator = np.random.default_rng([seed, people, photos])
-    chosen = np.sort(generator.choice(enough, people, replace=False))
-    return np.concatenate(
-        [np.sort(generator.choice(np.flatnonzero(crops.labels == k), photos, replace=False)) for k in chosen]
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,15 +78,21 @@ class Bench:
             raise ConfigError(
                 "Arms with synthetic faces need a generator: pass --generator, or leave these arms out."
             )
-        if not material.exams:
+        if not material.exams and not plan.own:
             raise ConfigError("No exam: pass --report with a folder of people to verify.")
+        if bool(plan.start) != (material.start is not None):
+            raise ConfigError(
+                f"The plan starts from {plan.start or 'random weights'!r}, the material does not."
+            )
         names = [exam.data for exam in material.exams]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise ConfigError(
                 f"Two exams are called {twice}: rows would not say which. Move one of the folders."
             )
-        draw(material.user, plan.people, plan.photos, seed=plan.first_seed)  # raises where people are too few
+        chosen = self._draw(plan.first_seed)  # raises where people are too few
+        if plan.own:
+            search(material.user, chosen, plan.first_seed)
         self._made: dict[tuple[int, Synthesis], MadeUp] = {}
 
     @cached_property
@@ -133,7 +125,8 @@ class Bench:
         pixels = hashlib.sha256("\n".join(user.files).encode())
         pixels.update(np.ascontiguousarray(user.images).tobytes())
         exams = [exam.digest() for exam in self.material.exams]
-        return {**self.plan.decisions(), "user": pixels.hexdigest(), "exams": exams}
+        start = {"start": self.material.start.digest} if self.material.start is not None else {}
+        return {**self.plan.decisions(), **start, "user": pixels.hexdigest(), "exams": exams}
 
     def recipe(self, arm: str, **changes: int) -> str:
         """Digest of all that decides an arm, with changes, beside the plan."""
@@ -166,17 +159,17 @@ class Bench:
         """What an arm's run comes to, and what it was made of."""
         started = time.perf_counter()
         plan, material, synthesis = self.plan, self.material, self.plan.arms[arm].synthesis
-        chosen = draw(material.user, plan.people, plan.photos, seed)
+        chosen = self._draw(seed)
         real = material.user.subset(chosen)
         made = None if synthesis is None else self._made_up(chosen, synthesis, seed)
         synthesised = time.perf_counter()
-        embedder: Embedder | None = None
+        embedder = material.start
         phases = plan.phases(arm, seed)
         for phase in phases:
             crops = real if phase.real or made is None else made.crops
             mixed = made.crops if made is not None and phase.real and phase.made_up else None
             embedder = trained_on(self.training, phase.config, crops, mixed, embedder, self.device)
-        assert embedder is not None, "a plan has one phase or more"
+        assert embedder is not None, "what is not trained starts from somewhere: the plan saw to it"
         details = {
             "recipe": self.recipe(arm),
             "twin": self.recipe(arm, chance=0),
@@ -196,12 +189,14 @@ class Bench:
     def _one(self, source: Origin, arm: str, seed: int) -> list[Row]:
         started = time.perf_counter()
         embedder, details = self.embedder(arm, seed)
-        measured = [(exam, self._marks(exam, embedder)) for exam in self.material.exams]
+        marked = [(exam.data, exam.protocol, self._marks(exam, embedder)) for exam in self.material.exams]
+        if self.plan.own:
+            marked.append((self.material.name, OWN, self._found_again(embedder, seed)))
         seconds = time.perf_counter() - started
         return [
             row
-            for exam, found in measured
-            for row in dataclasses.replace(source, data=exam.data, protocol=self._protocol(exam)).rows(
+            for data, protocol, found in marked
+            for row in dataclasses.replace(source, data=data, protocol=self._protocol(protocol)).rows(
                 found,
                 arm=arm,
                 seed=seed,
@@ -237,6 +232,18 @@ class Bench:
         self._made = {k: v for k, v in self._made.items() if k[0] == seed} | {key: found}
         return found
 
+    def _draw(self, seed: int) -> Rows:
+        spare = 1 if self.plan.own else 0
+        return draw(self.material.user, self.plan.people, self.plan.photos, seed, spare)
+
+    def _found_again(self, embedder: Embedder, seed: int) -> list[Measurement]:
+        """Whether those who were learned from are found by other photos of them, among strangers."""
+        user = self.material.user
+        images = np.asarray(user.images)
+        whose = search(user, self._draw(seed), seed)
+        drawn = Gallery.of(user, whose, lambda rows: embedder.embed(images[rows]))
+        return measured(drawn, Way(), seed, FPIR, resampled_users(len(user.identities), self.plan.resamples))
+
     def _marks(self, exam: Exam, embedder: Embedder) -> list[Measurement]:
         """The metrics of an exam; that which the plan counts on with its values on resampled people."""
         scores = exam.scores(embedder)
@@ -261,11 +268,12 @@ class Bench:
             found.append(round(SCALE * ranking.tar_at_fmr(fmr, weights)) if defined else -1)
         return found
 
-    def _protocol(self, exam: Exam) -> str:
+    def _protocol(self, asked: str) -> str:
         plan = self.plan
         config = plan.config(next(iter(plan.arms)), plan.first_seed)
         learned = f"{plan.people} people x {plan.photos} photos, {config.total_kimg:g} kimg"
-        return f"{learned}, {plan.backbone} at {config.image_size} px; {exam.protocol}"
+        start = f" from {plan.start}" if plan.start else ""
+        return f"{learned}, {plan.backbone}{start} at {config.image_size} px; {asked}"
 
     def _complete(self, measured: Sequence[Row], plan: str) -> set[tuple[str, str, int]]:
         """Arms with recipe and seed that have as many kinds of rows as the fullest, for all exams."""
@@ -276,7 +284,7 @@ class Bench:
                 kinds.setdefault(key, set()).add((row.data, row.metric))
         most = max(map(len, kinds.values()), default=0)
         full = {key for key, found in kinds.items() if len(found) == most}
-        exams = len(self.material.exams)
+        exams = len(self.material.exams) + self.plan.own
         return {key for key in full if len({data for data, _ in kinds[key]}) == exams}
 
 

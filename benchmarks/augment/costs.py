@@ -6,7 +6,8 @@ import dataclasses
 import time
 from collections.abc import Iterator
 
-from benchmarks.augment.bench import Bench, draw
+from benchmarks.augment.bench import Bench
+from benchmarks.augment.drawing import draw
 from benchmarks.augment.plan import NEW, Phase, Synthesis
 from benchmarks.rows import Measurement, Row
 from recog.training import CropSet
@@ -30,7 +31,7 @@ def cost_table(bench: Bench) -> Iterator[Row]:
         steps = sum(phase.config.steps for phase in phases)
         details = {
             "steps": steps,
-            "seconds_a_step": round(training / steps, 4),
+            "seconds_a_step": round(training / steps, 4) if steps else 0.0,
             "seconds_of_synthesis": round(synthesis, 1),
             "crops_seen": sum(phase.config.steps * phase.config.batch_size for phase in phases),
         }

@@ -10,10 +10,23 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.augment.enrolling import METRICS, RANK_1, Variation, Way, classic, gallery, made_up, measured
+from benchmarks.augment.drawing import draw, search
+from benchmarks.augment.enrolling import (
+    METRICS,
+    RANK_1,
+    Gallery,
+    Variation,
+    Way,
+    classic,
+    generated,
+    made_up,
+    measured,
+    resampled_users,
+)
 from benchmarks.augment.makers import GeneratorMaker
 from benchmarks.augment.plan import Synthesis
 from benchmarks.rows import Row, origin, plan_hash
+from generative.features import FeatureGenerator
 from generative.synthesis import Synthesizer
 from recog.embedding import Embedder
 from recog.progress import progress
@@ -73,9 +86,7 @@ def enrich(
     Raises: DataError: too few people; TooFewPairs: too few strangers for this FPIR.
     """
     vectors = embeddings(crops, embedder)
-    rng = np.random.default_rng(0)  # the same people for every draw and way
-    users = len(crops.identities)
-    times = [np.bincount(rng.integers(0, users, users), minlength=users) for _ in range(plan.resamples)]
+    times = resampled_users(len(crops.identities), plan.resamples)
     found: list[Row] = []
     declared = _declared(plan, ways)
     family = plan_hash({"data": crops.fingerprint, "model": embedder.digest, "people": plan.people})
@@ -88,7 +99,8 @@ def enrich(
         )
         source = origin(BENCH, protocol, name, {**decisions, "model": embedder.digest}, device)
         for seed in progress(range(plan.seeds), total=plan.seeds, desc=f"{photos} photos"):
-            drawn = gallery(crops, vectors, plan.people, photos, seed)
+            whose = search(crops, draw(crops, plan.people, photos, seed, spare=1), seed)
+            drawn = Gallery.of(crops, whose, lambda rows: vectors[rows])
             rows: list[Row] = []
             for arm, way in ways.items():
                 if (source.plan, arm, way.recipe, seed) in done:
@@ -153,9 +165,12 @@ def ways(
         make = partial(_copied, synthesizer, embedder, copies)
         found[f"{name}'s photos"] = Way(made_up(embedder, make), recipe=f"{synthesizer.digest} x{copies}")
     if rich is not None:
-        variation = Variation.learn(embeddings(rich, embedder), rich.labels)
+        vectors = embeddings(rich, embedder)
+        variation = Variation.learn(vectors, rich.labels)
+        features = FeatureGenerator.learn(vectors, rich.labels)
         recipe = f"{rich.fingerprint} x{copies}"
         found["drawn around"] = Way(variation.drawn(copies), recipe=recipe)
+        found["vectors made up"] = Way(generated(features.draw, copies), recipe=recipe)
         found["normalised"] = Way(variation=variation, recipe=rich.fingerprint)
     return found
 

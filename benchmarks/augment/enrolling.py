@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.augment.drawing import Search
 from benchmarks.rows import Measurement
 from recog import calibration
 from recog.calibration import can_show
@@ -24,6 +25,7 @@ from recog.vectors import centres, unit
 
 RANK_1 = "rank-1"
 METRICS = 2  # of each way and draw
+SEEDS_APART = 100_003  # of two people's vectors
 SCALE = 10_000  # resampled shares are kept in steps of a hundredth of a point
 Vectors = NDArray[np.float32]  # (N, D) unit
 Labels = NDArray[np.int64]
@@ -43,52 +45,22 @@ Enrich = Callable[[Enrolled, int], tuple[Vectors, Labels]]
 
 @dataclass(frozen=True, eq=False)
 class Gallery:
-    """Who is enrolled and who searches, of one draw."""
+    """Who is enrolled and who searches, of one draw, as vectors."""
 
     enrolled: Enrolled
     probes: Vectors  # (Q, D), other photos of the enrolled
-    truth: Labels  # (Q,)
     strangers: Vectors  # (S, D), one photo each
-    people: Labels  # (P,) and
-    unknown: Labels  # (S,) which of the users these are
+    whose: Search
 
+    @classmethod
+    def of(cls, crops: CropSet, whose: Search, vectors: Callable[[Labels], Vectors]) -> Gallery:
+        """A search among users.
 
-def gallery(
-    crops: CropSet, vectors: Vectors, people: int, photos: int, seed: int, *, probes: int = 5
-) -> Gallery:
-    """Draw a gallery; a pure function of its arguments.
-
-    Args:
-        crops, vectors: of all users. people, photos: that are enrolled. probes: of each person, at most.
-    Raises: DataError: not enough people with enough photos, or fewer than two strangers.
-    """
-    rng = np.random.default_rng([seed, people, photos])
-    counts = np.bincount(crops.labels, minlength=len(crops.identities))
-    able = rng.permutation(np.flatnonzero(counts > photos))
-    if len(able) < people:
-        raise DataError(f"{len(able)} people have over {photos} photos, {people} are wanted. Enroll fewer.")
-    chosen = np.sort(able[:people])
-    rest = np.setdiff1d(np.flatnonzero(counts > 0), chosen)
-    if len(rest) < 2:
-        raise DataError(
-            f"{len(rest)} people are left to be strangers, two at least are needed. Enroll fewer."
-        )
-    taken: list[NDArray[np.int64]] = []
-    asked: list[NDArray[np.int64]] = []
-    for person in chosen:
-        rows = rng.permutation(np.flatnonzero(crops.labels == person))
-        taken.append(rows[:photos])
-        asked.append(rows[photos : photos + probes])
-    first = np.array([rng.choice(np.flatnonzero(crops.labels == person)) for person in rest])
-    rows = np.concatenate(taken)
-    return Gallery(
-        Enrolled(crops.subset(rows), vectors[rows]),
-        vectors[np.concatenate(asked)],
-        np.repeat(np.arange(people), [len(one) for one in asked]).astype(np.int64),
-        vectors[first],
-        chosen,
-        rest,
-    )
+        Args:
+            vectors: rows of crops -> their vectors.
+        """
+        templates = Enrolled(crops.subset(whose.enrolled), vectors(whose.enrolled))
+        return cls(templates, vectors(whose.probes), vectors(whose.strangers), whose)
 
 
 @dataclass(frozen=True)
@@ -111,19 +83,19 @@ def measured(
     enrolled = drawn.enrolled
     vectors, labels = enrolled.vectors, enrolled.crops.labels
     if way.enrich is not None:
-        added, whose = way.enrich(enrolled, seed)
-        vectors, labels = np.concatenate([vectors, added]), np.concatenate([labels, whose])
-    probes, strangers = drawn.probes, drawn.strangers
+        added, of = way.enrich(enrolled, seed)
+        vectors, labels = np.concatenate([vectors, added]), np.concatenate([labels, of])
+    whose, probes, strangers = drawn.whose, drawn.probes, drawn.strangers
     if way.variation is not None:
         vectors, probes, strangers = (way.variation.normalised(one) for one in (vectors, probes, strangers))
     templates = centres(vectors, labels, len(enrolled.crops.identities))
     scores = probes @ templates.T
-    best, right = scores.max(axis=1), scores.argmax(axis=1) == drawn.truth
+    best, right = scores.max(axis=1), scores.argmax(axis=1) == whose.truth
     strange = (strangers @ templates.T).max(axis=1).astype(np.float64)
 
     def found(counts: Labels | None = None) -> tuple[float, float]:
-        weights = np.ones(len(right)) if counts is None else counts[drawn.people][drawn.truth]
-        others = strange if counts is None else np.repeat(strange, counts[drawn.unknown])
+        weights = np.ones(len(right)) if counts is None else counts[whose.people][whose.truth]
+        others = strange if counts is None else np.repeat(strange, counts[whose.unknown])
         if not weights.any() or not can_show(len(others), fpir):
             return np.nan, np.nan
         there = right & (best >= calibration.threshold_for_new(others, fpir))
@@ -131,11 +103,22 @@ def measured(
 
     again = np.array([found(counts) for counts in times]).reshape(len(times), METRICS)
     kept = np.where(np.isnan(again), -1, np.rint(SCALE * np.nan_to_num(again))).astype(int)
-    names = RANK_1, f"found at FPIR {100 * fpir:g} %"
+    names = RANK_1, found_name(fpir)
     return [
         Measurement(name, value, len(right), None, {"resampled": column.tolist()})
         for name, value, column in zip(names, found(), kept.T, strict=True)
     ]
+
+
+def found_name(fpir: float) -> str:
+    """What the share of people is called who are found where this share of strangers is named."""
+    return f"found at FPIR {100 * fpir:g} %"
+
+
+def resampled_users(users: int, resamples: int) -> list[Labels]:
+    """How often each user counts in each resample of them: the same for every draw and way."""
+    rng = np.random.default_rng(0)
+    return [np.bincount(rng.integers(0, users, users), minlength=users) for _ in range(resamples)]
 
 
 def classic(embedder: EmbedderLike, copies: int, augmentation: str = "strong") -> Enrich:
@@ -165,6 +148,27 @@ def made_up(embedder: EmbedderLike, make: Callable[[CropSet, int], CropSet]) -> 
         code = {name: index for index, name in enumerate(enrolled.crops.identities)}
         whose = np.array([code[name] for name in made.identities], np.int64)
         return embedder.embed(np.asarray(made.images)), whose[made.labels]
+
+    return enrich
+
+
+def generated(draw: Callable[[Vectors, int, int], Vectors], copies: int) -> Enrich:
+    """Vectors that a generator of features draws for each person.
+
+    Args:
+        draw: (M, D) templates of a person, a number and a seed -> so many vectors more.
+        copies: of each template.
+    """
+
+    def enrich(enrolled: Enrolled, seed: int) -> tuple[Vectors, Labels]:
+        labels = enrolled.crops.labels
+        people = np.unique(labels)
+        counts = copies * np.bincount(labels)[people]
+        made = [
+            draw(enrolled.vectors[labels == person], int(count), seed * SEEDS_APART + int(person))
+            for person, count in zip(people, counts, strict=True)
+        ]
+        return np.concatenate(made), np.repeat(people, counts).astype(np.int64)
 
     return enrich
 

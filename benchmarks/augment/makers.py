@@ -6,6 +6,7 @@ that knowledge from outside comes in. "closed": each of them learned from the N 
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from benchmarks.augment.plan import NEW, Plan, Synthesis
+from benchmarks.augment.plan import ALIKE, HARD, NEW, WINDOW, Plan, Synthesis
 from generative import presets
 from generative.curation import Window
 from generative.data import FaceData, leave_one_out
@@ -59,7 +60,7 @@ class GeneratorMaker:
 
     def __call__(self, draw: CropSet, synthesis: Synthesis, seed: int) -> CropSet:
         """As `Maker`. Raises: SynthesisExhausted: so many new people are not there."""
-        window = None if synthesis.window else Window()
+        window = self._window(synthesis.keep)
         if synthesis.of == NEW:
             strangers = self.synthesizer.new_people(
                 synthesis.people, synthesis.photos, seed, candidates=synthesis.candidates, window=window
@@ -78,6 +79,11 @@ class GeneratorMaker:
             for code, name in enumerate(draw.identities)
         ]
         return crops_of(made)
+
+    def _window(self, keep: str) -> Window:
+        usual = self.synthesizer.window
+        chosen = {WINDOW: usual, ALIKE: Window(), HARD: dataclasses.replace(usual, hardest=True)}
+        return chosen[keep]
 
 
 class OpenMakers:

@@ -11,17 +11,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.augment.effects import require_seeds
+from benchmarks.augment.enrolling import RANK_1, found_name
 from benchmarks.rows import plan_hash
 from benchmarks.verification import FMRS, tar_name
+from recog.embedding import Embedder
 from recog.errors import ConfigError
 from recog.settings import Checks, above_zero, at_least, check
 from recog.training import TrainConfig
 
 MAKERS = ("gan", "vae", "vae-gan")
 SAME, NEW = OF = ("same", "new")
+WINDOW, ALIKE, HARD = KEEPS = ("window", "alike", "hard")  # which of the candidates
 OPEN, CLOSED = REGIMES = ("open", "closed")
 NONE, CLASSIC, MIXED, SYNTHETIC = "none", "classic", "classic+synthetic", "synthetic"
 SHARED = ("seed", "image_size", "total_kimg", "batch_size", "synthetic_share")  # settings of no arm alone
+FPIR = 0.01  # where the people who were learned from are searched for
 METRICS = tuple(tar_name(fmr) for fmr in FMRS[:2])  # that exams of any size are asked for
 SEEDS_APART = 1_000_003
 SLIM = {"channels": (48, 96, 192, 384)}  # a resnet18 of a third of the weights
@@ -41,7 +45,8 @@ class Synthesis:
     share: float = 0.5  # of each batch; 1: real photos are not learned from
     first: float = 0.0  # share of the steps that are over before the first real photo is seen
     candidates: int = 2  # photos made for each that is kept
-    window: bool = True  # keep those as like the person as real photos are; else the most alike
+    keep: str = WINDOW  # those as like the person as real photos are; alike: the most alike; hard: as like as
+    # real photos are, and of these those that the recogniser finds hardest
 
     def __post_init__(self) -> None:
         check(self, self._checks)
@@ -53,6 +58,7 @@ class Synthesis:
             "of": (self.of in OF, f"one of {', '.join(OF)}"),
             "people": (self.people >= 2 if wanted else self.people == 0, "2 or more of new people, else 0"),
             **at_least(1, self, "photos", "candidates"),
+            "keep": (self.keep in KEEPS, f"one of {', '.join(KEEPS)}"),
             "share": (
                 0 <= self.share <= 1 and self.share + self.first > 0,
                 "0 to 1, above 0 unless first is",
@@ -70,18 +76,19 @@ class Arm:
     )  # settings of TrainConfig that differ from the plan's
     synthesis: Synthesis | None = None
     restart: float = 0.0  # share of the steps after which learning begins anew, from the weights so far
-    chance: int = (
-        0  # other numbers: other initial weights and batches, the same draw; else the same is an A/A
-    )
+    chance: int = 0  # another number: other initial weights and batches, all else the same (A/A)
+    trains: bool = True  # False: what the plan starts from, as it is
 
     def __post_init__(self) -> None:
         check(self, self._checks)
 
     def _checks(self) -> Checks:
         alone = self.synthesis is None or self.restart == 0
+        nothing = not self.train and self.synthesis is None and self.restart == 0
         return {
             "restart": (0 <= self.restart < 1 and alone, "0 or more, less than 1, and 0 beside a synthesis"),
             **at_least(0, self, "chance"),
+            "trains": (self.trains or nothing, "true, or nothing else beside it"),
         }
 
     def to_json(self) -> dict[str, Any]:
@@ -92,6 +99,7 @@ class Arm:
             "synthesis": made,
             "restart": self.restart,
             "chance": self.chance,
+            "trains": self.trains,
         }
 
 
@@ -127,6 +135,8 @@ class Plan:
     photos: int = 4  # K real photos of each
     seeds: int = 6
     first_seed: int = 0  # confirming runs take seeds that exploring ones have not seen
+    start: str = ""  # embedder from whose weights all arms learn: fine-tuning; "": random weights
+    own: bool = False  # also search for the people who were learned from, by other photos of them
     regime: str = OPEN  # open: generators learned from other people; closed: from these N x K photos alone
     arms: Mapping[str, Arm] = field(default_factory=usual)
     baseline: str = CLASSIC
@@ -147,6 +157,12 @@ class Plan:
             raise ConfigError(
                 "photos is 1; a generator of the closed regime learns from 2 or more of a person."
             )
+        if not self.start and not all(arm.trains for arm in self.arms.values()):
+            raise ConfigError("An arm does not train, and the plan starts from nothing: name a start.")
+        if self.start and self.regime == CLOSED and self.makers:
+            raise ConfigError(
+                f"start is {self.start!r}, which learned from other people: the regime is open, not closed."
+            )
         if self.confirms:
             require_seeds(self.seeds, max(1, len(self.arms) - 1))
 
@@ -158,12 +174,17 @@ class Plan:
             **above_zero(self, "margin"),
             "regime": (self.regime in REGIMES, f"one of {', '.join(REGIMES)}"),
             "arms": (bool(self.arms), "one arm or more"),
-            "metric": (self.metric in METRICS, f"one of {', '.join(METRICS)}"),
+            "metric": (self.metric in self._metrics, f"one of {', '.join(self._metrics)}"),
             "baseline": (
                 self.baseline in self.arms or (len(self.arms) == 1 and not self._needs_baseline),
                 f"the name of an arm: {', '.join(self.arms)}",
             ),
         }
+
+    @property
+    def _metrics(self) -> tuple[str, ...]:
+        """What rows of all seeds say."""
+        return (*METRICS, RANK_1, found_name(FPIR)) if self.own else METRICS
 
     @property
     def _needs_baseline(self) -> bool:
@@ -219,6 +240,8 @@ class Plan:
         """
         whole, chosen = self.config(arm, seed), self.arms[arm]
         synthesis = chosen.synthesis
+        if not chosen.trains:
+            return ()
         if synthesis is None:
             real = Phase(config=whole, real=True, made_up=False)
             if not chosen.restart:
@@ -242,7 +265,7 @@ class Plan:
 
     def decisions(self) -> dict[str, Any]:
         """What rows of several arms and seeds share: more of either go on with the same plan."""
-        shared = ("people", "photos", "regime", "metric", "resamples")
+        shared = ("people", "photos", "own", "regime", "metric", "resamples")
         config = TrainConfig(**{**DEFAULTS, **self.train}).to_json()
         return {**{name: getattr(self, name) for name in shared}, "train": config}
 
@@ -253,6 +276,7 @@ class Plan:
         return plan_hash({**said, "arms": {name: arm.to_json() for name, arm in self.arms.items()}})
 
 
+ARCHITECTURE = ("backbone", "backbone_options", "head", "embedding_size", "image_size")
 DEFAULTS: Mapping[str, Any] = {
     "backbone": "resnet18",
     "backbone_options": SLIM,
@@ -262,6 +286,11 @@ DEFAULTS: Mapping[str, Any] = {
     "total_kimg": 60.0,
     "augmentation": "classic",
 }
+
+
+def settings_of(start: Embedder) -> dict[str, Any]:
+    """What a run has to share with the weights that it starts from."""
+    return {name: start.config[name] for name in ARCHITECTURE if name in start.config}
 
 
 def _parted(config: TrainConfig, share: float) -> tuple[TrainConfig, TrainConfig]:

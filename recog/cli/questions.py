@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from recog.recognizer import Recognizer
     from recog.types import Answer, GalleryPlace
 
-REPAIRS = ("never", "always")
+REPAIRS = ("never", "auto", "always")
 
 
 @click.command()
@@ -49,7 +49,8 @@ REPAIRS = ("never", "always")
     type=click.Choice(REPAIRS),
     default=REPAIRS[0],
     show_default=True,
-    help="Repair faces on photos before they are compared.",
+    help="Repair faces on photos before they are compared; auto: those that suffer from what repair was "
+    "measured to help with.",
 )
 @threshold_option
 @gallery_option
@@ -91,7 +92,7 @@ def query(
     from recog.recognizer import Recognizer
 
     outcome, matches = Outcome(), 0
-    mend = _repairer(device) if repair == "always" else None
+    mend = None if repair == REPAIRS[0] else _repairer(repair, device)
     with Recognizer.open(gallery, model, device, repair=mend, create=False) as recognizer:
         answers: Iterable[Answer] = (
             _on_photos(recognizer, paths, k, threshold)
@@ -104,12 +105,13 @@ def query(
     outcome.leave(no=matches == 0)
 
 
-def _repairer(device: str) -> Callable[[Crops], Crops]:
+def _repairer(repair: str, device: str) -> Callable[[Crops], Crops]:
     """What repairs crops, by name: this package does not depend on the one that makes faces."""
     from importlib import import_module
 
-    repairer: Callable[[Crops], Crops] = import_module("generative.repair").Repairer.load(device=device)
-    return repairer
+    repairer = import_module("generative.repair").Repairer.load(device=device)
+    mend: Callable[[Crops], Crops] = repairer.where_it_helps if repair == "auto" else repairer
+    return mend
 
 
 def _on_photos(

@@ -102,6 +102,7 @@ class TrainConfig(RunConfig):
     contrastive_weight: float = 1.0  # of a supervised contrastive term (arXiv:2004.11362)
     temperature: float = 0.07  # of that term
     mixup: float = 0.0  # parameter of Beta, of which people's embeddings are mixed in pairs; 0: they are not
+    transfer_weight: float = 0.0  # of the loss of embeddings moved as other people's photos differ; 0: none
     synthetic_share: float = 0.0  # of each batch
 
     @property
@@ -119,6 +120,10 @@ class TrainConfig(RunConfig):
             **shares(self, "synthetic_share"),
             **above_zero(self, "scale"),
             **at_least(0, self, "mixup"),
+            "transfer_weight": (
+                self.transfer_weight == 0 or (self.transfer_weight > 0 and self.photos_per_identity > 1),
+                "0, or more than 0 with two photos_per_identity or more",
+            ),
             "contrastive_weight": (
                 self.contrastive_weight == 0
                 or (self.contrastive_weight > 0 and self.photos_per_identity > 1),

@@ -41,7 +41,9 @@ class MarginLoss(Loss):
     With few photos a person the centres learn late; a supervised contrastive term over the batch
     (arXiv:2004.11362) teaches from the first step. With `mixup`, embeddings are mixed in pairs, and the
     margin is asked of both people, each as much as is of them (mixup, arXiv:1710.09412, at the last layer as
-    in arXiv:1806.05236).
+    in arXiv:1806.05236). With `transfer_weight`, embeddings are also moved as two photos of another person in
+    the batch differ, and still are asked to be the same person: who has few photos borrows the variation of
+    others (feature transfer: arXiv:1803.09014, there learned apart, here drawn from the batch).
     """
 
     def __init__(self, config: TrainConfig, classes: int) -> None:
@@ -71,6 +73,8 @@ class MarginLoss(Loss):
     def forward(self, embeddings: Tensor, labels: Tensor, targets: Tensor | None = None) -> Tensor:
         del targets  # nobody teaches but the labels
         loss = self._mixed(embeddings, labels) if self.config.mixup else self._apart(embeddings, labels)
+        if self.config.transfer_weight:
+            loss = loss + self.config.transfer_weight * self._apart(self._moved(embeddings, labels), labels)
         if self.config.contrastive_weight:
             loss = loss + self.config.contrastive_weight * self.contrastive(embeddings, labels)
         return loss
@@ -80,12 +84,24 @@ class MarginLoss(Loss):
 
     def _mixed(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """A pure function of seed and step, so that a run that goes on mixes as it would have."""
-        rng = np.random.default_rng([self.config.seed, self._step, 3])
+        rng = self._chance(3)
         share = float(rng.beta(self.config.mixup, self.config.mixup))
         order = torch.from_numpy(rng.permutation(len(labels))).to(labels.device)
         directions = F.normalize(embeddings, dim=1)
         mixed = share * directions + (1 - share) * directions[order]
         return share * self._apart(mixed, labels) + (1 - share) * self._apart(mixed, labels[order])
+
+    def _moved(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        """(B, D) directions, each moved by the difference of two photos of somebody; as `_mixed`."""
+        rng = self._chance(5)
+        count, people = len(labels), labels.cpu().numpy()
+        ones = rng.permutation(count)
+        others = np.array([rng.choice(np.flatnonzero(people == people[one])) for one in ones])
+        directions = F.normalize(embeddings, dim=1)
+        return directions + directions[ones] - directions[others]
+
+    def _chance(self, purpose: int) -> np.random.Generator:
+        return np.random.default_rng([self.config.seed, self._step, purpose])
 
 
 class DistillLoss(Loss):

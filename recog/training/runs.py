@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -19,6 +19,7 @@ from recog.errors import CheckpointError, ConfigError
 
 logger = logging.getLogger(__name__)
 STATE = "state.safetensors"
+T = TypeVar("T")
 CONFIG = "config.json"  # its settings: what makes a folder a run
 
 
@@ -132,13 +133,16 @@ class RunDirectory:
     def give(self, modules: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer]) -> None:
         """Put the saved state into the networks of another run, which begins with it.
 
+        A network that this run had none of, as a critic, stays as it is.
+
         Raises: CheckpointError: there is none, or it is of other networks.
         """
         saved = self.load_state()
         if saved is None:
             raise CheckpointError(f"{self.path}: holds no state of a run.")
+        there = {key.partition("/")[0] for key in saved[0]}
         try:
-            unpack(saved[0], modules, optimizers)
+            unpack(saved[0], _named(modules, there), _named(optimizers, there))
         except (RuntimeError, ValueError) as error:
             first = str(error).strip().splitlines()[-1].strip()
             raise CheckpointError(
@@ -151,6 +155,10 @@ class RunDirectory:
         if self._stats.is_file():
             kept = [json.dumps(line) for line in self.stats() if line["step"] <= step]
             write_atomically(self._stats, "".join(f"{line}\n" for line in kept).encode())
+
+
+def _named(parts: Mapping[str, T], names: set[str]) -> dict[str, T]:
+    return {name: part for name, part in parts.items() if name in names}
 
 
 def pack(

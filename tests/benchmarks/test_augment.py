@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from benchmarks import rows
-from benchmarks.augment.bench import Bench, Material, draw
+from benchmarks.augment.bench import Bench, Material
 from benchmarks.augment.costs import cost_table
+from benchmarks.augment.drawing import draw
 from benchmarks.augment.plan import Arm, Plan, Synthesis, usual
 from benchmarks.exams import of_crops
 from benchmarks.rows import Row
@@ -321,3 +322,43 @@ def test_half_a_run_is_run_again(material: Material, tmp_path: Path) -> None:
     found = run(plan(), material, tmp_path, again)
     assert len(again.calls) == 1
     assert {row.metric for row in found} == {row.metric for row in rows.read(path)}
+
+
+def test_all_arms_learn_from_the_weights_of_the_start(material: Material, tmp_path: Path) -> None:
+    training, start = Training(), Trained()
+    arms = {"classic": Arm(), "as it is": Arm(trains=False)}
+    begun = replace(material, start=start)  # type: ignore[arg-type]
+    found = run(plan(arms=arms, seeds=2, start="bundled"), begun, tmp_path, training)
+    assert [one is not None for one in training.starts] == [True, True]
+    assert {(row.arm, row.details["steps"]) for row in found} == {("classic", 8), ("as it is", 0)}
+    assert {row.model for row in found if row.arm == "as it is"} == {start.digest}
+    assert "resnet18 from bundled" in found[0].protocol
+    changed = Trained()
+    changed.digest = "e" * 40
+    other = replace(material, start=changed)  # type: ignore[arg-type]
+    plans = {Bench(plan(arms=arms, start="bundled"), one).origin.plan for one in (begun, other)}
+    assert len(plans) == 2
+    with pytest.raises(ConfigError, match="starts from 'bundled'"):
+        Bench(plan(arms=arms, start="bundled"), material)
+    with pytest.raises(ConfigError, match="starts from 'random weights'"):
+        Bench(plan(), begun)
+
+
+def test_those_who_were_learned_from_are_searched_for_by_other_photos(copies: Copies, tmp_path: Path) -> None:
+    user = people_of_colours(people=150, photos=4)
+    alone = Material(name="colours", user=user, native=user, exams=())
+    chosen = plan(people=20, arms={"classic": Arm(), "none": Arm()}, own=True, metric="rank-1", seeds=2)
+    training = Training()
+    found = run(chosen, alone, tmp_path, training)
+    assert {row.metric for row in found} == {"rank-1", "found at FPIR 1 %"}
+    assert {row.data for row in found} == {"colours"}
+    assert {row.n for row in found} == {40}  # two other photos of each
+    assert all(len(row.details["resampled"]) == 5 for row in found)
+    assert all("found by other photos" in row.protocol for row in found)
+    assert run(chosen, alone, tmp_path, training) == []
+    with pytest.raises(DataError, match="0 people have 5 photos"):
+        Bench(plan(people=20, photos=4, arms={"classic": Arm()}, own=True), alone)
+    with pytest.raises(DataError, match="left to be strangers"):
+        Bench(plan(people=150, arms={"classic": Arm()}, own=True), alone)
+    with pytest.raises(ConfigError, match="metric is 'rank-1'"):
+        plan(metric="rank-1")

@@ -9,8 +9,18 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from benchmarks.augment.drawing import draw, search
 from benchmarks.augment.enriching import EnrichPlan, enrich, whole
-from benchmarks.augment.enrolling import Enrolled, Variation, Way, classic, gallery, made_up, measured
+from benchmarks.augment.enrolling import (
+    Enrolled,
+    Gallery,
+    Variation,
+    Way,
+    classic,
+    generated,
+    made_up,
+    measured,
+)
 from benchmarks.report import build
 from benchmarks.rows import Row
 from recog.cli import main
@@ -38,17 +48,24 @@ def spread_out(seed: int, people: int = SIZE) -> tuple[CropSet, np.ndarray]:
     return CropSet(images, labels.astype(np.int64), names, files), unit(vectors.astype(np.float32))
 
 
+def gallery(
+    crops: CropSet, vectors: np.ndarray, people: int, photos: int, seed: int, probes: int = 5
+) -> Gallery:
+    whose = search(crops, draw(crops, people, photos, seed, spare=1), seed, probes)
+    return Gallery.of(crops, whose, lambda rows: vectors[rows])
+
+
 def test_a_draw_enrolls_some_and_asks_for_the_rest() -> None:
     crops, vectors = spread_out(0)
     drawn = gallery(crops, vectors, 30, 2, 7, probes=3)
     assert drawn.enrolled.crops.labels.tolist() == np.repeat(np.arange(30), 2).tolist()
-    assert drawn.truth.tolist() == np.repeat(np.arange(30), 3).tolist()
+    assert drawn.whose.truth.tolist() == np.repeat(np.arange(30), 3).tolist()
     assert len(drawn.strangers) == SIZE - 30
     known = {tuple(row) for row in drawn.enrolled.vectors}
     assert not known & {tuple(row) for row in drawn.probes}
     again, other = gallery(crops, vectors, 30, 2, 7, probes=3), gallery(crops, vectors, 30, 2, 8, probes=3)
     assert again.enrolled.crops.files == drawn.enrolled.crops.files != other.enrolled.crops.files
-    with pytest.raises(DataError, match="people have over 6 photos"):
+    with pytest.raises(DataError, match="0 people have 7 photos"):
         gallery(crops, vectors, 30, 6, 0)
     with pytest.raises(DataError, match="left to be strangers"):
         gallery(crops, vectors, SIZE, 1, 0)
@@ -70,10 +87,10 @@ def test_templates_of_the_truth_help_and_of_others_hurt() -> None:
     drawn = gallery(crops, vectors, 100, 1, 0)
 
     def honest(enrolled: Enrolled, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        return drawn.probes, drawn.truth
+        return drawn.probes, drawn.whose.truth
 
     def lying(enrolled: Enrolled, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        return drawn.probes, np.roll(drawn.truth, 5)
+        return drawn.probes, np.roll(drawn.whose.truth, 5)
 
     plain, better, worse = (measured(drawn, Way(enrich), 0, 0.01) for enrich in (None, honest, lying))
     assert better[0].value > plain[0].value > worse[0].value
@@ -86,9 +103,9 @@ def test_users_who_count_more_often_change_what_is_found() -> None:
     drawn = gallery(crops, vectors, 100, 1, 0)
     everybody = np.ones(400, np.int64)
     nobody_known, no_strangers, known_once = everybody.copy(), everybody.copy(), 2 * everybody
-    nobody_known[drawn.people] = 0
-    no_strangers[drawn.unknown] = 0
-    known_once[drawn.people] = 1
+    nobody_known[drawn.whose.people] = 0
+    no_strangers[drawn.whose.unknown] = 0
+    known_once[drawn.whose.people] = 1
     times = [everybody, nobody_known, no_strangers, known_once]
     first, found = measured(drawn, Way(), 0, 0.01, times)
     assert first.details["resampled"][0] == round(10_000 * first.value)
@@ -186,7 +203,31 @@ def test_the_bench_runs_from_the_command_line(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, call)
     assert result.exit_code == 0, result.output
     arms = {json.loads(line)["arm"] for line in result.stdout.splitlines()}
-    assert arms == {"photos alone", "augmented copies", "bundled-gan's photos", "drawn around", "normalised"}
+    assert arms == {
+        "photos alone",
+        "augmented copies",
+        "bundled-gan's photos",
+        "drawn around",
+        "vectors made up",
+        "normalised",
+    }
     assert CliRunner().invoke(main, call).stdout == ""
     same = CliRunner().invoke(main, [*call[:5], str(data), *call[6:]])
     assert "both enrolled and learned from" in same.output
+
+
+def test_made_up_vectors_are_added_to_whom_they_are_of() -> None:
+    crops, vectors = spread_out(6)
+    enrolled = gallery(crops, vectors, 10, 2, 0).enrolled
+    asked: list[tuple[int, int, int]] = []
+
+    def draw_around(known: np.ndarray, count: int, seed: int) -> np.ndarray:
+        asked.append((len(known), count, seed))
+        return np.repeat(unit(known.mean(axis=0, keepdims=True)), count, axis=0)
+
+    added, whose = generated(draw_around, copies=3)(enrolled, 4)
+    assert added.shape == (60, DIMENSIONS)
+    assert [(known, count) for known, count, _ in asked] == [(2, 6)] * 10
+    assert len({seed for _, _, seed in asked}) == 10
+    assert whose.tolist() == np.repeat(np.arange(10), 6).tolist()
+    assert np.allclose(added[0], unit(enrolled.vectors[:2].mean(axis=0)))

@@ -57,7 +57,7 @@ def test_new_people_have_names_of_their_own(
     assert not set(made.identities) & set(people.identities)
 
 
-def test_the_window_is_the_generators_or_none(
+def test_the_window_is_the_generators_or_none_or_asks_for_the_hardest(
     synthesizer: Synthesizer, embedder: Embedder, people: CropSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Window | None] = []
@@ -68,9 +68,10 @@ def test_the_window_is_the_generators_or_none(
         return usual(*arguments, window=window, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(synthesizer, "person", person)
-    for wanted in (True, False):
-        GeneratorMaker(synthesizer, embedder)(photos(people, 1), Synthesis(photos=1, window=wanted), 7)
-    assert asked == [None, Window()]
+    synthesizer.window = Window(0.2, 0.7)
+    for keep in ("window", "alike", "hard"):
+        GeneratorMaker(synthesizer, embedder)(photos(people, 1), Synthesis(photos=1, keep=keep), 7)
+    assert asked == [Window(0.2, 0.7), Window(), Window(0.2, 0.7, hardest=True)]
 
 
 def test_open_makers_are_the_same_for_every_draw(

@@ -86,9 +86,13 @@ def test_more_seeds_or_arms_continue_a_plan() -> None:
         ({"arms": {"a": {"synthesis": {"share": 0}}}}, "share is 0"),
         ({"arms": {"a": {"synthesis": {"share": 0.001}}}}, "none, or all, of 128 crops"),
         ({"arms": {"a": {"synthesis": "gan"}}}, "synthesis = 'gan'; give a table"),
-        ({"arms": {"a": {"synthesis": {"window": "no"}}}}, "window is 'no'"),
+        ({"arms": {"a": {"synthesis": {"keep": "no"}}}}, "keep is 'no'"),
         ({"arms": {"a": {"restart": 0.5, "synthesis": {}}}}, "restart is 0.5"),
         ({"arms": {"a": 3}}, "Arm 'a' is 3; give a table"),
+        ({"arms": {"a": {"trains": False}}, "baseline": "a"}, "name a start"),
+        ({"arms": {"a": {"trains": False, "restart": 0.5}}}, "trains is False"),
+        ({"arms": {"a": {"trains": "no"}}}, "trains is 'no'"),
+        ({"own": "no"}, "own is 'no'"),
         ({"arms": 3}, "arms = 3; give a table"),
         ({"train": 3}, "train = 3; give a table"),
         ({"train": {"seed": 3}}, "sets seed"),
@@ -117,3 +121,10 @@ def test_files_that_are_no_plans_are_named(tmp_path: Path) -> None:
     file.write_text("people = 1")
     with pytest.raises(ConfigError, match=r"plan.toml: people is 1"):
         read(file)
+
+
+def test_the_plans_of_this_repository_can_be_read() -> None:
+    files = sorted((Path(__file__).parents[2] / "benchmarks" / "plans").glob("*.toml"))
+    plans = [read(file) for file in files]
+    assert plans
+    assert len({plan.name for plan in plans}) == len(plans)

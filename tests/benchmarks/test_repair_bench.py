@@ -68,7 +68,9 @@ def vae(faces: FaceData, embedder: Embedder, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def repairer(tmp_path: Path) -> Path:
-    tensors = {f"network.{name}": value for name, value in UNet((4, 8)).state_dict().items()}
+    network = UNet((4, 8))
+    torch.nn.init.normal_(network.to_rgb[0].weight, std=0.01)  # type: ignore[arg-type]
+    tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
     network = {"network": {"widths": [4, 8]}}
     path = tmp_path / "repairer.safetensors"
     checkpoints.save(path, kind="repairer", config=network, tensors=tensors)

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from generative.data import FaceData
@@ -42,7 +43,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     faces = make_faces(crops, embedder)
     for kind, changes in (("gan", {"total_kimg": 0.008}), ("vae", {}), ("reader", {})):
         train(config(kind, **changes), faces, objective(kind, faces, embedder), place / kind, "cpu")
-    tensors = {f"network.{name}": value for name, value in UNet((4, 8)).state_dict().items()}
+    repairer = UNet((4, 8))
+    torch.nn.init.normal_(repairer.to_rgb[0].weight, std=0.01)  # type: ignore[arg-type]
+    tensors = {f"network.{name}": value for name, value in repairer.state_dict().items()}
     settings = {"network": {"widths": [4, 8]}}
     checkpoints.save(place / "repairer.safetensors", kind="repairer", config=settings, tensors=tensors)
     return place

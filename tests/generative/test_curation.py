@@ -35,6 +35,14 @@ def test_inside_the_window_the_clearest_are_kept() -> None:
     assert curation.chosen(found, 4, window).tolist() == [0, 1, 2, 3]  # 0.1 above, not 0.51 below
 
 
+def test_the_hardest_inside_the_window_may_come_first() -> None:
+    found = scores([0, 28, 40, 52, 85], [0.9, 0.2, 0.8, 0.5, 0.9])
+    window = Window(low=0.6, high=0.9, hardest=True)
+    assert curation.chosen(found, 1, window).tolist() == [3]
+    assert curation.chosen(found, 2, window).tolist() == [2, 3]
+    assert curation.chosen(found, 4, window).tolist() == [0, 1, 2, 3]
+
+
 def test_copies_of_training_photos_are_taken_last() -> None:
     found = scores([30, 40, 85], [0.9, 0.5, 0.9], copied=[0.95, 0.3, 0.3])
     assert curation.chosen(found, 2, Window(0.6, 0.9)).tolist() == [1, 2]

@@ -118,6 +118,7 @@ def test_the_identity_window_is_open_for_the_same_person(
 
 def test_the_critic_and_the_repairer_learn_from_one_repair(faces: FaceData, embedder: Embedder) -> None:
     one = taught(faces, embedder, **{**QUIET, "adversarial_weight": 0.5})
+    torch.nn.init.normal_(one.network.to_rgb[0].weight, std=0.01)  # type: ignore[arg-type]
     critics, repairs = one.phases
     assert (critics.name, repairs.name) == ("critic", "repairer")
     batch, now = batch_of(faces), moment()

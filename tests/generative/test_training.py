@@ -161,6 +161,19 @@ def test_a_run_begins_with_the_networks_of_another(
         train(config("gan"), faces, objective("gan", faces, embedder, attribute_weight=2.0), folder, "cpu")
 
 
+def test_a_network_that_the_other_run_had_none_of_begins_anew(
+    faces: FaceData, embedder: Embedder, tmp_path: Path
+) -> None:
+    first, second = (
+        objective("repairer", faces, embedder, adversarial_weight=weight) for weight in (0.0, 0.1)
+    )
+    train(config("repairer"), faces, first, tmp_path / "first", "cpu")
+    train(config("repairer"), faces, second, tmp_path / "second", "cpu", begin_from=tmp_path / "first")
+    saved = RunDirectory(tmp_path / "second").load_state()
+    assert saved is not None
+    assert {name.partition("/")[0] for name in saved[0]} >= {"repairer", "critic", "adam_critic"}
+
+
 @pytest.mark.parametrize("other", ["vae", "a larger gan", "nothing"])
 def test_a_run_begins_with_no_other_networks(
     other: str, faces: FaceData, embedder: Embedder, tmp_path: Path

@@ -182,6 +182,42 @@ def test_mixed_embeddings_are_of_both_people_as_much_as_is_of_them() -> None:
     assert module(embeddings, labels).item() == found[0]
 
 
+def test_embeddings_borrow_how_photos_of_others_differ() -> None:
+    config = replace(
+        TINY, embedding_size=4, contrastive_weight=0.0, transfer_weight=0.5, photos_per_identity=2
+    )
+    torch.manual_seed(0)
+    module = MarginLoss(config, classes=3)
+    embeddings, labels = torch.randn(6, 4), torch.tensor([0, 0, 1, 1, 2, 2])
+    directions = torch.nn.functional.normalize(embeddings)
+    differences = directions - directions[[1, 0, 3, 2, 5, 4]]
+    found = []
+    for step in (0, 1, 2, 0):
+        module.set_progress(step / config.steps)
+        moved = module._moved(embeddings, labels) - directions
+        for row in moved:  # two photos of one person, or one photo twice
+            either = torch.cat([differences, torch.zeros(1, 4)])
+            assert (either - row).abs().sum(dim=1).min() < 1e-5
+        plain = module.inner(embeddings, labels).item()
+        expected = plain + 0.5 * module.inner(directions + moved, labels).item()
+        found.append(module(embeddings, labels).item())
+        assert found[-1] == pytest.approx(expected, rel=1e-5)
+    assert found[0] == found[3]
+    assert len(set(found)) == 3
+
+
+def test_who_has_one_photo_in_the_batch_lends_nothing() -> None:
+    config = replace(
+        TINY, embedding_size=4, contrastive_weight=0.0, transfer_weight=1.0, photos_per_identity=2
+    )
+    module = MarginLoss(config, classes=4)
+    embeddings, labels = torch.randn(4, 4), torch.arange(4)
+    moved = module._moved(embeddings, labels)
+    assert torch.allclose(moved, torch.nn.functional.normalize(embeddings))
+    with pytest.raises(ConfigError, match="two photos_per_identity"):
+        replace(TINY, photos_per_identity=1, contrastive_weight=0.0, transfer_weight=1.0)
+
+
 def test_people_come_in_groups() -> None:
     labels = np.repeat(np.arange(6), [4, 4, 1, 4, 4, 4])
     for step in range(4):

@@ -165,14 +165,22 @@ def test_query_repairs_when_asked_and_says_so(
         def __call__(self, crops: np.ndarray) -> np.ndarray:
             return np.where(crops.mean(axis=(1, 2, 3), keepdims=True) < 60, crops * 2, crops)
 
+        def where_it_helps(self, crops: np.ndarray) -> np.ndarray:
+            """Leaves the very dark alone."""
+            return np.where(crops.mean(axis=(1, 2, 3), keepdims=True) < 20, crops, self(crops))
+
     monkeypatch.setattr("generative.repair.Repairer", Turns)
     whole, dark = photo("whole.png", 5), photo("dark.png", 5)
     picture = np.asarray(Image.open(dark)) // 2
     Image.fromarray(picture).save(dark)
+    Image.fromarray(picture // 4).save(night := dark.with_name("night.png"))
     answers = objects(call("query", whole, dark, "--json", "--repair", "always"))
     assert [answer["repaired"] for answer in answers] == [False, True]
     assert [answer["identity"] for answer in answers] == ["ada", "ada"]
     said = call("query", whole, dark, "--repair", "always").stdout.splitlines()
     assert [", repaired" in line for line in said] == [False, True]
     assert ", repaired" not in call("query", dark, "--repair", "never").stdout
+    for repair, expected in (("always", [False, True, True]), ("auto", [False, True, False])):
+        answers = objects(call("query", whole, dark, night, "--json", "--repair", repair))
+        assert [answer["repaired"] for answer in answers] == expected, repair
     assert "for photos" in call("query", "--camera", 0, "--repair", "always", code=2).stderr
