@@ -208,6 +208,7 @@ def edit(
       recog bench edit --data crops --out recog-results
     """
     check_roles(roles, role)
+    from benchmarks import rows
     from benchmarks.generation.bench import Materials
     from benchmarks.generation.changing import edit as measure
     from benchmarks.generation.subjects import Subjects
@@ -226,8 +227,8 @@ def edit(
     )
     detector = None if no_detection else Detector(device)
     materials = Materials(Judges.load(judges, device), subjects, detector=detector)
-    kept = keeper(out, as_json)
-    measure(editor, _arm(generator), materials, seed, kept, device)
+    done = {(row.plan, row.arm, row.model) for row in rows.read(rows.file_of(out, "edit"))}
+    measure(editor, _arm(generator), materials, seed, keeper(out, as_json), done, device)
 
 
 def _arm(generator: str) -> str:

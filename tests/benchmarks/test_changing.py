@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from benchmarks.generation import changing
 from benchmarks.generation.bench import REAL, Materials
@@ -32,7 +33,7 @@ def test_every_way_of_changing_photos_has_rows(
     judges: Judges,
     subjects: Subjects,
 ) -> None:
-    rows = edit(editor, "vae", Materials(judges, subjects), 0, lambda found: None, "cpu")
+    rows = edit(editor, "vae", Materials(judges, subjects), 0, lambda found: None, device="cpu")
     by_arm: dict[str, dict[str, float]] = {}
     for row in rows:
         by_arm.setdefault(row.arm, {})[row.metric] = row.value
@@ -42,6 +43,35 @@ def test_every_way_of_changing_photos_has_rows(
     assert "rank-1 where the photo itself is searched" in by_arm["vae, anonymized"]
     assert "as asked, mean error, years" in by_arm["vae, age latent"]
     assert "as asked, balanced accuracy" in by_arm["vae, Eyeglasses latent"]
+
+
+def test_what_was_measured_is_not_measured_again(editor: Editor, judges: Judges, subjects: Subjects) -> None:
+    materials = Materials(judges, subjects)
+    rows = edit(editor, "vae", materials, 0, lambda found: None, device="cpu")
+    done = {(row.plan, row.arm, row.model) for row in rows if row.arm != "vae, age latent"}
+    again = edit(editor, "vae", materials, 0, lambda found: None, done, "cpu")
+    assert {row.arm for row in again} == {"vae, age latent"}
+    assert edit(editor, "vae", materials, 1, lambda found: None, done, "cpu")[0].arm == REAL  # another plan
+
+
+def test_faces_are_looked_for_in_some_of_all_photos(
+    editor: Editor, judges: Judges, subjects: Subjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changing, "SEARCHED", 3)
+
+    looked: list[NDArray[np.uint8]] = []
+
+    class Detector:
+        """Finds a face in all that it looks at but the third."""
+
+        def detect(self, image: NDArray[np.uint8]) -> list[int]:
+            looked.append(image)
+            return [] if len(looked) == 3 else [1]
+
+    changed = Changed(Materials(judges, subjects, detector=Detector()), 0)  # type: ignore[arg-type]
+    found = {one.metric: one for one in changed.real()}["face found"]
+    assert found.n == 3
+    assert found.value == pytest.approx(2 / 3)
 
 
 def test_edits_that_do_nothing_are_seen_to_do_nothing(
