@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from generative.models.initial import SLOPE, keep_variance
 from recog.errors import ConfigError
 
-WIDTHS = (32, 64, 128, 160)
+WIDTHS = (32, 64, 128, 144)
+MAPPED = 64  # px, side of the face that maps of places are learned for; others stretch them
 FOLD = 2  # the stem works on 2x2 px blocks: a quarter of the positions, four times the channels
 
 
@@ -30,16 +31,36 @@ class Repaired(NamedTuple):
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions around which the input is carried; starts as the identity."""
+    """Two 3x3 convolutions around which the input is carried; starts as the identity.
+
+    Channels are weighed by their means over the face (arXiv:1709.01507, without the bottleneck): what suits
+    noise does not suit a sharp face, and a pixel's surroundings do not show which of them it belongs to.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.gate = nn.Conv2d(width, width, 1)
         self.second = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        change: Tensor = self.second(F.leaky_relu(self.first(F.leaky_relu(x, SLOPE)), SLOPE))
+        seen = F.leaky_relu(self.first(F.leaky_relu(x, SLOPE)), SLOPE)
+        weights = 2 * torch.sigmoid(self.gate(seen.mean(dim=(2, 3), keepdim=True)))
+        change: Tensor = self.second(seen * weights)
         return x + change
+
+
+class Place(nn.Module):
+    """Adds a learned map, so that convolutions know where in an aligned face they are; starts as nothing."""
+
+    def __init__(self, width: int, side: int) -> None:
+        super().__init__()
+        self.map = nn.Parameter(torch.zeros(1, width, side, side))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[2:] == self.map.shape[2:]:
+            return x + self.map
+        return x + F.interpolate(self.map, size=x.shape[2:], mode="bilinear", align_corners=False)
 
 
 class UNet(nn.Module):
@@ -59,6 +80,7 @@ class UNet(nn.Module):
         self.multiple = FOLD * 2 ** (len(widths) - 1)  # px
         pairs = list(pairwise(widths))
         self.stem = nn.Conv2d(4 * FOLD**2, widths[0], 3, padding=1)
+        self.places = nn.ModuleList(Place(w, MAPPED // (FOLD * 2**level)) for level, w in enumerate(widths))
         self.encode = nn.ModuleList(Residual(w) for w in widths[:-1])
         self.shrink = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairs)
         self.middle = nn.Sequential(Residual(widths[-1]), Residual(widths[-1]))
@@ -90,11 +112,11 @@ class UNet(nn.Module):
         known = images * (1 - missing)
         x = self.stem(F.pixel_unshuffle(torch.cat([known, missing], dim=1), FOLD))  # (B, W0, S/2, S/2)
         carried = []
-        for block, down in zip(self.encode, self.shrink, strict=True):
-            x = block(x)
+        for place, block, down in zip(self.places, self.encode, self.shrink, strict=False):
+            x = block(place(x))
             carried.append(x)
             x = down(x)  # (B, Wi+1, S/2^i, S/2^i)
-        x = self.middle(x)
+        x = self.middle(self.places[-1](x))
         suffered = None
         if self.to_damage is not None:
             levels = [level.float().mean(dim=(2, 3)) for level in (*carried, x)]

@@ -89,10 +89,24 @@ def test_a_run_may_do_without_finding_anything(faces: FaceData, embedder: Embedd
 
 
 def test_the_psnr_that_is_learned_from_is_that_of_the_faces(faces: FaceData, embedder: Embedder) -> None:
-    one = taught(faces, embedder, **SILENT, pixel_loss="psnr", pixel_weight=3.0, covered_times=1.0)
+    one = taught(
+        faces,
+        embedder,
+        **SILENT,
+        pixel_loss="psnr",
+        pixel_weight=3.0,
+        covered_times=1.0,
+        floor_levels=2.0,
+        floor_share=0.5,
+    )
     loss, stats = one.phases[0].loss(batch_of(faces), moment())
     taken = one._taken(batch_of(faces), moment())
-    squares = (taken.repaired.images - taken.clean).square().mean(dim=(1, 2, 3)) + (0.5 / 127.5) ** 2
+    left, done = (
+        (faces_ - taken.clean).square().mean(dim=(1, 2, 3))
+        for faces_ in (taken.repaired.images, taken.mixture.images * (1 - taken.mixture.told))
+    )
+    assert done.max() > 0.01
+    squares = left + (2.0 / 127.5) ** 2 + 0.5 * done
     assert stats["psnr"].item() == pytest.approx(squares.log10().mean().item(), rel=1e-4)
     assert loss.item() == pytest.approx(3 * stats["psnr"].item(), rel=1e-5)
 
