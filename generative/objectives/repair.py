@@ -181,9 +181,10 @@ class RepairObjective:
         covered, faces = step.mixture.covered, step.repaired.images
         weights = 1 + (s.covered_times - 1) * covered
         error = self._pixel_error(step, weights)
-        ssim = losses.ssim_error(faces, step.clean, moment.rng)
-        loss = s.pixel_weight * error + s.ssim_weight * ssim
-        stats = {s.pixel_loss: error, "ssim_error": ssim}
+        loss, stats = s.pixel_weight * error, {s.pixel_loss: error}
+        if s.ssim_weight > 0:
+            stats["ssim_error"] = losses.ssim_error(faces, step.clean, moment.rng)
+            loss = loss + s.ssim_weight * stats["ssim_error"]
         if step.repaired.covered is not None:
             logits = step.repaired.covered.float()
             stats["cover_error"] = F.binary_cross_entropy_with_logits(logits, covered)
