@@ -124,7 +124,7 @@ def objective(
     """
     torch.manual_seed(config.seed)
     if isinstance(settings, RepairSettings):
-        return RepairObjective(settings, config.image_size, embedder)
+        return RepairObjective(data, settings, config.image_size, embedder)
     if isinstance(settings, ReaderSettings):
         return ReaderObjective(data, settings, config.image_size, config.balanced_share)
     if embedder is None:

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from generative.models.face_prior import FacePrior
 from generative.models.initial import SLOPE, keep_variance
 from recog.errors import ConfigError
 
@@ -18,6 +19,7 @@ MAPPED = 64  # px, side of the face that maps of places are learned for; others 
 FOLD = 2  # the stem works on 2x2 px blocks: a quarter of the positions, four times the channels
 
 
+FINE = 12  # channels of the last layer, at the full side
 CRITIC_WIDTHS = (32, 64, 128)
 UNSEEN = -4.0  # logit that a network starts with: hardly a pixel is covered
 
@@ -67,13 +69,19 @@ class UNet(nn.Module):
     """Damaged faces and the mask of missing pixels -> repaired faces, any side that `multiple` divides."""
 
     def __init__(
-        self, widths: Sequence[int] = WIDTHS, finds_covers: bool = False, damages: Sequence[str] = ()
+        self,
+        widths: Sequence[int] = WIDTHS,
+        finds_covers: bool = False,
+        damages: Sequence[str] = (),
+        prior: Sequence[int] = (),
     ) -> None:
         """
         Args:
             widths: channels at half, quarter, ... of the side.
             finds_covers: also say which pixels do not show the face, without being told.
             damages: names of which it says what a face suffers from; none: it does not.
+            prior: side and components of the faces that missing pixels are first guessed from; none: they are
+                grey at first.
         """
         super().__init__()
         self.damages = tuple(damages)
@@ -88,6 +96,10 @@ class UNet(nn.Module):
         self.grow = nn.ModuleList(nn.Sequential(nn.Conv2d(b, 4 * a, 1), nn.PixelShuffle(2)) for a, b in pairs)
         self.decode = nn.ModuleList(Residual(w) for w in widths[:-1])
         self.to_rgb = nn.Sequential(nn.Conv2d(widths[0], 3 * FOLD**2, 3, padding=1), nn.PixelShuffle(FOLD))
+        # the coarse answer is of 2x2 px blocks, and shows them where it guesses
+        self.fine = nn.Sequential(nn.Conv2d(widths[0], FINE * FOLD**2, 1), nn.PixelShuffle(FOLD))
+        self.to_fine = nn.Conv2d(FINE + 1, 3, 3, padding=1)
+        self.prior = FacePrior(*prior) if prior else None
         self.to_covered = nn.Conv2d(widths[0], FOLD**2, 3, padding=1) if finds_covers else None
         # of every level: grain shows in the finest, a mask in the coarsest
         self.to_damage = nn.Linear(sum(widths), len(self.damages)) if damages else None
@@ -96,6 +108,7 @@ class UNet(nn.Module):
         for block in (*self.encode, *self.middle, *self.decode):
             _nothing(block.second)
         _nothing(self.to_rgb[0])  # the first repair changes nothing
+        _nothing(self.to_fine)
         if self.to_covered is not None:
             nn.init.normal_(self.to_covered.weight, std=0.01)
             nn.init.constant_(self.to_covered.get_parameter("bias"), UNSEEN)
@@ -109,7 +122,7 @@ class UNet(nn.Module):
             raise ConfigError(
                 f"faces are {tuple(images.shape[-2:])} px; give sides that {self.multiple} divides."
             )
-        known = images * (1 - missing)
+        known = self._guessed(images * (1 - missing), missing)
         x = self.stem(F.pixel_unshuffle(torch.cat([known, missing], dim=1), FOLD))  # (B, W0, S/2, S/2)
         carried = []
         for place, block, down in zip(self.places, self.encode, self.shrink, strict=False):
@@ -124,7 +137,17 @@ class UNet(nn.Module):
         for block, up in zip(reversed(self.decode), reversed(self.grow), strict=True):
             x = block(up(x) + carried.pop())
         covered = None if self.to_covered is None else F.pixel_shuffle(self.to_covered(x), FOLD)
-        return Repaired(known + self.to_rgb(x), covered, suffered)
+        fine = F.leaky_relu(self.fine(x), SLOPE)
+        change = self.to_rgb(x) + self.to_fine(torch.cat([fine, missing], dim=1))
+        return Repaired(known + change, covered, suffered)
+
+    def _guessed(self, known: Tensor, missing: Tensor) -> Tensor:
+        """Known pixels, and in place of the others what they make likely."""
+        rows = missing.flatten(1).any(dim=1).nonzero().flatten()
+        if self.prior is None or not len(rows):
+            return known
+        guess = self.prior(known[rows], missing[rows]).to(known.dtype)
+        return known.index_add(0, rows, guess * missing[rows])
 
 
 def _nothing(layer: nn.Module) -> None:

@@ -35,6 +35,10 @@ class RepairSettings:
 
     widths: tuple[int, ...] = WIDTHS
     sizes: tuple[int, ...] = (64, 112)  # px: a step takes one of those up to the data's side
+    prior: tuple[int, ...] = (
+        20,
+        128,
+    )  # px and components of the faces that holes are first filled from; none: ()
     finds_covers: bool = True  # also learn which pixels do not show the face
     names_damage: bool = True  # also learn what a face suffers from
     pixel_loss: str = "psnr"  # of `PIXEL_LOSSES`
@@ -75,6 +79,10 @@ class RepairSettings:
             ),
             **shares(self, "intact_share", "identity_low"),
             **above_zero(self, "floor_levels"),
+            "prior": (
+                len(self.prior) in (0, 2) and all(part >= 1 for part in self.prior),
+                "px and components, 1 or more, or nothing",
+            ),
             "pixel_loss": (self.pixel_loss in PIXEL_LOSSES, f"one of {', '.join(PIXEL_LOSSES)}"),
             "loss": (self.loss in LOSSES, f"one of {', '.join(LOSSES)}"),
         }
@@ -94,14 +102,18 @@ class Step(NamedTuple):
 
 
 class RepairObjective:
-    """Charbonnier + SSIM + identity window + what a patch critic sees, over mixed damages."""
+    """Pixels + SSIM + identity window + what a patch critic sees, over mixed damages."""
 
     kind = "repairer"
     phases: Sequence[Phase]
 
-    def __init__(self, settings: RepairSettings, image_size: int, embedder: Embedder | None = None) -> None:
+    def __init__(
+        self, data: FaceData, settings: RepairSettings, image_size: int, embedder: Embedder | None = None
+    ) -> None:
         self.settings, self.embedder = settings, embedder
         self.network = UNet(settings.widths, **self._taught())
+        if self.network.prior is not None:
+            self.network.prior.fit(data.crops.images)
         self.sizes = [size for size in settings.sizes if size <= image_size] or [image_size]
         wrong = [size for size in self.sizes if size % self.network.multiple]
         if wrong:
@@ -118,7 +130,8 @@ class RepairObjective:
 
     def _taught(self) -> dict[str, Any]:
         damages = damage.KINDS if self.settings.names_damage else ()
-        return {"finds_covers": self.settings.finds_covers, "damages": list(damages)}
+        prior = {"prior": list(self.settings.prior)} if self.settings.prior else {}
+        return {"finds_covers": self.settings.finds_covers, "damages": list(damages), **prior}
 
     def run_config(self) -> dict[str, Any]:
         """What makes this run what it is."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,7 @@ from generative.objectives.repair import RepairObjective
 from generative.repair import Repairer
 from generative.training import Moment, train
 from recog.embedding import Embedder
+from recog.errors import ConfigError
 from tests.generative.stand_ins import config, objective
 
 PIXELS = {"pixel_loss": "charbonnier", "pixel_weight": 1.0}
@@ -179,8 +181,19 @@ def test_a_run_learns_to_repair(faces: FaceData, embedder: Embedder, loss: str, 
     assert {"critic", "repairer", "adversarial", "cover_error", "damage_error", "psnr"} <= set(lines[-1])
 
 
+def test_the_first_guess_is_of_the_faces_that_are_learned_from(faces: FaceData, embedder: Embedder) -> None:
+    one = taught(faces, embedder, prior=(4, 3))
+    assert one.model_config()["network"]["prior"] == [4, 3]
+    assert one.network.prior is not None
+    mean = one.network.prior.mean.view(3, 4, 4)
+    shown = torch.from_numpy(np.asarray(faces.crops.images)).float().mean(dim=(0, 1, 2)) / 127.5 - 1
+    assert torch.allclose(mean.mean(dim=(1, 2)), shown, atol=1e-3)
+    with pytest.raises(ConfigError, match="prior"):
+        taught(faces, embedder, prior=(4,))
+
+
 def test_repairs_without_a_critic_have_one_phase(faces: FaceData, embedder: Embedder) -> None:
-    one = taught(faces, embedder, adversarial_weight=0.0, finds_covers=False, names_damage=False)
+    one = taught(faces, embedder, adversarial_weight=0.0, finds_covers=False, names_damage=False, prior=())
     assert [phase.name for phase in one.phases] == ["repairer"]
     assert one.model_config()["network"] == {"widths": [4, 8], "finds_covers": False, "damages": []}
     assert isinstance(one.network, UNet)
