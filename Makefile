@@ -100,13 +100,15 @@ weights: $(STAMP)
 	$(BIN)/recog generate train vae-gan --data $(CELEBA)/train $(FIT) --attributes runs/labels.csv \
 		--total-kimg 240 --out runs/vae
 	$(BIN)/recog generate train repairer --data $(CELEBA)/train $(FIT) --image-size 64 --identity-weight 0 \
-		--ssim-weight 0 --adversarial-weight 0 --out runs/repairer-first
-	$(BIN)/recog generate train repairer --data $(CELEBA)/train $(FIT) --model bundled \
-		--begin-from runs/repairer-first --total-kimg 100 --learning-rate 5e-4 --out runs/repairer
+		--ssim-weight 0 --adversarial-weight 0 --total-kimg 240 --out runs/repairer-first
+	$(BIN)/recog generate train repairer --data $(CELEBA)/train $(FIT) --image-size 64 --identity-weight 0 \
+		--ssim-weight 0 --adversarial-weight 0 --total-kimg 300 --begin-from runs/repairer-first --out runs/repairer
 	$(BIN)/recog bench judges --data $(CELEBA)/train $(FIT) --attributes $(CELEBA)/manifest.csv \
 		--others $(DATA)/utkface --others-table $(DATA)/utkface/manifest.csv --out runs/judges
 	mkdir -p benchmarks/judging/weights && cp runs/judges/*.safetensors benchmarks/judging/weights
-	for kind in reader repairer; do cp runs/$$kind/final.safetensors generative/weights/$$kind.safetensors; done
+	cp runs/reader/final.safetensors generative/weights/reader.safetensors
+	$(BIN)/recog generate pack runs/repairer --helps strokes --helps mask --helps noise --helps lowres --helps blur \
+		--helps jpeg --out generative/weights/repairer.safetensors
 	$(BIN)/recog generate pack runs/gan --spread 1.25 --out generative/weights/gan.safetensors
 	$(BIN)/recog generate pack runs/vae --spread 0.8 --out generative/weights/vae.safetensors
 
