@@ -70,6 +70,11 @@ bench: $(STAMP)
 		--training $(CELEBA)/train --training-role fit --strangers-role user \
 		--ages $(DATA)/utkface --ages-table runs/makers-utk.csv --out $(RESULTS)
 	$(BIN)/recog bench edit --data $(CELEBA)/val --attributes runs/labels-val.csv --out $(RESULTS)
+	$(BIN)/recog crop $(DATA)/lfw/images --out runs/lfw-crops
+	for size in 64 112; do for photos in $(CELEBA)/val runs/lfw-crops; do \
+		$(BIN)/recog bench repair --data $$photos --size $$size --most 600 \
+			--training $(CELEBA)/train --training-role fit --roles $(CELEBA)/roles.csv --out $(RESULTS) \
+			|| exit 1; done; done
 	$(BIN)/recog bench techniques --data $(CELEBA)/train $(FIT) --judge $(CELEBA)/val \
 		--attributes $(CELEBA)/manifest.csv --kimg 20 --runs runs/techniques --out $(RESULTS)
 	$(BIN)/recog bench throughput --out $(RESULTS)
@@ -95,11 +100,15 @@ weights: $(STAMP)
 	$(BIN)/recog generate train vae-gan --data $(CELEBA)/train $(FIT) --attributes runs/labels.csv \
 		--total-kimg 240 --out runs/vae
 	$(BIN)/recog generate train repairer --data $(CELEBA)/train $(FIT) --image-size 64 --identity-weight 0 \
-		--learning-rate 0.002 --total-kimg 100 --snapshot-kimg 20 --out runs/repairer
+		--ssim-weight 0 --adversarial-weight 0 --total-kimg 240 --out runs/repairer-first
+	$(BIN)/recog generate train repairer --data $(CELEBA)/train $(FIT) --image-size 64 --identity-weight 0 \
+		--ssim-weight 0 --adversarial-weight 0 --total-kimg 300 --begin-from runs/repairer-first --out runs/repairer
 	$(BIN)/recog bench judges --data $(CELEBA)/train $(FIT) --attributes $(CELEBA)/manifest.csv \
 		--others $(DATA)/utkface --others-table $(DATA)/utkface/manifest.csv --out runs/judges
 	mkdir -p benchmarks/judging/weights && cp runs/judges/*.safetensors benchmarks/judging/weights
-	for kind in reader repairer; do cp runs/$$kind/final.safetensors generative/weights/$$kind.safetensors; done
+	cp runs/reader/final.safetensors generative/weights/reader.safetensors
+	$(BIN)/recog generate pack runs/repairer --helps strokes --helps mask --helps noise --helps lowres --helps blur \
+		--helps jpeg --out generative/weights/repairer.safetensors
 	$(BIN)/recog generate pack runs/gan --spread 1.25 --out generative/weights/gan.safetensors
 	$(BIN)/recog generate pack runs/vae --spread 0.8 --out generative/weights/vae.safetensors
 

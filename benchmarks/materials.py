@@ -89,14 +89,12 @@ def material(
     if not plan.makers:
         return alone
     if plan.regime == CLOSED:
-        if runs is None:
-            raise ConfigError("The closed regime trains generators: give --runs, a folder for them.")
         closed = ClosedMakers(plan, runs, device=device)
         return replace(alone, makers=closed, made_by=closed.digests)
-    unknown = sorted(plan.makers - generators.keys())
+    unknown = sorted(plan.generators - generators.keys())
     if unknown:
         raise ConfigError(f"No generator of kind {unknown[0]!r} is at hand; the closed regime trains one.")
-    makers = OpenMakers({maker: generators[maker] for maker in sorted(plan.makers)}, device=device)
+    makers = OpenMakers({maker: generators[maker] for maker in sorted(plan.generators)}, device=device)
     native = _some(open_crops(data, size=TEMPLATE_SIZE, roles=roles, role=role), only)
     return replace(alone, native=native, makers=makers, made_by=makers.digests)
 

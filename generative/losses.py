@@ -29,7 +29,7 @@ def charbonnier(
 
 
 def psnr_error(
-    prediction: Tensor, target: Tensor, epsilon: float = 0.5 / 127.5, weights: Tensor | None = None
+    prediction: Tensor, target: Tensor, floor: float | Tensor, weights: Tensor | None = None
 ) -> Tensor:
     """Mean over faces of the log of the mean squared error, in units of 10 dB (arXiv:2105.06086, eq. 1).
 
@@ -37,13 +37,18 @@ def psnr_error(
 
     Args:
         prediction, target: (B, C, S, S).
-        epsilon: errors of this deviation, half a level of 255, count as no smaller.
+        floor: a squared error, or (B,) of them: what is below it hardly counts.
         weights: as of `charbonnier`.
     """
+    return torch.log10(face_errors(prediction, target, weights) + floor).mean()
+
+
+def face_errors(prediction: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Mean squared error (B,) of each face (B, C, S, S); weights as of `charbonnier`."""
     squares = (prediction.float() - target.float()).square()
     shared = torch.ones_like(squares) if weights is None else weights.expand_as(squares)
     dims = tuple(range(1, squares.ndim))
-    return torch.log10((squares * shared).sum(dims) / shared.sum(dims) + epsilon**2).mean()
+    return (squares * shared).sum(dims) / shared.sum(dims)
 
 
 def ssim_error(prediction: Tensor, target: Tensor, rng: torch.Generator) -> Tensor:

@@ -39,7 +39,10 @@ PACE = {
     "dcgan": GeneratorConfig(beta1=0.5, beta2=0.999, ema_halflife_kimg=0),  # as in its paper
     "vae": VAE_PACE,
     "vae-gan": GAN_PACE,
-    "repairer": replace(VAE_PACE, image_size=112, total_kimg=100, snapshot_kimg=25),
+    # clipped low, as its losses are small: now and then a face has a hundred times the gradient of others
+    "repairer": replace(
+        VAE_PACE, image_size=112, batch_size=16, total_kimg=300, gradient_clip=0.05, snapshot_kimg=25
+    ),
     "reader": replace(
         VAE_PACE, total_kimg=600, batch_size=128, snapshot_kimg=200, balanced_share=0.5, log_kimg=20
     ),
@@ -121,7 +124,7 @@ def objective(
     """
     torch.manual_seed(config.seed)
     if isinstance(settings, RepairSettings):
-        return RepairObjective(settings, config.image_size, embedder)
+        return RepairObjective(data, settings, config.image_size, embedder)
     if isinstance(settings, ReaderSettings):
         return ReaderObjective(data, settings, config.image_size, config.balanced_share)
     if embedder is None:

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
 
+from generative.any_size import AnySize
 from generative.models.repairer import UNet
 from generative.pasting import CROP, add_change, on_photo, replace_where
 from recog import checkpoints
 from recog.alignment import align
-from recog.device import autocast, resolve
-from recog.errors import ConfigError, DataError
-from recog.pixels import from_uint8, to_uint8
+from recog.device import resolve
+from recog.errors import CheckpointError, ConfigError, DataError
 from recog.types import Face
 
 BUNDLED = {"bundled": Path(__file__).parent / "weights" / "repairer.safetensors"}
 GUIDES = ("identity_digest",)  # entries of a checkpoint that name them
-BATCH = 32  # faces a forward pass
+Crops = NDArray[np.uint8]  # (B, S, S, 3)
+Filler = Callable[[Crops, NDArray[np.bool_]], Crops]  # crops, and where pixels are missing (B, S, S)
 Masks = NDArray[np.bool_] | Literal["auto"] | None  # True where a pixel is missing; see `Repairer.repair`
 LEAST_COVERED = 0.01  # share of a face: less is no cover
 REACH = 0.02  # of the side, by which a cover that was found is taken to be larger: rims show neither
@@ -45,34 +43,43 @@ class Repairer:
         guides: frozenset[str] = frozenset(),
         sizes: Sequence[int] = (),
         helps: Sequence[str] = (),
+        filler: Filler | None = None,
     ) -> None:
         """
         Args:
             guides: digests of models that had a part in its training, and so cannot judge it.
             sizes: sides, px, that it learned from; crops of others are repaired at the nearest. None: at any.
             helps: damages after whose repair a recogniser was measured to know more people.
+            filler: fills the missing pixels instead of the network, as `Projector.repair` does.
         """
-        self.network = network.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
+        self._seen = AnySize(network, device, sizes)
+        self.network = self._seen.network
         self.digest = digest
         self.guides = guides
-        self.sizes = tuple(sizes)
         self.helps = frozenset(helps)
-        self.device = device
+        self._filler = filler
 
     @classmethod
-    def load(cls, name: str | Path = "bundled", device: str = "auto") -> Repairer:
-        """Load a repairer: "bundled", a weights file, or a run directory.
+    def load(
+        cls, name: str | Path = "bundled", device: str = "auto", filler: Filler | None = None
+    ) -> Repairer:
+        """Load a repairer: "bundled", a weights file, or a run directory; `filler` as above.
 
         Raises: ModelNotFound; CheckpointError; DeviceUnavailable.
         """
         place = resolve(device)
         checkpoint = checkpoints.load(checkpoints.find(name, BUNDLED, "repairer"), kind="repairer")
         network = UNet(**checkpoint.config["network"])
-        network.load_state_dict(checkpoint.part("network"))
+        try:
+            network.load_state_dict(checkpoint.part("network"))
+        except RuntimeError as error:  # parts are missing, or of another shape
+            raise CheckpointError(
+                f"{name}: a repairer of another version of this toolkit. Train it again, or take 'bundled'."
+            ) from error
         config = checkpoint.config
         guides = frozenset(config[key] for key in GUIDES if key in config)
         sizes, helps = config.get("sizes", ()), config.get("helps", ())
-        return cls(network, checkpoint.digest, place, guides, sizes, helps)
+        return cls(network, checkpoint.digest, place, guides, sizes, helps, filler)
 
     def __call__(self, crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Repair crops of which nothing is marked missing: what Recognizer takes as `repair`.
@@ -152,8 +159,13 @@ class Repairer:
         if masks is not None and (masks.shape != images.shape[:3] or masks.dtype != np.bool_):
             raise DataError(f"masks are {masks.dtype} {masks.shape}; give bool {images.shape[:3]}.")
         missing = np.zeros(images.shape[:3], bool) if masks is None else masks
-        repaired = self._seen(images, missing).images
-        return repaired if masks is None else np.where(masks[..., None], repaired, images)
+        if masks is None:
+            return self._seen(images, missing).images
+        fill = self._filler or self._filled
+        return np.where(missing[..., None], fill(images, missing), images)
+
+    def _filled(self, images: Crops, missing: NDArray[np.bool_]) -> Crops:
+        return self._seen(images, missing).images
 
     def repair_photo(
         self,
@@ -202,64 +214,6 @@ class Repairer:
                 "This repairer was not taught to find what covers a face. Give a mask, or load another."
             )
 
-    def _seen(self, images: NDArray[np.uint8], missing: NDArray[np.bool_] | None = None) -> _Done:
-        """What the network says of any number of crops, at the nearest side that it learned from."""
-        holes = np.zeros(images.shape[:3], bool) if missing is None else missing
-        side = images.shape[1]
-        known = self.sizes if images.shape[2] == side else ()
-        nearest = min(known, key=lambda size: abs(math.log(size / side)), default=side)
-        parts = [
-            self._run(images[rows], holes[rows])
-            if nearest == side
-            else self._at(nearest, images[rows], holes[rows])
-            for rows in _batches(len(images))
-        ]
-        nobody = _Done(images[:0].copy(), holes[:0], np.zeros(0, np.int64))
-        return _Done(*(np.concatenate(one) for one in zip(nobody, *parts, strict=True)))
-
-    def _at(self, size: int, images: NDArray[np.uint8], holes: NDArray[np.bool_]) -> _Done:
-        """Repaired at another side; what that changes is brought back: detail that it did not see stays."""
-        side = images.shape[1]
-        small = _resized(images, size)
-        hidden = _resized(holes.astype(np.float32), size) > 0
-        said = self._run(small, hidden)
-        change = _resized(said.images.astype(np.float32) - small, side)
-        filled = np.where(holes[..., None], _resized(said.images.astype(np.float32), side), images + change)
-        covered = _resized(said.covered.astype(np.float32), side) > 0.5
-        return _Done(np.clip(np.rint(filled), 0, 255).astype(np.uint8), covered, said.suffered)
-
-    @torch.inference_mode()
-    def _run(self, images: NDArray[np.uint8], missing: NDArray[np.bool_]) -> _Done:
-        faces = from_uint8(images, self.device)
-        holes = torch.from_numpy(np.array(missing)).to(self.device)[:, None].float()
-        height, width = faces.shape[2:]
-        with autocast(self.device):
-            repaired, covered, damage = self.network(self._padded(faces), self._padded(holes))
-        seen = np.zeros(missing.shape, bool)
-        if covered is not None:
-            seen = (covered[:, 0, :height, :width] > 0).cpu().numpy()
-        suffered = np.zeros(len(images), np.int64)
-        if damage is not None:
-            suffered = damage.argmax(dim=1).cpu().numpy()
-        return _Done(to_uint8(repaired[:, :, :height, :width]), seen, suffered)
-
-    def _padded(self, x: Tensor) -> Tensor:
-        """Repeat the last row and column until the sides are what the network divides."""
-        bottom, right = (-side % self.network.multiple for side in x.shape[2:])
-        return F.pad(x, (0, right, 0, bottom), mode="replicate") if bottom or right else x
-
-
-class _Done(NamedTuple):
-    images: NDArray[np.uint8]  # (B, S, S, 3)
-    covered: NDArray[np.bool_]  # (B, S, S)
-    suffered: NDArray[np.int64]  # (B,) codes of `UNet.damages`; 0 where it does not tell
-
-
-def _resized(planes: NDArray[Any], side: int) -> NDArray[Any]:
-    """(B, S, S) or (B, S, S, 3) at another side: averaged where it shrinks, bilinear where it grows."""
-    how = cv2.INTER_AREA if side < planes.shape[1] else cv2.INTER_LINEAR
-    return np.stack([cv2.resize(plane, (side, side), interpolation=how) for plane in planes])
-
 
 def _grown(covered: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """(B, S, S) covers a little larger, without faces of which hardly anything is covered."""
@@ -279,10 +233,6 @@ def _on_crop(mask: NDArray[np.bool_], face: Face) -> NDArray[np.bool_]:
     levels = np.repeat(mask[..., None].astype(np.uint8) * 255, 3, axis=2)
     touched = align(levels, face.landmarks, CROP)[..., 0] > 0
     return cv2.dilate(touched.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
-
-
-def _batches(count: int) -> Iterator[slice]:
-    return (slice(at, at + BATCH) for at in range(0, count, BATCH))
 
 
 def _check(images: NDArray[np.uint8]) -> None:

@@ -61,7 +61,7 @@ def _seconds_of_synthesis(bench: Bench, native: CropSet, synthesis: Synthesis) -
     trained = time.perf_counter() - started
     people = synthesis.people if synthesis.of == NEW else bench.plan.people
     few = max(2, people // FEW)
-    some = native.of_identities(native.identities[:few])
+    some = native if synthesis.of == NEW else native.of_identities(native.identities[:few])
     asked = dataclasses.replace(synthesis, people=few) if synthesis.of == NEW else synthesis
     started = time.perf_counter()
     maker(some, asked, bench.plan.first_seed)

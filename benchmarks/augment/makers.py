@@ -13,12 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
 
-from benchmarks.augment.plan import ALIKE, HARD, NEW, WINDOW, Plan, Synthesis
+from benchmarks.augment.plan import ALIKE, BLEND, HARD, NEW, WINDOW, Plan, Synthesis
 from generative import presets
+from generative.blending import blended
 from generative.curation import Window
 from generative.data import FaceData, leave_one_out
 from generative.synthesis import Synthesizer, SyntheticPerson
@@ -86,6 +88,16 @@ class GeneratorMaker:
         return chosen[keep]
 
 
+class BlendMaker:
+    """Lays the photos of two people of the draw over each other; nothing else has a say."""
+
+    networks: Mapping[str, str] = MappingProxyType({})
+
+    def __call__(self, draw: CropSet, synthesis: Synthesis, seed: int) -> CropSet:
+        """As `Maker`. Raises: DataError: so many pairs are not there."""
+        return blended(draw, synthesis.people, synthesis.photos, seed)
+
+
 class OpenMakers:
     """Generators that learned from other people's photos; the same for every draw."""
 
@@ -105,6 +117,8 @@ class OpenMakers:
 
     def __call__(self, maker: str, draw: CropSet, seed: int) -> Maker:
         """As of `Makers`. Raises: ConfigError: there is no such generator."""
+        if maker == BLEND:
+            return BlendMaker()
         if maker not in self._made:
             raise ConfigError(
                 f"No generator of kind {maker!r} is at hand; give one of {', '.join(self._made)}."
@@ -114,7 +128,8 @@ class OpenMakers:
     @property
     def digests(self) -> Mapping[str, str]:
         """Of each generator and what conditions it, by kind of maker."""
-        return {maker: digest_of(sorted(one.networks.items())) for maker, one in self._made.items()}
+        learned = {maker: digest_of(sorted(one.networks.items())) for maker, one in self._made.items()}
+        return {**learned, BLEND: ""}
 
 
 @dataclass(frozen=True)
@@ -133,21 +148,25 @@ class ClosedMakers:
     """
 
     def __init__(
-        self, plan: Plan, runs: Path, how: ClosedSettings | None = None, device: str = "auto"
+        self, plan: Plan, runs: Path | None, how: ClosedSettings | None = None, device: str = "auto"
     ) -> None:
         """
         Args:
             plan: whose baseline says how the recognisers learn.
             runs: folder of the generators' runs, which go on where they stopped.
-        Raises: ConfigError: generators cannot make faces of the plan's size.
+        Raises: ConfigError: generators cannot make faces of the plan's size, or there is no folder for them.
         """
+        if runs is None and plan.generators:
+            raise ConfigError("The closed regime trains generators: give --runs, a folder for them.")
         self._plan, self._runs, self._how, self._device = plan, runs, how or ClosedSettings(), device
         self._made: dict[tuple[str, str, int], Maker] = {}
-        for maker in plan.makers:
+        for maker in plan.generators:
             self._pace(maker, 0)
 
     def __call__(self, maker: str, draw: CropSet, seed: int) -> Maker:
         """As of `Makers`; trains what is not there yet."""
+        if maker == BLEND:
+            return BlendMaker()
         key = (maker, draw.fingerprint, seed)
         if key not in self._made:
             self._made = {key: self._trained(maker, draw, seed)}  # one at a time is held
@@ -157,10 +176,11 @@ class ClosedMakers:
     def digests(self) -> Mapping[str, str]:
         """Of how they are trained, and what conditions them, by kind of maker; what from is the plan's."""
         recogniser = self._plan.arms[self._plan.baseline].to_json()
-        return {
+        learned = {
             maker: digest_of([recogniser, self._pace(maker, 0), self._settings(maker)])
-            for maker in sorted(self._plan.makers)
+            for maker in sorted(self._plan.generators)
         }
+        return {**learned, BLEND: ""}
 
     def _pace(self, maker: str, seed: int) -> GeneratorConfig:
         size, how = self._plan.image_size, self._how
@@ -174,6 +194,7 @@ class ClosedMakers:
         faces = of_draw(draw, embedder)
         pace, settings = self._pace(maker, seed), self._settings(maker)
         objective = presets.objective(pace, faces, embedder, settings)
+        assert self._runs is not None, "checked when the makers were made"
         folder = self._runs / f"{maker}-{digest_of([faces.fingerprint, pace, settings])}"
         weights = train_generator(pace, faces, objective, folder, self._device)
         return GeneratorMaker(Synthesizer.load(weights, embedder, self._device), embedder)

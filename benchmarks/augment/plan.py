@@ -19,7 +19,8 @@ from recog.errors import ConfigError
 from recog.settings import Checks, above_zero, at_least, check
 from recog.training import TrainConfig
 
-MAKERS = ("gan", "vae", "vae-gan")
+BLEND = "blend"  # two people's photos laid over each other: no network
+MAKERS = ("gan", "vae", "vae-gan", BLEND)
 SAME, NEW = OF = ("same", "new")
 WINDOW, ALIKE, HARD = KEEPS = ("window", "alike", "hard")  # which of the candidates
 OPEN, CLOSED = REGIMES = ("open", "closed")
@@ -55,7 +56,10 @@ class Synthesis:
         wanted = self.of == NEW
         return {
             "maker": (self.maker in MAKERS, f"one of {', '.join(MAKERS)}"),
-            "of": (self.of in OF, f"one of {', '.join(OF)}"),
+            "of": (
+                self.of in OF and (wanted or self.maker != BLEND),
+                f"one of {', '.join(OF)}; blends are {NEW}",
+            ),
             "people": (self.people >= 2 if wanted else self.people == 0, "2 or more of new people, else 0"),
             **at_least(1, self, "photos", "candidates"),
             "keep": (self.keep in KEEPS, f"one of {', '.join(KEEPS)}"),
@@ -153,13 +157,13 @@ class Plan:
             raise ConfigError(f"[train] sets {fixed[0]}, which seeds and arms decide: leave it out.")
         for name in self.arms:
             self.phases(name, self.first_seed)  # refuses settings that do not exist
-        if self.regime == CLOSED and self.makers and self.photos < 2:
+        if self.regime == CLOSED and self.generators and self.photos < 2:
             raise ConfigError(
                 "photos is 1; a generator of the closed regime learns from 2 or more of a person."
             )
         if not self.start and not all(arm.trains for arm in self.arms.values()):
             raise ConfigError("An arm does not train, and the plan starts from nothing: name a start.")
-        if self.start and self.regime == CLOSED and self.makers:
+        if self.start and self.regime == CLOSED and self.generators:
             raise ConfigError(
                 f"start is {self.start!r}, which learned from other people: the regime is open, not closed."
             )
@@ -189,7 +193,7 @@ class Plan:
     @property
     def _needs_baseline(self) -> bool:
         """Whether generators are conditioned by what the baseline learns."""
-        return self.regime == CLOSED and bool(self.makers)
+        return self.regime == CLOSED and bool(self.generators)
 
     @property
     def image_size(self) -> int:
@@ -210,6 +214,11 @@ class Plan:
     def makers(self) -> frozenset[str]:
         """Who makes faces for some arm."""
         return frozenset(arm.synthesis.maker for arm in self.arms.values() if arm.synthesis is not None)
+
+    @property
+    def generators(self) -> frozenset[str]:
+        """Those of the makers that are networks."""
+        return self.makers - {BLEND}
 
     def seed_of(self, arm: str, seed: int) -> int:
         """Of initial weights and batches."""

@@ -44,6 +44,14 @@ AUTO, NONE = "auto", "none"
     help="Enlarge photos by this before they are repaired.",
 )
 @click.option("--side-by-side", is_flag=True, help="Also write a picture of each photo before and after.")
+@click.option(
+    "--fill",
+    type=click.Choice(["network", "vae"]),
+    default="network",
+    show_default=True,
+    help="What fills in missing pixels: the repairer, or, slowly, the face of the bundled VAE that fits the "
+    "rest best.",
+)
 @click.option("--weights", default="bundled", show_default=True, help="bundled, a file or run directory.")
 @aligned_option
 @device_option
@@ -54,6 +62,7 @@ def repair(
     mask: str | None,
     scale: int,
     side_by_side: bool,
+    fill: str,
     weights: str,
     aligned: bool,
     device: str,
@@ -73,7 +82,12 @@ def repair(
     from generative.repair import Repairer
     from generative.scaling import enlarged, scaled_mask
 
-    repairer = Repairer.load(weights, device)
+    filler = None
+    if fill == "vae":
+        from generative.projection import Projector
+
+        filler = Projector.load(device=device).repair
+    repairer = Repairer.load(weights, device, filler)
     given = _given(mask)
     missing: Masks = scaled_mask(given, scale) if given is not None else _searched(mask, repairer)
 

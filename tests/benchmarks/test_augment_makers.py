@@ -138,3 +138,20 @@ def test_recognisers_learn_from_the_draw_as_the_baseline_does(people: CropSet) -
     draw = photos(people, 3)
     one, same, other = (learned_alone(closed_plan(), draw, seed, "cpu") for seed in (0, 0, 1))
     assert one.digest == same.digest != other.digest
+
+
+def test_blends_need_no_network_and_no_folder(people: CropSet, embedder: Embedder) -> None:
+    blend = Synthesis(maker="blend", of="new", people=2, photos=3)
+    plan = closed_plan(arms={"classic": Arm(), "blends": Arm(synthesis=blend)})
+    draw = photos(people, 3)
+    for makers in (ClosedMakers(plan, None, TINY, "cpu"), OpenMakers({}, embedder, "cpu")):
+        maker = makers("blend", draw, 0)
+        assert maker.networks == {}
+        made = maker(draw, blend, 0)
+        assert len(made) == 6
+        assert all("+" in name for name in made.identities)
+        assert "blend" in makers.digests
+    with pytest.raises(ConfigError, match="blends are new"):
+        Synthesis(maker="blend", photos=3)
+    with pytest.raises(ConfigError, match="--runs"):
+        ClosedMakers(closed_plan(), None, TINY, "cpu")

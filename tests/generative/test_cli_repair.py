@@ -39,6 +39,20 @@ def test_repair_of_a_crop_keeps_known_pixels(workplace: Path) -> None:
     assert not np.array_equal(before, after)
 
 
+def test_a_vae_can_fill_what_is_missing(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class White:
+        def repair(self, images: np.ndarray, masks: np.ndarray) -> np.ndarray:
+            return np.full_like(images, 255)
+
+    monkeypatch.setattr("generative.projection.Projector.load", lambda device: White())
+    mask = np.zeros((16, 16), np.uint8)
+    mask[4:8, 4:8] = 255
+    Image.fromarray(mask).save(workplace / "mask.png")
+    chosen = "--aligned --mask mask.png --fill vae --weights repairer.safetensors --out fixed"
+    assert recog(f"repair crops/p0/0.png {chosen}").exit_code == 0
+    assert (read(workplace / "fixed/0.png")[mask > 0] == 255).all()
+
+
 def test_a_photo_without_a_face_fails(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Blind:
         def detect(self, image: np.ndarray) -> list[object]:

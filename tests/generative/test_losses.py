@@ -71,7 +71,8 @@ def test_psnr_error_falls_by_one_for_ten_decibels_of_each_face() -> None:
     better = rough / 10**0.5
     fall = losses.psnr_error(rough, target, 0.0) - losses.psnr_error(better, target, 0.0)
     assert fall.item() == pytest.approx(1.0, rel=1e-4)
-    assert losses.psnr_error(target, target).item() == pytest.approx(2 * math.log10(0.5 / 127.5), rel=1e-4)
+    floor = torch.tensor([0.01, 0.0001])
+    assert losses.psnr_error(target, target, floor).item() == pytest.approx(-3.0)
 
 
 def test_psnr_error_weighs_pixels() -> None:

@@ -17,7 +17,7 @@ from generative.models.gan import (
     normalised,
     stem_side,
 )
-from generative.models.repairer import PatchCritic, UNet
+from generative.models.repairer import PatchCritic, Residual, UNet
 from generative.models.vae import VAE
 from generative.objectives.gan import GanSettings
 from generative.objectives.vae import VaeSettings
@@ -275,6 +275,32 @@ def test_repairer_works_at_multiples_and_starts_with_the_input(size: int) -> Non
     assert torch.equal(repaired, faces)
     assert covered is None
     assert suffered is None
+
+
+def test_repairer_knows_places() -> None:
+    torch.manual_seed(0)
+    network = UNet((4, 8))
+    torch.nn.init.normal_(network.to_rgb[0].weight)  # type: ignore[arg-type]
+    flat, known = torch.zeros(1, 3, 64, 64), torch.zeros(1, 1, 64, 64)
+    inside = (..., slice(16, 48), slice(16, 48))  # away from the rim, by which convolutions know it, too
+    before = network(flat, known).images[inside]
+    assert torch.allclose(before, before[..., :4, :4].repeat(1, 1, 8, 8), atol=1e-6)
+    torch.nn.init.normal_(network.places[1].map)  # type: ignore[arg-type]
+    assert network(flat, known).images[inside].std() > before.std() + 1e-3
+    assert network(torch.zeros(1, 3, 32, 32), known[..., :32, :32]).images.shape[-1] == 32
+
+
+def test_repairer_weighs_channels_by_the_whole_face() -> None:
+    torch.manual_seed(0)
+    block = Residual(4)
+    torch.nn.init.normal_(block.second.weight)
+    one = torch.randn(1, 4, 32, 32)
+    other = one.clone()
+    other[..., 16:, :] *= 10
+    here = (..., slice(0, 8), slice(None))  # beyond what two convolutions see of the change
+    assert not torch.allclose(block(one)[here], block(other)[here])
+    torch.nn.init.zeros_(block.gate.weight)
+    assert torch.allclose(block(one)[here], block(other)[here])
 
 
 def test_repairer_says_what_is_covered_once_it_is_asked_to() -> None:

@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from generative.models.repairer import Repaired, UNet
 from generative.repair import Repairer
 from generative.scaling import enlarged
 from recog import checkpoints
 from recog.alignment import template
-from recog.errors import ConfigError, DataError, ModelNotFound
+from recog.errors import CheckpointError, ConfigError, DataError, ModelNotFound
 from recog.types import Face
 
 
@@ -232,13 +233,13 @@ def test_an_enlarged_hole_leaves_no_halo() -> None:
 
 def test_faces_without_a_cover_are_looked_at_once(finder: Repairer) -> None:
     seen: list[int] = []
-    run = finder._run
+    run = finder._seen._run
 
     def counting(images: np.ndarray, missing: np.ndarray) -> object:
         seen.append(len(images))
         return run(images, missing)
 
-    finder._run = counting  # type: ignore[assignment, method-assign]
+    finder._seen._run = counting  # type: ignore[assignment, method-assign]
     finder.repair(np.concatenate([half_white(), half_white()[1:]]), "auto")
     assert seen == [3, 1]
 
@@ -294,3 +295,25 @@ def test_weights_travel_through_a_file(repairer: Repairer, pictures: np.ndarray,
     assert np.array_equal(loaded.repair(pictures), repairer.repair(pictures))
     with pytest.raises(ModelNotFound, match="elsewhere"):
         Repairer.load("elsewhere")
+
+
+def test_another_filler_fills_what_is_missing_and_nothing_else() -> None:
+    def white(images: NDArray[np.uint8], missing: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        return np.full_like(images, 255)
+
+    images = np.zeros((2, 16, 16, 3), np.uint8)
+    masks = np.zeros((2, 16, 16), bool)
+    masks[0, 4:8, 4:8] = True
+    repairer = Repairer(UNet((4, 8)), "digest", torch.device("cpu"), filler=white)
+    assert np.array_equal(repairer.repair(images, masks)[..., 0] == 255, masks)
+    assert not repairer.repair(images).any()  # where nothing is missing, the network repairs
+
+
+def test_weights_of_another_version_say_so(tmp_path: Path) -> None:
+    file = tmp_path / "old.safetensors"
+    network = UNet((4, 8))
+    old = {f"network.{name}": one for name, one in network.state_dict().items() if "gate" not in name}
+    config = {"network": {"widths": [4, 8]}}
+    checkpoints.save(file, kind="repairer", config=config, tensors=old, dtype=torch.float32)
+    with pytest.raises(CheckpointError, match="another version"):
+        Repairer.load(file, "cpu")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,7 @@ from generative.objectives.repair import RepairObjective
 from generative.repair import Repairer
 from generative.training import Moment, train
 from recog.embedding import Embedder
+from recog.errors import ConfigError
 from tests.generative.stand_ins import config, objective
 
 PIXELS = {"pixel_loss": "charbonnier", "pixel_weight": 1.0}
@@ -50,13 +52,20 @@ def test_pixels_that_are_covered_count_as_often_as_they_should(faces: FaceData, 
     error = ((one.network(mixture.images, mixture.told).images - clean).square() + 1e-6).sqrt()
     weights = (1 + 4 * mixture.covered).expand_as(error)
     assert loss.item() == pytest.approx(((error * weights).sum() / weights.sum()).item(), rel=1e-5)
-    assert set(stats) == {"charbonnier", "ssim_error", "cover_error", "damage_error"}
+    assert set(stats) == {"charbonnier", "cover_error", "damage_error"}
 
 
 def test_charbonnier_weighs_what_it_is_told_to() -> None:
     prediction, target = torch.tensor([[0.0, 1.0]]), torch.zeros(1, 2)
     assert float(losses.charbonnier(prediction, target, 0.0)) == 0.5
     assert float(losses.charbonnier(prediction, target, 0.0, torch.tensor([[1.0, 3.0]]))) == 0.75
+
+
+def test_structure_is_learned_from_beside_the_pixels(faces: FaceData, embedder: Embedder) -> None:
+    one = taught(faces, embedder, **{**QUIET, "ssim_weight": 2.0})
+    loss, stats = one.phases[0].loss(batch_of(faces), moment())
+    assert stats["ssim_error"] > 0.01
+    assert (loss - stats["charbonnier"]).item() == pytest.approx(2 * stats["ssim_error"].item(), rel=1e-4)
 
 
 def test_covers_are_learned_from_where_they_are(faces: FaceData, embedder: Embedder) -> None:
@@ -84,15 +93,29 @@ def test_damages_are_told_apart_by_what_was_done(faces: FaceData, embedder: Embe
 
 def test_a_run_may_do_without_finding_anything(faces: FaceData, embedder: Embedder) -> None:
     one = taught(faces, embedder, **QUIET, finds_covers=False, names_damage=False)
-    assert set(one.phases[0].loss(batch_of(faces), moment())[1]) == {"charbonnier", "ssim_error"}
+    assert set(one.phases[0].loss(batch_of(faces), moment())[1]) == {"charbonnier"}
     assert one.model_config()["network"]["damages"] == []
 
 
 def test_the_psnr_that_is_learned_from_is_that_of_the_faces(faces: FaceData, embedder: Embedder) -> None:
-    one = taught(faces, embedder, **SILENT, pixel_loss="psnr", pixel_weight=3.0, covered_times=1.0)
+    one = taught(
+        faces,
+        embedder,
+        **SILENT,
+        pixel_loss="psnr",
+        pixel_weight=3.0,
+        covered_times=1.0,
+        floor_levels=2.0,
+        floor_share=0.5,
+    )
     loss, stats = one.phases[0].loss(batch_of(faces), moment())
     taken = one._taken(batch_of(faces), moment())
-    squares = (taken.repaired.images - taken.clean).square().mean(dim=(1, 2, 3)) + (0.5 / 127.5) ** 2
+    left, done = (
+        (faces_ - taken.clean).square().mean(dim=(1, 2, 3))
+        for faces_ in (taken.repaired.images, taken.mixture.images * (1 - taken.mixture.told))
+    )
+    assert done.max() > 0.01
+    squares = left + (2.0 / 127.5) ** 2 + 0.5 * done
     assert stats["psnr"].item() == pytest.approx(squares.log10().mean().item(), rel=1e-4)
     assert loss.item() == pytest.approx(3 * stats["psnr"].item(), rel=1e-5)
 
@@ -158,8 +181,19 @@ def test_a_run_learns_to_repair(faces: FaceData, embedder: Embedder, loss: str, 
     assert {"critic", "repairer", "adversarial", "cover_error", "damage_error", "psnr"} <= set(lines[-1])
 
 
+def test_the_first_guess_is_of_the_faces_that_are_learned_from(faces: FaceData, embedder: Embedder) -> None:
+    one = taught(faces, embedder, prior=(4, 3))
+    assert one.model_config()["network"]["prior"] == [4, 3]
+    assert one.network.prior is not None
+    mean = one.network.prior.mean.view(3, 4, 4)
+    shown = torch.from_numpy(np.asarray(faces.crops.images)).float().mean(dim=(0, 1, 2)) / 127.5 - 1
+    assert torch.allclose(mean.mean(dim=(1, 2)), shown, atol=1e-3)
+    with pytest.raises(ConfigError, match="prior"):
+        taught(faces, embedder, prior=(4,))
+
+
 def test_repairs_without_a_critic_have_one_phase(faces: FaceData, embedder: Embedder) -> None:
-    one = taught(faces, embedder, adversarial_weight=0.0, finds_covers=False, names_damage=False)
+    one = taught(faces, embedder, adversarial_weight=0.0, finds_covers=False, names_damage=False, prior=())
     assert [phase.name for phase in one.phases] == ["repairer"]
     assert one.model_config()["network"] == {"widths": [4, 8], "finds_covers": False, "damages": []}
     assert isinstance(one.network, UNet)
