@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from benchmarks.augment.plan import Plan, usual
 from benchmarks.demo import DemoPlan, Studio, run
+from generative.curation import Window
 from generative.repair import Repairer
 from generative.synthesis import Synthesizer, SyntheticPerson
 from recog.cards import Card
@@ -22,6 +23,7 @@ class Painter:
 
     digest = "painter"
     guides: frozenset[str] = frozenset()
+    window = Window()
 
     def new_people(self, count: int, photos: int, seed: int, **_: object) -> list[SyntheticPerson]:
         angles = np.linspace(0, 2 * np.pi, count, endpoint=False) + 0.1 * seed
