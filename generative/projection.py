@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from generative.data import condition
+from generative.repair import Crops, Filler
 from generative.scaling import inpainted
 from generative.synthesis import Synthesizer
 from recog.embedding import Embedder
@@ -22,9 +22,6 @@ BATCH = 32  # faces searched for at once
 STEPS = 60
 RATE = 0.1  # of Adam, on a code of unit variance
 PRIOR = 0.002  # of the code's mean square, beside a mean absolute error of pixels of -1..1
-
-Crops = NDArray[np.uint8]
-Fill = Callable[[Crops, NDArray[np.bool_]], Crops]
 
 
 class Projector:
@@ -51,7 +48,7 @@ class Projector:
         conditioning = embedder or Embedder.load("bundled", device)
         return cls(Synthesizer.load(generator, conditioning, device))
 
-    def repair(self, images: Crops, masks: NDArray[np.bool_], guess: Fill | None = None) -> Crops:
+    def repair(self, images: Crops, masks: NDArray[np.bool_], guess: Filler | None = None) -> Crops:
         """Fill what is missing from aligned crops.
 
         Args:

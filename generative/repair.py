@@ -158,14 +158,10 @@ class Repairer:
             return seen.images
         if masks is not None and (masks.shape != images.shape[:3] or masks.dtype != np.bool_):
             raise DataError(f"masks are {masks.dtype} {masks.shape}; give bool {images.shape[:3]}.")
-        missing = np.zeros(images.shape[:3], bool) if masks is None else masks
         if masks is None:
-            return self._seen(images, missing).images
-        fill = self._filler or self._filled
-        return np.where(missing[..., None], fill(images, missing), images)
-
-    def _filled(self, images: Crops, missing: NDArray[np.bool_]) -> Crops:
-        return self._seen(images, missing).images
+            return self._seen(images).images
+        filled = self._filler(images, masks) if self._filler else self._seen(images, masks).images
+        return np.where(masks[..., None], filled, images)
 
     def repair_photo(
         self,

@@ -105,18 +105,16 @@ def augment(
 
     given = {name: value for name, value in click.get_current_context().params.items() if _is_given(name)}
     _check(given, plan_file, alone)
-    if plan_file is not None:
-        plan = read(plan_file)
-    elif alone:
-        changes = {name: given[name] for name in IN_FOLDERS if name in given}
-        plan = own_folder.plan_for(materials.half(data, size, roles, user_role)[0], **changes)
-    else:
-        plan = _usual(click.get_current_context().params)
+    plan = None if plan_file is None else read(plan_file)
     only: tuple[str, ...] | None = None
     if alone:
-        learned, asked = materials.half(data, plan.image_size, roles, user_role)
+        side = size if plan is None else plan.image_size
+        learned, asked = materials.half(data, side, roles, user_role)
+        changes = {name: given[name] for name in IN_FOLDERS if name in given}
+        plan = plan or own_folder.plan_for(learned, **changes)
         only, exams = learned.identities, [asked]
     else:
+        plan = plan or _usual(click.get_current_context().params)
         exams = materials.exams_of(
             reports,
             roles,

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
+from recog.pixels import from_uint8
+
 FACES = 20_000  # that it is fitted to, at most
 SHRINKAGE = 20.0  # the rest of the variance counts so often: neighbours are off by much the same (measured)
 
@@ -37,7 +39,7 @@ class FacePrior(nn.Module):
         """Of aligned faces (N, S, S, 3); components that there are too few faces for stay 0."""
         drawn = np.sort(np.random.default_rng(seed).permutation(len(images))[:FACES])
         parts = [
-            self._small(torch.from_numpy(images[rows]))
+            F.adaptive_avg_pool2d(from_uint8(images[rows]), self.side)
             for rows in np.array_split(drawn, -(-len(drawn) // 512))
         ]
         faces = torch.cat(parts).flatten(1).numpy()
@@ -67,7 +69,3 @@ class FacePrior(nn.Module):
             code = torch.linalg.solve(gram + own, rest @ basis.T)  # (B, K)
             faces = (self.mean.float() + code @ basis).view(-1, 3, self.side, self.side)
             return F.interpolate(faces, size=known.shape[2:], mode="bilinear", align_corners=False)
-
-    def _small(self, levels: Tensor) -> Tensor:
-        pixels = levels.permute(0, 3, 1, 2).float() / 127.5 - 1
-        return F.adaptive_avg_pool2d(pixels, self.side)
