@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.augment.bench import Material
-from benchmarks.augment.makers import ClosedMakers, OpenMakers
+from benchmarks.augment.makers import ClosedMakers, OpenMakers, with_blends
 from benchmarks.augment.own_folder import halves
-from benchmarks.augment.plan import CLOSED, Plan
+from benchmarks.augment.plan import BLEND, CLOSED, Plan
 from benchmarks.exams import Exam, of_crops, of_pairs, require_disjoint
 from benchmarks.rows import label
 from recog.alignment import TEMPLATE_SIZE
@@ -88,15 +88,26 @@ def material(
     )
     if not plan.makers:
         return alone
+    makers = _generators(plan, generators, runs, device) if plan.generators else None
+    native = user
+    if plan.regime != CLOSED:
+        native = _some(open_crops(data, size=TEMPLATE_SIZE, roles=roles, role=role), only)
+    made_by = {**(makers.digests if makers is not None else {}), BLEND: ""}
+    return replace(alone, native=native, makers=with_blends(makers), made_by=made_by)
+
+
+def _generators(
+    plan: Plan, generators: Mapping[str, str | Path], runs: Path | None, device: str
+) -> OpenMakers | ClosedMakers:
+    """Raises: ConfigError: no generator of some kind, or no folder for those that are trained."""
     if plan.regime == CLOSED:
-        closed = ClosedMakers(plan, runs, device=device)
-        return replace(alone, makers=closed, made_by=closed.digests)
+        if runs is None:
+            raise ConfigError("The closed regime trains generators: give --runs, a folder for them.")
+        return ClosedMakers(plan, runs, device=device)
     unknown = sorted(plan.generators - generators.keys())
     if unknown:
         raise ConfigError(f"No generator of kind {unknown[0]!r} is at hand; the closed regime trains one.")
-    makers = OpenMakers({maker: generators[maker] for maker in sorted(plan.generators)}, device=device)
-    native = _some(open_crops(data, size=TEMPLATE_SIZE, roles=roles, role=role), only)
-    return replace(alone, native=native, makers=makers, made_by=makers.digests)
+    return OpenMakers({maker: generators[maker] for maker in sorted(plan.generators)}, device=device)
 
 
 def _some(crops: CropSet, only: Sequence[str] | None) -> CropSet:

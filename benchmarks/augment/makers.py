@@ -98,6 +98,18 @@ class BlendMaker:
         return blended(draw, synthesis.people, synthesis.photos, seed)
 
 
+def with_blends(makers: Makers | None) -> Makers:
+    """Blends beside the generators of a regime, if it needs any: they are the same in both."""
+
+    def chosen(maker: str, draw: CropSet, seed: int) -> Maker:
+        if maker == BLEND:
+            return BlendMaker()
+        assert makers is not None, f"the plan asks for {maker}, and so had to bring its generator"
+        return makers(maker, draw, seed)
+
+    return chosen
+
+
 class OpenMakers:
     """Generators that learned from other people's photos; the same for every draw."""
 
@@ -117,8 +129,6 @@ class OpenMakers:
 
     def __call__(self, maker: str, draw: CropSet, seed: int) -> Maker:
         """As of `Makers`. Raises: ConfigError: there is no such generator."""
-        if maker == BLEND:
-            return BlendMaker()
         if maker not in self._made:
             raise ConfigError(
                 f"No generator of kind {maker!r} is at hand; give one of {', '.join(self._made)}."
@@ -128,8 +138,7 @@ class OpenMakers:
     @property
     def digests(self) -> Mapping[str, str]:
         """Of each generator and what conditions it, by kind of maker."""
-        learned = {maker: digest_of(sorted(one.networks.items())) for maker, one in self._made.items()}
-        return {**learned, BLEND: ""}
+        return {maker: digest_of(sorted(one.networks.items())) for maker, one in self._made.items()}
 
 
 @dataclass(frozen=True)
@@ -148,16 +157,14 @@ class ClosedMakers:
     """
 
     def __init__(
-        self, plan: Plan, runs: Path | None, how: ClosedSettings | None = None, device: str = "auto"
+        self, plan: Plan, runs: Path, how: ClosedSettings | None = None, device: str = "auto"
     ) -> None:
         """
         Args:
             plan: whose baseline says how the recognisers learn.
             runs: folder of the generators' runs, which go on where they stopped.
-        Raises: ConfigError: generators cannot make faces of the plan's size, or there is no folder for them.
+        Raises: ConfigError: generators cannot make faces of the plan's size.
         """
-        if runs is None and plan.generators:
-            raise ConfigError("The closed regime trains generators: give --runs, a folder for them.")
         self._plan, self._runs, self._how, self._device = plan, runs, how or ClosedSettings(), device
         self._made: dict[tuple[str, str, int], Maker] = {}
         for maker in plan.generators:
@@ -165,8 +172,6 @@ class ClosedMakers:
 
     def __call__(self, maker: str, draw: CropSet, seed: int) -> Maker:
         """As of `Makers`; trains what is not there yet."""
-        if maker == BLEND:
-            return BlendMaker()
         key = (maker, draw.fingerprint, seed)
         if key not in self._made:
             self._made = {key: self._trained(maker, draw, seed)}  # one at a time is held
@@ -176,11 +181,10 @@ class ClosedMakers:
     def digests(self) -> Mapping[str, str]:
         """Of how they are trained, and what conditions them, by kind of maker; what from is the plan's."""
         recogniser = self._plan.arms[self._plan.baseline].to_json()
-        learned = {
+        return {
             maker: digest_of([recogniser, self._pace(maker, 0), self._settings(maker)])
             for maker in sorted(self._plan.generators)
         }
-        return {**learned, BLEND: ""}
 
     def _pace(self, maker: str, seed: int) -> GeneratorConfig:
         size, how = self._plan.image_size, self._how
@@ -194,7 +198,6 @@ class ClosedMakers:
         faces = of_draw(draw, embedder)
         pace, settings = self._pace(maker, seed), self._settings(maker)
         objective = presets.objective(pace, faces, embedder, settings)
-        assert self._runs is not None, "checked when the makers were made"
         folder = self._runs / f"{maker}-{digest_of([faces.fingerprint, pace, settings])}"
         weights = train_generator(pace, faces, objective, folder, self._device)
         return GeneratorMaker(Synthesizer.load(weights, embedder, self._device), embedder)

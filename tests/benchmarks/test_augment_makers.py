@@ -16,8 +16,10 @@ from benchmarks.augment.makers import (
     OpenMakers,
     learned_alone,
     of_draw,
+    with_blends,
 )
 from benchmarks.augment.plan import Arm, Plan, Synthesis
+from benchmarks.materials import material
 from generative.curation import Window
 from generative.synthesis import Synthesizer
 from recog.embedding import Embedder
@@ -140,18 +142,28 @@ def test_recognisers_learn_from_the_draw_as_the_baseline_does(people: CropSet) -
     assert one.digest == same.digest != other.digest
 
 
-def test_blends_need_no_network_and_no_folder(people: CropSet, embedder: Embedder) -> None:
+@pytest.mark.parametrize("regime", ["closed", "open"])
+def test_blends_need_no_network_and_no_folder(people: CropSet, tmp_path: Path, regime: str) -> None:
     blend = Synthesis(maker="blend", of="new", people=2, photos=3)
-    plan = closed_plan(arms={"classic": Arm(), "blends": Arm(synthesis=blend)})
+    plan = closed_plan(arms={"classic": Arm(), "blends": Arm(synthesis=blend)}, regime=regime)
+    folder = tmp_path / "people"
+    found = material(folder, (), plan, roles=None, user_role="", generators={}, device="cpu")
     draw = photos(people, 3)
-    for makers in (ClosedMakers(plan, None, TINY, "cpu"), OpenMakers({}, embedder, "cpu")):
-        maker = makers("blend", draw, 0)
-        assert maker.networks == {}
-        made = maker(draw, blend, 0)
-        assert len(made) == 6
-        assert all("+" in name for name in made.identities)
-        assert "blend" in makers.digests
+    assert found.makers is not None
+    maker = found.makers("blend", draw, 0)
+    assert maker.networks == {}
+    made = maker(draw, blend, 0)
+    assert len(made) == 6
+    assert all("+" in name for name in made.identities)
+    assert "blend" in found.made_by
     with pytest.raises(ConfigError, match="blends are new"):
         Synthesis(maker="blend", photos=3)
     with pytest.raises(ConfigError, match="--runs"):
-        ClosedMakers(closed_plan(), None, TINY, "cpu")
+        material(folder, (), closed_plan(), roles=None, user_role="", generators={}, device="cpu")
+
+
+def test_blends_stand_beside_generators(people: CropSet, embedder: Embedder, trained_gan: Path) -> None:
+    makers = with_blends(OpenMakers({"gan": trained_gan}, embedder, "cpu"))
+    draw = photos(people, 3)
+    assert makers("blend", draw, 0).networks == {}
+    assert "generator" in makers("gan", draw, 0).networks
