@@ -29,7 +29,7 @@ from benchmarks.repair.cases import CASES, WHOLE, Case
 from benchmarks.repair.classical import Eigenfaces
 from benchmarks.repair.likeness import psnr, ssim
 from benchmarks.repair.showing import MADE_UP, SHOWN_CASES
-from benchmarks.repair.summary import GAINED, PSNR
+from benchmarks.repair.summary import ALIKE, GAINED, PSNR
 from benchmarks.report import build
 from benchmarks.rows import Measurement, Row, origin
 from generative.data import FaceData
@@ -320,6 +320,34 @@ def test_gains_are_said_where_intervals_show_them(interval: tuple[float, float],
     ]
     (section, _) = build([*first, *second]).sections
     assert ["mask, seed 0: +4.0" in section.text[0], "mask, seed 1: +3.0" in section.text[1]] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("decibels", "cosine", "said"),
+    [
+        (1.5, 0.1, "the network does better than the VAE (+1.5 dB, +0.10"),
+        (-1.5, -0.1, "the VAE does better than the network (-1.5 dB, -0.10"),
+        (1.5, -0.1, "each have something"),
+    ],
+)
+def test_network_and_vae_are_compared_damage_by_damage(decibels: float, cosine: float, said: str) -> None:
+    def measured(method: str, pixels: float, alike: float) -> list[Row]:
+        found = [Measurement(PSNR, pixels, 10), Measurement(ALIKE, alike, 10)]
+        details = {"case": "mask", "method": method}
+        return origin("repair", "64 px; x", "people", {}).rows(
+            found, arm=f"mask, {method}", seed=0, seconds=1.0, details=details
+        )
+
+    rows = [
+        *measured(DAMAGED, 10.0, 0.1),
+        *measured("Telea", 20.0, 0.2),
+        *measured(PROJECTED, 22.0, 0.5),
+        *measured(OURS, 22.0 + decibels, 0.5 + cosine),
+    ]
+    (line,) = build(rows).sections[0].text
+    assert said in line
+    (alone,) = build([row for row in rows if row.details["method"] != PROJECTED]).sections[0].text
+    assert "VAE" not in alone
 
 
 def test_people_who_do_not_exist_are_shown(
