@@ -181,8 +181,9 @@ def repair(
         "vae": models.projector and models.projector.synthesizer.digest,
         "eigenfaces": models.eigenfaces and models.eigenfaces.digest,
     }
+    drawn = "every other photo of each person" if most is None else f"{most} photos"
     protocol = (
-        f"{crops.images.shape[1]} px; every other photo of each person damaged, the others left alone; every "
+        f"{crops.images.shape[1]} px; {drawn} damaged, others of the same people left alone; every "
         "pair; each threshold at an FMR of 1e-3 among the same damaged faces"
     )
     found: list[Row] = []
