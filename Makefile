@@ -72,9 +72,13 @@ bench: $(STAMP)
 	$(BIN)/recog bench edit --data $(CELEBA)/val --attributes runs/labels-val.csv --out $(RESULTS)
 	$(BIN)/recog crop $(DATA)/lfw/images --out runs/lfw-crops
 	for size in 64 112; do for photos in $(CELEBA)/val runs/lfw-crops; do \
-		$(BIN)/recog bench repair --data $$photos --size $$size --most 600 \
+		$(BIN)/recog bench repair --data $$photos --size $$size --most 400 --generator none \
 			--training $(CELEBA)/train --training-role fit --roles $(CELEBA)/roles.csv --out $(RESULTS) \
 			|| exit 1; done; done
+	$(BIN)/recog bench repair --data $(CELEBA)/val --most 100 \
+		--training $(CELEBA)/train --training-role fit --roles $(CELEBA)/roles.csv --out $(RESULTS) \
+		"hole of 24 px of 64, told where" "strokes over 20 %, told where" "mask, told where" \
+		"sunglasses, told where" "scarf, to be found"
 	$(BIN)/recog bench techniques --data $(CELEBA)/train $(FIT) --judge $(CELEBA)/val \
 		--attributes $(CELEBA)/manifest.csv --kimg 20 --runs runs/techniques --out $(RESULTS)
 	$(BIN)/recog bench throughput --out $(RESULTS)
@@ -102,7 +106,11 @@ weights: $(STAMP)
 	$(BIN)/recog generate train repairer --data $(CELEBA)/train $(FIT) --image-size 64 --identity-weight 0 \
 		--ssim-weight 0 --adversarial-weight 0 --total-kimg 240 --out runs/repairer-first
 	$(BIN)/recog generate train repairer --data $(CELEBA)/train $(FIT) --image-size 64 --identity-weight 0 \
-		--ssim-weight 0 --adversarial-weight 0 --total-kimg 300 --begin-from runs/repairer-first --out runs/repairer
+		--ssim-weight 0 --adversarial-weight 0 --total-kimg 300 --begin-from runs/repairer-first \
+		--out runs/repairer-second
+	$(BIN)/recog generate train repairer --data $(CELEBA)/train $(FIT) --identity-weight 0 --ssim-weight 0 \
+		--adversarial-weight 0 --total-kimg 90 --learning-rate 6e-4 --begin-from runs/repairer-second --seed 2 \
+		--out runs/repairer
 	$(BIN)/recog bench judges --data $(CELEBA)/train $(FIT) --attributes $(CELEBA)/manifest.csv \
 		--others $(DATA)/utkface --others-table $(DATA)/utkface/manifest.csv --out runs/judges
 	mkdir -p benchmarks/judging/weights && cp runs/judges/*.safetensors benchmarks/judging/weights
