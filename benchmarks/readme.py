@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks import rows
 from benchmarks.generation import summary
+from benchmarks.repair import summary as repair_summary
 from benchmarks.report import build
 from benchmarks.rows import Row
 from benchmarks.summaries import Table, latest, number
@@ -138,6 +139,20 @@ def card(results: Path | str, weights: Path | str) -> str:
         raise DataError(f"{results} has no rows of {weights}. Run recog bench generate.")
     chosen = [row for row in measured if row.plan in plans and row.model in (None, digest)]
     return "\n\n".join(_markdown(table) for table in summary.generators(latest(chosen), CARD)) + "\n"
+
+
+def repairer_card(results: Path | str, weights: Path | str) -> str:
+    """Markdown for the card of a repairer: what these very weights do for each damage, and to whole faces.
+
+    Raises: DataError: no rows in the folder, or none of these weights.
+    """
+    digest = checkpoints.load(Path(weights), kind="repairer").digest
+    measured = [row for row in rows.read_folder(Path(results)) if row.bench == "repair"]
+    plans = {row.plan for row in measured if row.model == digest}
+    if not plans:
+        raise DataError(f"{results} has no rows of {weights}. Run recog bench repair.")
+    tables = repair_summary.in_short(latest([row for row in measured if row.plan in plans]))
+    return "\n\n".join(_markdown(table) for table in tables) + "\n"
 
 
 def _table(

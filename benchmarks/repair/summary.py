@@ -38,19 +38,34 @@ def repairs(section: Section, chosen: Sequence[Row]) -> None:
         title = f"{data}: {protocol}"
         cases = _cases(lines)
         if cases:
-            body = [[name, *_followed(case)] for name, case in cases.items()]
-            section.tables.append(Table(f"What follows for each damage. {title}", HEAD, body))
+            section.tables.append(_table(cases, f"What follows for each damage. {title}"))
         cells = {(row.arm, row.metric): number(row) for row in lines}
         arms = list(dict.fromkeys(row.arm for row in lines))
         section.tables.append(
             Table(title, ["", *COLUMNS], [[arm, *(cells.get((arm, m), "") for m in COLUMNS)] for arm in arms])
         )
-        harm = [row for row in lines if row.arm == f"{WHOLE}, {OURS}" and row.metric not in COLUMNS]
-        if harm:
-            told = [[row.metric, number(row)] for row in harm]
-            section.tables.append(Table(f"Faces that were whole, repaired. {title}", ["", ""], told))
+        section.tables += _harm(lines, title)
         what = f"{data}, {protocol.partition(';')[0]}"
         section.text += [f"{what}. {said}" for said in (_decisive(cases), _fillers(cases)) if said]
+
+
+def in_short(chosen: Sequence[Row]) -> list[Table]:
+    """What follows for each damage, and what happens to undamaged faces, for each data set and protocol."""
+    found = []
+    for (data, protocol), rows in by_protocol(chosen).items():
+        lines, title = one_a_line(rows), f"{data}: {protocol}"
+        found += [_table(_cases(lines), title), *_harm(lines, title)]
+    return found
+
+
+def _harm(lines: Sequence[Row], title: str) -> list[Table]:
+    harm = [row for row in lines if row.arm == f"{WHOLE}, {OURS}" and row.metric not in COLUMNS]
+    told = [[row.metric, number(row)] for row in harm]
+    return [Table(f"Faces that were whole, repaired. {title}", ["", ""], told)] if told else []
+
+
+def _table(cases: Mapping[str, Case], caption: str) -> Table:
+    return Table(caption, HEAD, [[name, *_followed(case)] for name, case in cases.items()])
 
 
 def _cases(lines: Sequence[Row]) -> dict[str, Case]:

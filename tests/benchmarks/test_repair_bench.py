@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from benchmarks.judging.judges import Judges
+from benchmarks.readme import repairer_card
 from benchmarks.repair.bench import (
     AUTO,
     CLEAN,
@@ -31,7 +32,7 @@ from benchmarks.repair.likeness import psnr, ssim
 from benchmarks.repair.showing import MADE_UP, SHOWN_CASES
 from benchmarks.repair.summary import ALIKE, GAINED, PSNR
 from benchmarks.report import build
-from benchmarks.rows import Measurement, Row, origin
+from benchmarks.rows import Measurement, Row, append_all, origin
 from generative.data import FaceData
 from generative.grids import FRAME
 from generative.models.repairer import UNet
@@ -352,6 +353,31 @@ def test_network_and_vae_are_compared_damage_by_damage(decibels: float, cosine: 
     (line,) = build(rows).sections[0].text
     assert line.endswith(said)
     assert not build([row for row in rows if row.details["method"] != PROJECTED]).sections[0].text
+
+
+def test_a_card_has_the_figures_of_its_weights(repairer: Path, tmp_path: Path) -> None:
+    digest = checkpoints.load(repairer, kind="repairer").digest
+    old, new = (
+        [
+            origin("repair", "64 px; x", "people", {"weights": weights}).rows(
+                [Measurement(PSNR, value, 10)],
+                arm=f"mask, {method}",
+                seed=0,
+                seconds=1.0,
+                model=weights if method == OURS else None,
+                details={"case": "mask", "method": method},
+            )[0]
+            for method, value in ((DAMAGED, 15.0), ("Telea", 20.0), (OURS, ours))
+        ]
+        for weights, ours in (("other", 21.0), (digest, 27.0))
+    )
+    append_all(tmp_path, old)
+    with pytest.raises(DataError, match="has no rows of"):
+        repairer_card(tmp_path, repairer)
+    append_all(tmp_path, new)
+    text = repairer_card(tmp_path, repairer)
+    assert "| mask | 15.0 | 20.0 (Telea) | 27.0 (+7.0) |" in text
+    assert "21.0" not in text
 
 
 def test_people_who_do_not_exist_are_shown(
