@@ -115,8 +115,8 @@ weights: $(STAMP)
 		--others $(DATA)/utkface --others-table $(DATA)/utkface/manifest.csv --out runs/judges
 	mkdir -p benchmarks/judging/weights && cp runs/judges/*.safetensors benchmarks/judging/weights
 	cp runs/reader/final.safetensors generative/weights/reader.safetensors
-	$(BIN)/recog generate pack runs/repairer --helps strokes --helps noise --helps blur --helps jpeg \
-		--out generative/weights/repairer.safetensors
+	$(BIN)/recog generate pack runs/repairer --helps strokes --helps noise --helps lowres --helps blur \
+		--helps jpeg --out generative/weights/repairer.safetensors
 	$(BIN)/recog generate pack runs/gan --spread 1.25 --out generative/weights/gan.safetensors
 	$(BIN)/recog generate pack runs/vae --spread 0.8 --out generative/weights/vae.safetensors
 
