@@ -72,7 +72,7 @@ bench: $(STAMP)
 	$(BIN)/recog bench edit --data $(CELEBA)/val --attributes runs/labels-val.csv --out $(RESULTS)
 	$(BIN)/recog crop $(DATA)/lfw/images --out runs/lfw-crops
 	for size in 64 112; do for photos in $(CELEBA)/val runs/lfw-crops; do \
-		$(BIN)/recog bench repair --data $$photos --size $$size --most 400 --generator none \
+		$(BIN)/recog bench repair --data $$photos --size $$size --most 300 --generator none \
 			--training $(CELEBA)/train --training-role fit --roles $(CELEBA)/roles.csv --out $(RESULTS) \
 			|| exit 1; done; done
 	$(BIN)/recog bench repair --data $(CELEBA)/val --most 100 \
