@@ -38,7 +38,9 @@ def repairs(section: Section, chosen: Sequence[Row]) -> None:
         title = f"{data}: {protocol}"
         cases = _cases(lines)
         if cases:
-            section.tables.append(_table(cases, f"What follows for each damage. {title}"))
+            section.tables.append(
+                _table(cases, f"What follows for each damage; baselines are told what is covered. {title}")
+            )
         cells = {(row.arm, row.metric): number(row) for row in lines}
         arms = list(dict.fromkeys(row.arm for row in lines))
         section.tables.append(
