@@ -132,13 +132,8 @@ def card(results: Path | str, weights: Path | str) -> str:
 
     Raises: DataError: no rows in the folder, or none of these weights.
     """
-    digest = checkpoints.load(Path(weights), kind=tuple(GENERATORS)).digest
-    measured = [row for row in rows.read_folder(Path(results)) if row.bench == "generate"]
-    plans = {row.plan for row in measured if row.model == digest}
-    if not plans:
-        raise DataError(f"{results} has no rows of {weights}. Run recog bench generate.")
-    chosen = [row for row in measured if row.plan in plans and row.model in (None, digest)]
-    return "\n\n".join(_markdown(table) for table in summary.generators(latest(chosen), CARD)) + "\n"
+    chosen = _of_weights(results, "generate", weights, tuple(GENERATORS))
+    return "\n\n".join(_markdown(table) for table in summary.generators(chosen, CARD)) + "\n"
 
 
 def repairer_card(results: Path | str, weights: Path | str) -> str:
@@ -146,13 +141,20 @@ def repairer_card(results: Path | str, weights: Path | str) -> str:
 
     Raises: DataError: no rows in the folder, or none of these weights.
     """
-    digest = checkpoints.load(Path(weights), kind="repairer").digest
-    measured = [row for row in rows.read_folder(Path(results)) if row.bench == "repair"]
+    chosen = _of_weights(results, "repair", weights, "repairer")
+    return "\n\n".join(_markdown(table) for table in repair_summary.in_short(chosen)) + "\n"
+
+
+def _of_weights(
+    results: Path | str, bench: str, weights: Path | str, kind: str | tuple[str, ...]
+) -> list[Row]:
+    """The latest rows of these weights, and what was measured beside them that is of no weights."""
+    digest = checkpoints.load(Path(weights), kind=kind).digest
+    measured = [row for row in rows.read_folder(Path(results)) if row.bench == bench]
     plans = {row.plan for row in measured if row.model == digest}
     if not plans:
-        raise DataError(f"{results} has no rows of {weights}. Run recog bench repair.")
-    tables = repair_summary.in_short(latest([row for row in measured if row.plan in plans]))
-    return "\n\n".join(_markdown(table) for table in tables) + "\n"
+        raise DataError(f"{results} has no rows of {weights}. Run recog bench {bench}.")
+    return latest([row for row in measured if row.plan in plans and row.model in (None, digest)])
 
 
 def _table(

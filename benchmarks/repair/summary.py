@@ -152,4 +152,4 @@ def _nearer(case: Case) -> str:
 
 
 def _listed(names: Iterable[str]) -> str:
-    return "; ".join(names).replace(", ", " ").replace("; ", ", ")
+    return ", ".join(name.replace(", ", " ") for name in names)
