@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.augment.bench import Material
-from benchmarks.augment.makers import ClosedMakers, OpenMakers, with_blends
+from benchmarks.augment.makers import ClosedMakers, OpenMakers, with_recombining
 from benchmarks.augment.own_folder import halves
-from benchmarks.augment.plan import BLEND, CLOSED, Plan
+from benchmarks.augment.plan import CLOSED, Plan
 from benchmarks.exams import Exam, of_crops, of_pairs, require_disjoint
 from benchmarks.rows import label
+from generative.recombining import WAYS
 from recog.alignment import TEMPLATE_SIZE
 from recog.detection import Detector
 from recog.embedding import Embedder
@@ -92,8 +93,8 @@ def material(
     native = user
     if plan.regime != CLOSED:
         native = _some(open_crops(data, size=TEMPLATE_SIZE, roles=roles, role=role), only)
-    made_by = {**(makers.digests if makers is not None else {}), BLEND: ""}
-    return replace(alone, native=native, makers=with_blends(makers), made_by=made_by)
+    made_by = {**(makers.digests if makers is not None else {}), **dict.fromkeys(WAYS, "")}
+    return replace(alone, native=native, makers=with_recombining(makers), made_by=made_by)
 
 
 def _generators(

@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from benchmarks.augment.plan import ALIKE, BLEND, HARD, NEW, WINDOW, Plan, Synthesis
+from benchmarks.augment.plan import ALIKE, HARD, NEW, WINDOW, Plan, Synthesis
 from generative import presets
-from generative.blending import blended
 from generative.curation import Window
 from generative.data import FaceData, leave_one_out
+from generative.recombining import WAYS, recombined
 from generative.synthesis import Synthesizer, SyntheticPerson
 from generative.training import GeneratorConfig
 from generative.training import train as train_generator
@@ -88,22 +88,24 @@ class GeneratorMaker:
         return chosen[keep]
 
 
-class BlendMaker:
-    """Lays the photos of two people of the draw over each other; nothing else has a say."""
+@dataclass(frozen=True)
+class RecombiningMaker:
+    """Recombines the photos of the draw in one of `generative.recombining.WAYS`; nothing else has a say."""
 
-    networks: Mapping[str, str] = MappingProxyType({})
+    way: str
+    networks: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def __call__(self, draw: CropSet, synthesis: Synthesis, seed: int) -> CropSet:
         """As `Maker`. Raises: DataError: so many pairs are not there."""
-        return blended(draw, synthesis.people, synthesis.photos, seed)
+        return recombined(draw, self.way, synthesis.people, synthesis.photos, seed)
 
 
-def with_blends(makers: Makers | None) -> Makers:
-    """Blends beside the generators of a regime, if it needs any: they are the same in both."""
+def with_recombining(makers: Makers | None) -> Makers:
+    """What needs no network beside the generators of a regime, if it needs any: it is the same in both."""
 
     def chosen(maker: str, draw: CropSet, seed: int) -> Maker:
-        if maker == BLEND:
-            return BlendMaker()
+        if maker in WAYS:
+            return RecombiningMaker(maker)
         assert makers is not None, f"the plan asks for {maker}, and so had to bring its generator"
         return makers(maker, draw, seed)
 

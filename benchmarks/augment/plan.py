@@ -14,13 +14,13 @@ from benchmarks.augment.effects import require_seeds
 from benchmarks.augment.enrolling import RANK_1, found_name
 from benchmarks.rows import plan_hash
 from benchmarks.verification import FMRS, tar_name
+from generative.recombining import WAYS
 from recog.embedding import Embedder
 from recog.errors import ConfigError
 from recog.settings import Checks, above_zero, at_least, check
 from recog.training import TrainConfig
 
-BLEND = "blend"  # two people's photos laid over each other: no network
-MAKERS = ("gan", "vae", "vae-gan", BLEND)
+MAKERS = ("gan", "vae", "vae-gan", *WAYS)
 SAME, NEW = OF = ("same", "new")
 WINDOW, ALIKE, HARD = KEEPS = ("window", "alike", "hard")  # which of the candidates
 OPEN, CLOSED = REGIMES = ("open", "closed")
@@ -57,8 +57,8 @@ class Synthesis:
         return {
             "maker": (self.maker in MAKERS, f"one of {', '.join(MAKERS)}"),
             "of": (
-                self.of in OF and (wanted or self.maker != BLEND),
-                f"one of {', '.join(OF)}; blends are {NEW}",
+                self.of in OF and (wanted or self.maker not in WAYS),
+                f"one of {', '.join(OF)}; people by {', '.join(WAYS)} are {NEW}",
             ),
             "people": (self.people >= 2 if wanted else self.people == 0, "2 or more of new people, else 0"),
             **at_least(1, self, "photos", "candidates"),
@@ -218,7 +218,7 @@ class Plan:
     @property
     def generators(self) -> frozenset[str]:
         """Those of the makers that are networks."""
-        return self.makers - {BLEND}
+        return self.makers - WAYS.keys()
 
     def seed_of(self, arm: str, seed: int) -> int:
         """Of initial weights and batches."""

@@ -38,16 +38,14 @@ def repairs(section: Section, chosen: Sequence[Row]) -> None:
         title = f"{data}: {protocol}"
         cases = _cases(lines)
         if cases:
-            section.tables.append(
-                _table(cases, f"What follows for each damage; baselines are told what is covered. {title}")
-            )
+            section.tables.append(_table(cases, f"What follows for each damage. {title}"))
         cells = {(row.arm, row.metric): number(row) for row in lines}
         arms = list(dict.fromkeys(row.arm for row in lines))
         section.tables.append(
             Table(title, ["", *COLUMNS], [[arm, *(cells.get((arm, m), "") for m in COLUMNS)] for arm in arms])
         )
         section.tables += _harm(lines, title)
-        what = f"{data}, {protocol.partition(';')[0]}"
+        what = f"{data}, {protocol.partition(',')[0]}"
         section.text += [f"{what}. {said}" for said in (_decisive(cases), _fillers(cases)) if said]
 
 
@@ -67,7 +65,8 @@ def _harm(lines: Sequence[Row], title: str) -> list[Table]:
 
 
 def _table(cases: Mapping[str, Case], caption: str) -> Table:
-    return Table(caption, HEAD, [[name, *_followed(case)] for name, case in cases.items()])
+    told = f"{caption}. Baselines are told what is covered"
+    return Table(told, HEAD, [[name, *_followed(case)] for name, case in cases.items()])
 
 
 def _cases(lines: Sequence[Row]) -> dict[str, Case]:

@@ -27,6 +27,7 @@ SEAM_PLACE = 0.15  # of the side, around the middle
 SEAM_WIDTH = (0.04, 0.12)  # of the side: how soft
 BEND_POINTS = 4  # of a bending field along each side: eyes, nose, mouth and jaw move apart or together
 STRONGEST_BEND = 0.05  # beyond it, faces are torn
+Floats = NDArray[np.float32]
 
 
 def blends(crops: CropSet, count: int, seed: int = 0, bend: float = 0.0) -> Iterator[NDArray[np.uint8]]:
@@ -38,14 +39,14 @@ def blends(crops: CropSet, count: int, seed: int = 0, bend: float = 0.0) -> Iter
     """
     rng = np.random.default_rng([seed, 3])
     side = crops.images.shape[1]
-    ways = (_seam, _even, _alone) if bend else (_seam, _even)  # a face alone is new only where it is bent
+    ways = (seam, _even, _alone) if bend else (seam, _even)  # a face alone is new only where it is bent
     for place in range(count):
         a, b = crops.images[rng.choice(len(crops), 2, replace=False)].astype(np.float32)
         if bend:
-            a, b = _bent(a, bend, rng), _bent(b, bend, rng)
+            a, b = bent(a, bending(side, bend, rng)), bent(b, bending(side, bend, rng))
         way = ways[place % len(ways)]
         share = way(side, rng)
-        mixed = share * a + (1 - share) * _recoloured(b, a, way is _seam)
+        mixed = share * a + (1 - share) * (recoloured(b, a) if way is seam else b)
         yield np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
 
 
@@ -81,43 +82,48 @@ def with_blends(crops: CropSet, count: int, seed: int = 0, bend: float = 0.0) ->
     return CropSet(images, labels, crops.identities, (*crops.files, *names))
 
 
-def _bent(image: NDArray[np.float32], strength: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """The face moved by a smooth random field that moves its middle nowhere on the whole."""
-    side = len(image)
+def bending(side: int, strength: float, rng: np.random.Generator) -> Floats:
+    """A smooth random field (S, S, 2), px along columns and rows, that moves a face nowhere on the whole.
+
+    Args:
+        strength: standard deviation of its points, in sides of a crop.
+    """
     points = rng.normal(0, strength * side, (BEND_POINTS, BEND_POINTS, 2)).astype(np.float32)
     field = cv2.resize(points - points.mean((0, 1)), (side, side), interpolation=cv2.INTER_CUBIC)
-    columns, rows = np.meshgrid(*[np.arange(side, dtype=np.float32)] * 2)
+    return np.asarray(field, np.float32)
+
+
+def bent(image: Floats, field: Floats) -> Floats:
+    """A crop (S, S, 3) whose pixels come from where a field (S, S, 2) says."""
+    columns, rows = np.meshgrid(*[np.arange(len(image), dtype=np.float32)] * 2)
     moved = cv2.remap(
         image, columns + field[..., 0], rows + field[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT
     )
     return np.asarray(moved, np.float32)
 
 
-def _alone(side: int, rng: np.random.Generator) -> NDArray[np.float32]:
+def _alone(side: int, rng: np.random.Generator) -> Floats:
     return np.ones((1, 1, 1), np.float32)
 
 
-def _even(side: int, rng: np.random.Generator) -> NDArray[np.float32]:
+def _even(side: int, rng: np.random.Generator) -> Floats:
     return np.full((1, 1, 1), rng.uniform(*EVENNESS), np.float32)
 
 
-def _seam(side: int, rng: np.random.Generator) -> NDArray[np.float32]:
+def seam(side: int, rng: np.random.Generator) -> Floats:
     """(S, S, 1) share of the first face: 1 on one side of a soft line near the middle, 0 on the other."""
     angle, shift = rng.uniform(0, 2 * np.pi), rng.uniform(-SEAM_PLACE, SEAM_PLACE)
     width = rng.uniform(*SEAM_WIDTH)
     place = np.linspace(-0.5, 0.5, side, dtype=np.float32)
     along = place[None] * np.cos(angle) + place[:, None] * np.sin(angle) - shift
     steep = np.clip(-along / width * 3, -30, 30)
-    share: NDArray[np.float32] = (1 / (1 + np.exp(steep))).astype(np.float32)
-    seam: NDArray[np.float32] = share[..., None]
-    return seam
+    share: Floats = (1 / (1 + np.exp(steep))).astype(np.float32)
+    return share[..., None]
 
 
-def _recoloured(image: NDArray[np.float32], like: NDArray[np.float32], wanted: bool) -> NDArray[np.float32]:
+def recoloured(image: Floats, like: Floats) -> Floats:
     """The image with the mean and spread of colour of another, so that a seam shows less."""
-    if not wanted:
-        return image
     centred = image - image.mean((0, 1))
     spread = like.std((0, 1)) / np.maximum(image.std((0, 1)), 1.0)
-    moved: NDArray[np.float32] = centred * np.clip(spread, 0.5, 2.0) + like.mean((0, 1))
+    moved: Floats = centred * np.clip(spread, 0.5, 2.0) + like.mean((0, 1))
     return moved

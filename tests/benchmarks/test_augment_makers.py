@@ -16,7 +16,7 @@ from benchmarks.augment.makers import (
     OpenMakers,
     learned_alone,
     of_draw,
-    with_blends,
+    with_recombining,
 )
 from benchmarks.augment.plan import Arm, Plan, Synthesis
 from benchmarks.materials import material
@@ -156,14 +156,14 @@ def test_blends_need_no_network_and_no_folder(people: CropSet, tmp_path: Path, r
     assert len(made) == 6
     assert all("+" in name for name in made.identities)
     assert "blend" in found.made_by
-    with pytest.raises(ConfigError, match="blends are new"):
+    with pytest.raises(ConfigError, match="by blend, splice, bend are new"):
         Synthesis(maker="blend", photos=3)
     with pytest.raises(ConfigError, match="--runs"):
         material(folder, (), closed_plan(), roles=None, user_role="", generators={}, device="cpu")
 
 
 def test_blends_stand_beside_generators(people: CropSet, embedder: Embedder, trained_gan: Path) -> None:
-    makers = with_blends(OpenMakers({"gan": trained_gan}, embedder, "cpu"))
+    makers = with_recombining(OpenMakers({"gan": trained_gan}, embedder, "cpu"))
     draw = photos(people, 3)
     assert makers("blend", draw, 0).networks == {}
     assert "generator" in makers("gan", draw, 0).networks

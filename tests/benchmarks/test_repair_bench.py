@@ -291,7 +291,7 @@ def test_the_report_says_who_gains(people: CropSet, judges: Judges, embedder: Em
 
 def measured(case: str, method: str, *found: Measurement, seed: int = 0, **details: object) -> list[Row]:
     said = {"case": case, "method": method, **details}
-    source = origin("repair", "64 px; x", "people", {})
+    source = origin("repair", "64 px; 10 photos damaged, others left alone", "people", {})
     return source.rows(found, arm=f"{case}, {method}", seed=seed, seconds=1.0, details=said)
 
 
@@ -322,7 +322,10 @@ def test_gains_are_said_where_intervals_show_them(
     assert cells["bundled model"] == verdict
     assert cells["auto"] == ("repairs" if helps else "leaves it")
     (sentence,) = section.text
-    assert sentence == f"people, 64 px. The bundled model, which learned from damaged faces, {said}"
+    assert (
+        sentence
+        == f"people, 64 px; 10 photos damaged. The bundled model, which learned from damaged faces, {said}"
+    )
     second = [
         *measured("mask", OURS, Measurement(PSNR, 30.0, 10), gain, seed=1),
         *measured("mask", "Telea", Measurement(PSNR, 27.0, 10), seed=1),
