@@ -20,18 +20,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import metrics
 from benchmarks.augment.drawing import Rows, draw, search
 from benchmarks.augment.enrolling import Gallery, Way, measured, resampled_users
-from benchmarks.augment.makers import Makers, trained_on
-from benchmarks.augment.plan import FPIR, SAME, Plan, Synthesis
+from benchmarks.augment.makers import Makers
+from benchmarks.augment.plan import FPIR, Plan
 from benchmarks.exams import Exam
 from benchmarks.rows import Measurement, Origin, Row, append, file_of, origin, plan_hash, read
 from benchmarks.verification import FMRS, marks, tar_name
+from generative.augmenting import SAME, Synthesis, sized, trained_on
 from recog.embedding import Embedder
 from recog.errors import ConfigError, DataError
 from recog.progress import progress
@@ -218,7 +218,7 @@ class Bench:
         assert self.material.makers is not None, "checked when the bench was made"
         real = self.material.native.subset(chosen)
         maker = self.material.makers(synthesis.maker, real, seed)
-        made = _sized(maker(real, synthesis, seed), self.material.user.images.shape[1])
+        made = sized(maker(real, synthesis, seed), self.material.user.images.shape[1])
         if synthesis.of == SAME:
             lost = set(real.identities) ^ set(made.identities)
             if lost:
@@ -286,16 +286,6 @@ class Bench:
         full = {key for key, found in kinds.items() if len(found) == most}
         exams = len(self.material.exams) + self.plan.own
         return {key for key in full if len({data for data, _ in kinds[key]}) == exams}
-
-
-def _sized(crops: CropSet, size: int) -> CropSet:
-    """Crops at the side that is trained: what generators make has one of its own."""
-    side = crops.images.shape[1]
-    if side == size:
-        return crops
-    how = cv2.INTER_AREA if side > size else cv2.INTER_CUBIC
-    images = np.stack([cv2.resize(one, (size, size), interpolation=how) for one in crops.images])
-    return dataclasses.replace(crops, images=images.astype(np.uint8))
 
 
 def _fmr(metric: str) -> float | None:

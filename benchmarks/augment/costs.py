@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from benchmarks.augment.bench import Bench
 from benchmarks.augment.drawing import draw
-from benchmarks.augment.plan import NEW, Phase, Synthesis
 from benchmarks.rows import Measurement, Row
+from generative.augmenting import NEW, Phase, Synthesis
 from recog.training import CropSet
 
 COST = "seconds a run"

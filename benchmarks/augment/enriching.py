@@ -23,9 +23,8 @@ from benchmarks.augment.enrolling import (
     measured,
     resampled_users,
 )
-from benchmarks.augment.makers import GeneratorMaker
-from benchmarks.augment.plan import Synthesis
 from benchmarks.rows import Row, origin, plan_hash
+from generative.augmenting import GeneratorMaker, Synthesis
 from generative.features import FeatureGenerator
 from generative.synthesis import Synthesizer
 from recog.embedding import Embedder

@@ -6,98 +6,27 @@ that knowledge from outside comes in. "closed": each of them learned from the N 
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, ClassVar, Protocol
+from typing import Any
 
 import numpy as np
 
-from benchmarks.augment.plan import ALIKE, HARD, NEW, WINDOW, Plan, Synthesis
+from benchmarks.augment.plan import Plan
 from generative import presets
-from generative.curation import Window
+from generative.augmenting import GeneratorMaker, Maker, RecombiningMaker, trained_on
 from generative.data import FaceData, leave_one_out
-from generative.recombining import WAYS, recombined
-from generative.synthesis import Synthesizer, SyntheticPerson
+from generative.recombining import WAYS
+from generative.synthesis import Synthesizer
 from generative.training import GeneratorConfig
 from generative.training import train as train_generator
 from recog.embedding import Embedder
 from recog.errors import ConfigError
-from recog.training import CropSet, TrainConfig, train
-
-SEEDS_APART = 100_003  # of two people's photos
-
-
-class Maker(Protocol):
-    """Makes the faces of one kind of generator."""
-
-    @property
-    def networks(self) -> Mapping[str, str]:
-        """Digests of all networks that had a say in the faces."""
-
-    def __call__(self, draw: CropSet, synthesis: Synthesis, seed: int) -> CropSet:
-        """Made-up photos: of the people on `draw`, crops as recognisers take them, or of new ones."""
-
+from recog.training import CropSet, train
 
 Makers = Callable[[str, CropSet, int], Maker]  # the kind of maker, a draw and its seed
-
-
-@dataclass(frozen=True, eq=False)
-class GeneratorMaker:
-    """A generator with the recogniser that conditions it and chooses among its faces."""
-
-    synthesizer: Synthesizer
-    embedder: Embedder
-
-    @cached_property
-    def networks(self) -> Mapping[str, str]:
-        """Digests of all networks that had a say."""
-        guides = {f"guide {place}": one for place, one in enumerate(sorted(self.synthesizer.guides))}
-        return {"generator": self.synthesizer.digest, "recogniser": self.embedder.digest, **guides}
-
-    def __call__(self, draw: CropSet, synthesis: Synthesis, seed: int) -> CropSet:
-        """As `Maker`. Raises: SynthesisExhausted: so many new people are not there."""
-        window = self._window(synthesis.keep)
-        if synthesis.of == NEW:
-            strangers = self.synthesizer.new_people(
-                synthesis.people, synthesis.photos, seed, candidates=synthesis.candidates, window=window
-            )
-            return crops_of(strangers)
-        vectors = self.embedder.embed(np.asarray(draw.images))
-        made = [
-            self.synthesizer.person(
-                name,
-                vectors[draw.labels == code],
-                synthesis.photos,
-                seed * SEEDS_APART + code,
-                candidates=synthesis.candidates,
-                window=window,
-            )
-            for code, name in enumerate(draw.identities)
-        ]
-        return crops_of(made)
-
-    def _window(self, keep: str) -> Window:
-        usual = self.synthesizer.window
-        chosen = {WINDOW: usual, ALIKE: Window(), HARD: dataclasses.replace(usual, hardest=True)}
-        return chosen[keep]
-
-
-@dataclass(frozen=True)
-class RecombiningMaker:
-    """Recombines the photos of the draw in one of `generative.recombining.WAYS`; nothing else has a say."""
-
-    way: str
-    networks: ClassVar[Mapping[str, str]] = MappingProxyType({})
-
-    def __call__(self, draw: CropSet, synthesis: Synthesis, seed: int) -> CropSet:
-        """As `Maker`. Raises: DataError: so many pairs are not there."""
-        return recombined(draw, self.way, synthesis.people, synthesis.photos, seed)
 
 
 def with_recombining(makers: Makers | None) -> Makers:
@@ -214,39 +143,12 @@ def learned_alone(plan: Plan, draw: CropSet, seed: int, device: str = "auto") ->
     return embedder
 
 
-def trained_on(
-    training: Callable[..., Embedder],
-    config: TrainConfig,
-    crops: CropSet,
-    mixed: CropSet | None,
-    start: Embedder | None,
-    device: str,
-) -> Embedder:
-    """Train on crops, and some that are mixed in, from the weights of `start` where there are some."""
-    if start is None:
-        return training(config, crops, synthetic=mixed, device=device)
-    with tempfile.TemporaryDirectory() as folder:
-        weights = Path(folder) / "start.safetensors"
-        start.save(weights)
-        return training(config, crops, synthetic=mixed, device=device, start=weights)
-
-
 def of_draw(draw: CropSet, embedder: Embedder) -> FaceData:
     """The photos of a draw for a generator to learn from: nothing is known of them but who is on them."""
     vectors = embedder.embed(np.asarray(draw.images))
     centres, similarities = leave_one_out(vectors, draw.labels)
     nothing = np.zeros((len(draw), 0), np.float32)
     return FaceData(draw, centres, similarities, nothing, model_digest=embedder.digest)
-
-
-def crops_of(people: Sequence[SyntheticPerson]) -> CropSet:
-    """Made-up people as crops to train on or to draw from."""
-    return CropSet(
-        np.concatenate([person.images for person in people]),
-        np.repeat(np.arange(len(people)), [len(person.images) for person in people]).astype(np.int64),
-        tuple(person.identity for person in people),
-        tuple(f"{person.identity}/{k:04d}" for person in people for k in range(len(person.images))),
-    )
 
 
 def digest_of(parts: Sequence[object]) -> str:

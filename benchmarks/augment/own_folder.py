@@ -14,9 +14,10 @@ import numpy as np
 
 from benchmarks.augment.arms import declarations
 from benchmarks.augment.effects import Effect, Verdict
-from benchmarks.augment.plan import Arm, Plan, Synthesis
+from benchmarks.augment.plan import Arm, Plan
 from benchmarks.augment.summary import effects_of, power
 from benchmarks.rows import Row
+from generative.augmenting import Synthesis
 from recog.errors import DataError
 from recog.training import CropSet
 

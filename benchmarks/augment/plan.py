@@ -14,15 +14,14 @@ from benchmarks.augment.effects import require_seeds
 from benchmarks.augment.enrolling import RANK_1, found_name
 from benchmarks.rows import plan_hash
 from benchmarks.verification import FMRS, tar_name
+from generative import augmenting
+from generative.augmenting import Phase, Synthesis
 from generative.recombining import WAYS
 from recog.embedding import Embedder
 from recog.errors import ConfigError
 from recog.settings import Checks, above_zero, at_least, check
 from recog.training import TrainConfig
 
-MAKERS = ("gan", "vae", "vae-gan", *WAYS)
-SAME, NEW = OF = ("same", "new")
-WINDOW, ALIKE, HARD = KEEPS = ("window", "alike", "hard")  # which of the candidates
 OPEN, CLOSED = REGIMES = ("open", "closed")
 NONE, CLASSIC, MIXED, SYNTHETIC = "none", "classic", "classic+synthetic", "synthetic"
 SHARED = ("seed", "image_size", "total_kimg", "batch_size", "synthetic_share")  # settings of no arm alone
@@ -30,45 +29,6 @@ FPIR = 0.01  # where the people who were learned from are searched for
 METRICS = tuple(tar_name(fmr) for fmr in FMRS[:2])  # that exams of any size are asked for
 SEEDS_APART = 1_000_003
 SLIM = {"channels": (48, 96, 192, 384)}  # a resnet18 of a third of the weights
-
-
-@dataclass(frozen=True, kw_only=True)
-class Synthesis:
-    """Which made-up faces an arm learns from, and when.
-
-    Raises: ConfigError: a value is outside its range.
-    """
-
-    maker: str = "gan"
-    of: str = SAME  # same: more photos of the people who are learned from; new: people who do not exist
-    people: int = 0  # of "new"
-    photos: int = 16  # of each person
-    share: float = 0.5  # of each batch; 1: real photos are not learned from
-    first: float = 0.0  # share of the steps that are over before the first real photo is seen
-    candidates: int = 2  # photos made for each that is kept
-    keep: str = WINDOW  # those as like the person as real photos are; alike: the most alike; hard: as like as
-    # real photos are, and of these those that the recogniser finds hardest
-
-    def __post_init__(self) -> None:
-        check(self, self._checks)
-
-    def _checks(self) -> Checks:
-        wanted = self.of == NEW
-        return {
-            "maker": (self.maker in MAKERS, f"one of {', '.join(MAKERS)}"),
-            "of": (
-                self.of in OF and (wanted or self.maker not in WAYS),
-                f"one of {', '.join(OF)}; people by {', '.join(WAYS)} are {NEW}",
-            ),
-            "people": (self.people >= 2 if wanted else self.people == 0, "2 or more of new people, else 0"),
-            **at_least(1, self, "photos", "candidates"),
-            "keep": (self.keep in KEEPS, f"one of {', '.join(KEEPS)}"),
-            "share": (
-                0 <= self.share <= 1 and self.share + self.first > 0,
-                "0 to 1, above 0 unless first is",
-            ),
-            "first": (0 <= self.first < 1, "0 or more, less than 1"),
-        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,15 +65,6 @@ class Arm:
             "chance": self.chance,
             "trains": self.trains,
         }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Phase:
-    """A part of a run: which faces, and for how long."""
-
-    config: TrainConfig
-    real: bool
-    made_up: bool
 
 
 def usual(photos: int = 16, share: float = 0.5, candidates: int = 2) -> dict[str, Arm]:
@@ -248,29 +199,15 @@ class Plan:
         Raises: ConfigError: as `config`.
         """
         whole, chosen = self.config(arm, seed), self.arms[arm]
-        synthesis = chosen.synthesis
         if not chosen.trains:
             return ()
-        if synthesis is None:
-            real = Phase(config=whole, real=True, made_up=False)
-            if not chosen.restart:
-                return (real,)
-            first, rest = _parted(whole, chosen.restart)
-            return dataclasses.replace(real, config=first), dataclasses.replace(real, config=rest)
-        share = synthesis.share
-        mixes = 0 < share < 1
-        if mixes and not 1 <= round(share * whole.batch_size) < whole.batch_size:
-            raise ConfigError(
-                f"Arm {arm!r}: a share of {share} is none, or all, of {whole.batch_size} crops."
-            )
-        last = Phase(config=whole, real=share < 1, made_up=share > 0)
-        parts: list[Phase] = []
-        if synthesis.first > 0:
-            first, rest = _parted(whole, synthesis.first)
-            parts.append(Phase(config=first, real=False, made_up=True))
-            last = dataclasses.replace(last, config=rest)
-        mixed = dataclasses.replace(last.config, synthetic_share=share if mixes else 0.0)
-        return (*parts, dataclasses.replace(last, config=mixed))
+        if chosen.restart:
+            halves = augmenting.parted(whole, chosen.restart)
+            return tuple(Phase(config=half, real=True, made_up=False) for half in halves if half is not None)
+        try:
+            return augmenting.phases(whole, chosen.synthesis)
+        except ConfigError as error:
+            raise ConfigError(f"Arm {arm!r}: {error}") from error
 
     def decisions(self) -> dict[str, Any]:
         """What rows of several arms and seeds share: more of either go on with the same plan."""
@@ -300,13 +237,3 @@ DEFAULTS: Mapping[str, Any] = {
 def settings_of(start: Embedder) -> dict[str, Any]:
     """What a run has to share with the weights that it starts from."""
     return {name: start.config[name] for name in ARCHITECTURE if name in start.config}
-
-
-def _parted(config: TrainConfig, share: float) -> tuple[TrainConfig, TrainConfig]:
-    """A run in two, of which the first has this share of the steps; together they have as many."""
-    first = max(1, min(config.steps - 1, round(share * config.steps)))
-    return _of_steps(config, first), _of_steps(config, config.steps - first)
-
-
-def _of_steps(config: TrainConfig, steps: int) -> TrainConfig:
-    return dataclasses.replace(config, total_kimg=steps * config.batch_size / 1000)

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.augment.plan import Arm, Plan, Synthesis, settings_of
+from benchmarks.augment.plan import Arm, Plan, settings_of
+from generative.augmenting import Synthesis
 from recog.embedding import Embedder
 from recog.errors import ConfigError
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from benchmarks import plots, rows
 from benchmarks.augment.arms import declarations
 from benchmarks.augment.bench import BENCH, Bench, Material
-from benchmarks.augment.makers import GeneratorMaker, crops_of
 from benchmarks.augment.summary import arms_table
 from benchmarks.demo.plan import NAMES, DemoPlan, Studio
 from benchmarks.demo.story import Chapter, Stage
@@ -20,6 +19,7 @@ from benchmarks.pictures import GREEN, GREY, RED
 from benchmarks.repair.likeness import psnr, ssim
 from benchmarks.summaries import Table
 from generative import damage
+from generative.augmenting import GeneratorMaker, crops_of
 from generative.grids import WHITE, Picture, sheet
 from recog import calibration
 from recog.alignment import AlignedCrops

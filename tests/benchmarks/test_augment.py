@@ -14,9 +14,10 @@ from benchmarks import rows
 from benchmarks.augment.bench import Bench, Material
 from benchmarks.augment.costs import cost_table
 from benchmarks.augment.drawing import draw
-from benchmarks.augment.plan import Arm, Plan, Synthesis, usual
+from benchmarks.augment.plan import Arm, Plan, usual
 from benchmarks.exams import of_crops
 from benchmarks.rows import Row
+from generative.augmenting import Synthesis
 from recog.errors import ConfigError, DataError
 from recog.training import CropSet, TrainConfig
 from recog.vectors import unit

@@ -12,16 +12,14 @@ import pytest
 from benchmarks.augment.makers import (
     ClosedMakers,
     ClosedSettings,
-    GeneratorMaker,
     OpenMakers,
     learned_alone,
     of_draw,
     with_recombining,
 )
-from benchmarks.augment.plan import Arm, Plan, Synthesis
+from benchmarks.augment.plan import Arm, Plan
 from benchmarks.materials import material
-from generative.curation import Window
-from generative.synthesis import Synthesizer
+from generative.augmenting import Synthesis
 from recog.embedding import Embedder
 from recog.errors import ConfigError
 from recog.training import CropSet
@@ -31,49 +29,6 @@ SMALL = Synthesis(photos=3, candidates=2)
 
 def photos(crops: CropSet, people: int) -> CropSet:
     return crops.of_identities(crops.identities[:people])
-
-
-def test_made_up_photos_are_of_the_people_asked_for(
-    synthesizer: Synthesizer, embedder: Embedder, people: CropSet
-) -> None:
-    maker = GeneratorMaker(synthesizer, embedder)
-    draw = photos(people, 4)
-    made = maker(draw, SMALL, 7)
-    assert made.identities == draw.identities
-    assert np.bincount(made.labels).tolist() == [3] * 4
-    again, other = maker(draw, SMALL, 7), maker(draw, SMALL, 8)
-    assert np.array_equal(made.images, again.images)
-    assert not np.array_equal(made.images, other.images)
-    assert maker.networks["generator"] == synthesizer.digest
-    assert maker.networks["recogniser"] == embedder.digest
-
-
-def test_new_people_have_names_of_their_own(
-    synthesizer: Synthesizer, embedder: Embedder, people: CropSet
-) -> None:
-    synthesizer.people.basis *= 20  # so few dimensions hold hardly any strangers otherwise
-    made = GeneratorMaker(synthesizer, embedder)(
-        photos(people, 4), Synthesis(of="new", people=2, photos=3, candidates=1), 7
-    )
-    assert len(made.identities) == 2
-    assert not set(made.identities) & set(people.identities)
-
-
-def test_the_window_is_the_generators_or_none_or_asks_for_the_hardest(
-    synthesizer: Synthesizer, embedder: Embedder, people: CropSet, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[Window | None] = []
-    usual = synthesizer.person
-
-    def person(*arguments: object, window: Window | None = None, **named: object) -> object:
-        asked.append(window)
-        return usual(*arguments, window=window, **named)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(synthesizer, "person", person)
-    synthesizer.window = Window(0.2, 0.7)
-    for keep in ("window", "alike", "hard"):
-        GeneratorMaker(synthesizer, embedder)(photos(people, 1), Synthesis(photos=1, keep=keep), 7)
-    assert asked == [Window(0.2, 0.7), Window(), Window(0.2, 0.7, hardest=True)]
 
 
 def test_open_makers_are_the_same_for_every_draw(

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.augment.plan import Arm, Plan, Synthesis, usual
+from benchmarks.augment.plan import Arm, Plan, usual
 from benchmarks.augment.reading import parsed, read
+from generative.augmenting import Synthesis
 from recog.errors import ConfigError
 
 TEXT = """
