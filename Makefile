@@ -34,7 +34,7 @@ demo: $(STAMP)
 	$(BIN)/recog demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --dist worksteal
 
 check: $(STAMP)
 	$(BIN)/ruff check .
