@@ -34,7 +34,7 @@ demo: $(STAMP)
 	$(BIN)/recog demo
 
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --dist worksteal --durations 15
 
 check: $(STAMP)
 	$(BIN)/ruff check .

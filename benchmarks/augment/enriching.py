@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -166,10 +166,12 @@ def ways(
     if rich is not None:
         vectors = embeddings(rich, embedder)
         variation = Variation.learn(vectors, rich.labels)
-        features = FeatureGenerator.learn(vectors, rich.labels)
+        learned = cache(lambda: FeatureGenerator.learn(vectors, rich.labels))  # minutes: once it is needed
         recipe = f"{rich.fingerprint} x{copies}"
         found["drawn around"] = Way(variation.drawn(copies), recipe=recipe)
-        found["vectors made up"] = Way(generated(features.draw, copies), recipe=recipe)
+        found["vectors made up"] = Way(
+            generated(lambda *asked: learned().draw(*asked), copies), recipe=recipe
+        )
         found["normalised"] = Way(variation=variation, recipe=rich.fingerprint)
     return found
 

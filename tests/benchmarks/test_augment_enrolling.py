@@ -23,6 +23,7 @@ from benchmarks.augment.enrolling import (
 )
 from benchmarks.report import build
 from benchmarks.rows import Row
+from generative.features import FeatureGenerator, FeatureSettings
 from recog.cli import main
 from recog.embedding import Embedder
 from recog.errors import ConfigError, DataError
@@ -186,7 +187,15 @@ def test_plans_out_of_range_are_refused(wrong: dict[str, object]) -> None:
         EnrichPlan(**wrong)  # type: ignore[arg-type]
 
 
-def test_the_bench_runs_from_the_command_line(tmp_path: Path) -> None:
+def test_the_bench_runs_from_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    learned: list[int] = []
+    learn = FeatureGenerator.learn
+
+    def quickly(vectors: np.ndarray, labels: np.ndarray) -> FeatureGenerator:
+        learned.append(len(vectors))
+        return learn(vectors, labels, FeatureSettings(steps=20))
+
+    monkeypatch.setattr(FeatureGenerator, "learn", quickly)
     data, rich = (folder_of(tmp_path / name, 8, 3, seed) for name, seed in (("users", 1), ("rich", 2)))
     size = "--people 4 --photos 1 --copies 1 --seeds 2 --fpir 0.4 --generator bundled-gan --device cpu --json"
     call = [
@@ -212,6 +221,7 @@ def test_the_bench_runs_from_the_command_line(tmp_path: Path) -> None:
         "normalised",
     }
     assert CliRunner().invoke(main, call).stdout == ""
+    assert learned == [24]  # once for all draws, and not again where every row is there
     same = CliRunner().invoke(main, [*call[:5], str(data), *call[6:]])
     assert "both enrolled and learned from" in same.output
 

@@ -58,7 +58,7 @@ def test_what_only_one_of_the_two_knows_does_not_count() -> None:
 def test_faces_follow_the_reader(kind: str, faces: FaceData, embedder: Embedder, tmp_path: Path) -> None:
     """Who reads smiles off brightness gets brighter faces where smiles are wanted."""
     known = replace(faces, vocabulary=SMILES, attributes=SMILES.encoded(smiles(len(faces)), len(faces)))
-    pace = config(kind, total_kimg=0.32, log_kimg=1.0, learning_rate=1e-2, ema_halflife_kimg=0.0)
+    pace = config(kind, total_kimg=0.64, log_kimg=1.0, learning_rate=3e-3, ema_halflife_kimg=0.0)
     contrasts = {}
     for weight in (0.0, 30.0):
         maker = objective(kind, known, embedder, make_reader(SMILES), reader_weight=weight)
