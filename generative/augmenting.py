@@ -14,12 +14,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, Protocol
 
-import cv2
 import numpy as np
 
 from generative.curation import Window
 from generative.recombining import WAYS, recombined
 from generative.synthesis import Synthesizer, SyntheticPerson
+from recog.alignment import square
 from recog.embedding import Embedder
 from recog.errors import ConfigError
 from recog.settings import Checks, at_least, check
@@ -201,9 +201,4 @@ def crops_of(people: Sequence[SyntheticPerson]) -> CropSet:
 
 def sized(crops: CropSet, size: int) -> CropSet:
     """Crops at the side that is trained: what generators make has one of its own."""
-    side = crops.images.shape[1]
-    if side == size:
-        return crops
-    how = cv2.INTER_AREA if side > size else cv2.INTER_CUBIC
-    images = np.stack([cv2.resize(one, (size, size), interpolation=how) for one in crops.images])
-    return dataclasses.replace(crops, images=images.astype(np.uint8))
+    return dataclasses.replace(crops, images=np.stack([square(one, size) for one in crops.images]))

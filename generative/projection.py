@@ -14,6 +14,7 @@ from generative.data import condition
 from generative.repair import Crops, Filler
 from generative.scaling import inpainted
 from generative.synthesis import Synthesizer
+from recog.alignment import square
 from recog.embedding import Embedder
 from recog.errors import DataError
 from recog.pixels import from_uint8, to_uint8
@@ -107,5 +108,4 @@ def _inpainted(images: Crops, masks: NDArray[np.bool_]) -> Crops:
 
 
 def _sized(images: Crops, size: int) -> Crops:
-    how = cv2.INTER_AREA if images.shape[1] > size else cv2.INTER_CUBIC
-    return np.stack([cv2.resize(image, (size, size), interpolation=how) for image in images]).astype(np.uint8)
+    return np.stack([square(image, size) for image in images])

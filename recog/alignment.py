@@ -110,3 +110,11 @@ class AlignedCrops:
         if height != width:
             raise FaceError(f"An aligned crop must be square, and this one is {width}x{height} px.")
         return [Face((0.0, 0.0, float(width), float(height)), template(width).astype(np.float32), 1.0)]
+
+
+def square(crop: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """A square crop (S, S, 3) at another side: averaged where it shrinks, cubic where it grows."""
+    if len(crop) == side:
+        return crop
+    how = cv2.INTER_AREA if len(crop) > side else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(crop, (side, side), interpolation=how), np.uint8)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from recog import images
+from recog.alignment import square
 from recog.errors import GalleryError
 from recog.faces import Crops, EmbedderLike, both_ways
 from recog.gallery import Gallery
@@ -20,11 +20,7 @@ BATCH = 64
 
 def from_png(content: bytes, size: int) -> NDArray[np.uint8]:
     """A crop (size, size, 3), RGB; enlarged or reduced where it was kept in another size."""
-    crop = images.read(content)
-    if len(crop) == size:
-        return crop
-    how = cv2.INTER_AREA if len(crop) > size else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(crop, (size, size), interpolation=how), np.uint8)
+    return square(images.read(content), size)
 
 
 def migrate(

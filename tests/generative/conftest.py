@@ -11,6 +11,7 @@ from PIL import Image
 
 from generative.data import FaceData
 from generative.models.repairer import UNet
+from generative.synthesis import Synthesizer
 from generative.training import train
 from recog import checkpoints
 from recog.embedding import Embedder
@@ -58,3 +59,8 @@ def workplace(trained: Path, embedder: Embedder, tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(Embedder, "load", lambda *_, **__: embedder)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def synthesizer(trained: Path, embedder: Embedder) -> Synthesizer:
+    return Synthesizer.load(trained / "gan", embedder, "cpu")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -15,11 +13,6 @@ from recog.errors import ConfigError
 from recog.training import CropSet, TrainConfig
 
 SMALL = Synthesis(photos=3, candidates=2)
-
-
-@pytest.fixture
-def synthesizer(trained: Path, embedder: Embedder) -> Synthesizer:
-    return Synthesizer.load(trained / "gan", embedder, "cpu")
 
 
 def photos(crops: CropSet, people: int) -> CropSet:

@@ -25,11 +25,6 @@ CALL: dict[str, Any] = {"count": 2, "asked": {"Smiling": 1.0}, "max_similarity":
 
 
 @pytest.fixture
-def synthesizer(trained: Path, embedder: Embedder) -> Synthesizer:
-    return Synthesizer.load(trained / "gan", embedder, "cpu")
-
-
-@pytest.fixture
 def people(synthesizer: Synthesizer) -> list[Candidates]:
     """Two people, three photos each, of six candidates."""
     sitters = synthesizer.strangers(2, seed=7, max_similarity=0.9)
