@@ -104,11 +104,15 @@ def settings(kind: str, **changes: Any) -> Settings:
     Raises: ConfigError: a setting that the kind does not have, or a value out of range.
     """
     given = {name: value for name, value in changes.items() if value is not None}
-    own = {field.name for field in fields(SETTINGS[kind]())}
-    foreign = set(given) - (own - UNUSED if kind == "dcgan" else own)
-    if foreign:
+    if foreign := set(given) - names(kind):
         raise ConfigError(f"A {kind} has no setting {min(foreign)!r}.")
     return SETTINGS[kind](**given)
+
+
+def names(kind: str) -> frozenset[str]:
+    """Which settings the objective of this kind has."""
+    own = frozenset(field.name for field in fields(SETTINGS[kind]()))
+    return own - UNUSED if kind == "dcgan" else own
 
 
 def objective(

@@ -26,6 +26,7 @@ from recog.embedding import Embedder
 from recog.errors import ConfigError
 from recog.training import CropSet, train
 
+ATTRIBUTES = frozenset({"reader_weight", "turned_share"})  # settings of those who know some of each photo
 Makers = Callable[[str, CropSet, int], Maker]  # the kind of maker, a draw and its seed
 
 
@@ -117,15 +118,24 @@ class ClosedMakers:
             for maker in sorted(self._plan.generators)
         }
 
+    def recogniser(self, draw: CropSet, seed: int) -> Embedder:
+        """What conditions the generators of a draw; learned once, whoever asks."""
+        decided = [phase.config for phase in self._plan.phases(self._plan.baseline, seed)]
+        weights = self._runs / f"recogniser-{digest_of([draw.fingerprint, decided])}.safetensors"
+        if not weights.exists():
+            learned_alone(self._plan, draw, seed, self._device).save(weights)
+        return Embedder.load(weights, self._device)
+
     def _pace(self, maker: str, seed: int) -> GeneratorConfig:
         size, how = self._plan.image_size, self._how
         return presets.pace(maker, total_kimg=how.kimg, image_size=size, seed=seed, **dict(how.pace))
 
     def _settings(self, maker: str) -> presets.Settings:
-        return presets.settings(maker, reader_weight=0.0, turned_share=0.0, **dict(self._how.settings))
+        off = dict.fromkeys(ATTRIBUTES & presets.names(maker), 0.0)
+        return presets.settings(maker, **off, **dict(self._how.settings))
 
     def _trained(self, maker: str, draw: CropSet, seed: int) -> Maker:
-        embedder = learned_alone(self._plan, draw, seed, self._device)
+        embedder = self.recogniser(draw, seed)
         faces = of_draw(draw, embedder)
         pace, settings = self._pace(maker, seed), self._settings(maker)
         objective = presets.objective(pace, faces, embedder, settings)

@@ -19,7 +19,8 @@ from benchmarks.augment.makers import (
 )
 from benchmarks.augment.plan import Arm, Plan
 from benchmarks.materials import material
-from generative.augmenting import Synthesis
+from generative.augmenting import MAKERS, Synthesis
+from generative.recombining import WAYS
 from recog.embedding import Embedder
 from recog.errors import ConfigError
 from recog.training import CropSet
@@ -70,7 +71,7 @@ def test_closed_makers_know_the_draw_alone(people: CropSet, tmp_path: Path) -> N
     alone = learned_alone(closed_plan(), draw, 0, "cpu").digest
     assert set(maker.networks.values()) == {maker.networks["generator"], alone}
     assert makers("gan", other, 0).networks["recogniser"] != alone
-    assert len(list((tmp_path / "runs").iterdir())) == 2
+    assert len(list((tmp_path / "runs").glob("gan-*"))) == 2
 
 
 def test_what_conditions_closed_makers_is_part_of_their_digest(tmp_path: Path) -> None:
@@ -82,6 +83,23 @@ def test_what_conditions_closed_makers_is_part_of_their_digest(tmp_path: Path) -
     assert len({one, other, longer}) == 3
     with pytest.raises(ConfigError, match="px"):
         ClosedMakers(closed_plan(train={"image_size": 60}), tmp_path, TINY)
+
+
+@pytest.mark.parametrize("maker", sorted(set(MAKERS) - set(WAYS)))
+def test_every_generator_can_be_of_the_closed_regime(maker: str, tmp_path: Path) -> None:
+    arms = {"classic": Arm(), "made up": Arm(synthesis=replace(SMALL, maker=maker))}
+    plan = closed_plan(arms=arms, train={"image_size": 64})
+    assert ClosedMakers(plan, tmp_path).digests.keys() == {maker}
+
+
+def test_the_recogniser_of_a_draw_is_learned_once(people: CropSet, tmp_path: Path) -> None:
+    makers = ClosedMakers(closed_plan(), tmp_path, TINY, "cpu")
+    draw = photos(people, 5)
+    learned = makers.recogniser(draw, 0)
+    again = ClosedMakers(closed_plan(), tmp_path, TINY, "cpu").recogniser(draw, 0)
+    assert learned.digest == again.digest == learned_alone(closed_plan(), draw, 0, "cpu").digest
+    assert len(list(tmp_path.glob("recogniser-*"))) == 1
+    assert makers.recogniser(draw, 1).digest != learned.digest
 
 
 def test_nothing_but_who_is_on_them_is_known_of_a_draw(people: CropSet, embedder: Embedder) -> None:
