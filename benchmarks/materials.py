@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.augment.bench import Material
-from benchmarks.augment.makers import ClosedMakers, OpenMakers, with_recombining
+from benchmarks.augment.makers import ClosedMakers, OpenMakers, by_kind
 from benchmarks.augment.own_folder import halves
-from benchmarks.augment.plan import CLOSED, Plan
+from benchmarks.augment.plan import CLOSED, OPEN, Kind, Plan
 from benchmarks.exams import Exam, of_crops, of_pairs, require_disjoint
 from benchmarks.rows import label
 from generative.recombining import WAYS
@@ -87,28 +87,40 @@ def material(
         exams=tuple(exams),
         start=Embedder.load(plan.start, device) if plan.start else None,
     )
-    if not plan.makers:
+    if not plan.kinds:
         return alone
-    makers = _generators(plan, generators, runs, device) if plan.generators else None
+    makers = _generators(plan, generators, runs, device)
+    made_by = {kind: "" for kind in plan.kinds if kind.maker in WAYS} | {
+        Kind(maker, regime): digest
+        for regime, of_regime in makers.items()
+        for maker, digest in of_regime.digests.items()
+    }
     native = user
-    if plan.regime != CLOSED:
+    if any(kind.regime == OPEN for kind in plan.kinds):
         native = _some(open_crops(data, size=TEMPLATE_SIZE, roles=roles, role=role), only)
-    made_by = {**(makers.digests if makers is not None else {}), **dict.fromkeys(WAYS, "")}
-    return replace(alone, native=native, makers=with_recombining(makers), made_by=made_by)
+    return replace(alone, native=native, makers=by_kind(makers), made_by=made_by)
 
 
 def _generators(
     plan: Plan, generators: Mapping[str, str | Path], runs: Path | None, device: str
-) -> OpenMakers | ClosedMakers:
-    """Raises: ConfigError: no generator of some kind, or no folder for those that are trained."""
-    if plan.regime == CLOSED:
+) -> dict[str, OpenMakers | ClosedMakers]:
+    """Those of each regime that the plan asks for.
+
+    Raises: ConfigError: no generator of some kind, or no folder for those that are trained.
+    """
+    found: dict[str, OpenMakers | ClosedMakers] = {}
+    if plan.generators_of(CLOSED):
         if runs is None:
             raise ConfigError("The closed regime trains generators: give --runs, a folder for them.")
-        return ClosedMakers(plan, runs, device=device)
-    unknown = sorted(plan.generators - generators.keys())
-    if unknown:
-        raise ConfigError(f"No generator of kind {unknown[0]!r} is at hand; the closed regime trains one.")
-    return OpenMakers({maker: generators[maker] for maker in sorted(plan.generators)}, device=device)
+        found[CLOSED] = ClosedMakers(plan, runs, device=device)
+    if asked := plan.generators_of(OPEN):
+        unknown = sorted(set(asked) - generators.keys())
+        if unknown:
+            raise ConfigError(
+                f"No generator of kind {unknown[0]!r} is at hand; the closed regime trains one."
+            )
+        found[OPEN] = OpenMakers({maker: generators[maker] for maker in asked}, device=device)
+    return found
 
 
 def _some(crops: CropSet, only: Sequence[str] | None) -> CropSet:

@@ -27,11 +27,11 @@ from benchmarks import metrics
 from benchmarks.augment.drawing import Rows, draw, search
 from benchmarks.augment.enrolling import Gallery, Way, measured, resampled_users
 from benchmarks.augment.makers import Makers
-from benchmarks.augment.plan import FPIR, Plan
+from benchmarks.augment.plan import CLOSED, FPIR, Kind, Plan
 from benchmarks.exams import Exam
 from benchmarks.rows import Measurement, Origin, Row, append, file_of, origin, plan_hash, read
 from benchmarks.verification import FMRS, marks, tar_name
-from generative.augmenting import SAME, Synthesis, sized, trained_on
+from generative.augmenting import SAME, Maker, Synthesis, sized, trained_on
 from recog.embedding import Embedder
 from recog.errors import ConfigError, DataError
 from recog.progress import progress
@@ -51,11 +51,17 @@ class Material:
 
     name: str  # what reports call the users' photos
     user: CropSet  # from which N people x K photos are drawn, at the size that is trained
-    native: CropSet  # the same crops as makers take them
+    native: CropSet  # the same crops as generators of the open regime take them
     exams: tuple[Exam, ...]  # of people who are not in `user`
     start: Embedder | None = None  # from whose weights every arm learns; None: from random ones
     makers: Makers | None = None
-    made_by: Mapping[str, str] = field(default_factory=dict)  # digest by kind of maker
+    made_by: Mapping[Kind, str] = field(default_factory=dict)  # digests
+
+    def maker(self, kind: Kind, chosen: Rows, seed: int) -> tuple[Maker, CropSet]:
+        """Who makes the faces for a draw, and the draw as they take it."""
+        assert self.makers is not None, "checked when the bench was made"
+        real = (self.user if kind.regime == CLOSED else self.native).subset(chosen)
+        return self.makers(kind, real, seed), real
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +80,7 @@ class Bench:
     ) -> None:
         """Raises: DataError: the material does not fit the plan; ConfigError: an arm needs a maker."""
         self.plan, self.material, self.device, self.training = plan, material, device, training
-        if plan.makers and material.makers is None:
+        if plan.kinds and material.makers is None:
             raise ConfigError(
                 "Arms with synthetic faces need a generator: pass --generator, or leave these arms out."
             )
@@ -93,7 +99,7 @@ class Bench:
         chosen = self._draw(plan.first_seed)  # raises where people are too few
         if plan.own:
             search(material.user, chosen, plan.first_seed)
-        self._made: dict[tuple[int, Synthesis], MadeUp] = {}
+        self._made: dict[tuple[int, Kind, Synthesis], MadeUp] = {}
 
     @cached_property
     def origin(self) -> Origin:
@@ -130,13 +136,14 @@ class Bench:
 
     def recipe(self, arm: str, **changes: int) -> str:
         """Digest of all that decides an arm, with changes, beside the plan."""
-        chosen = self.plan.arms[arm]
-        maker = None if chosen.synthesis is None else self.material.made_by[chosen.synthesis.maker]
-        return plan_hash({**chosen.to_json(), "maker": maker, **changes})
+        kind = self.plan.kind(arm)
+        maker = None if kind is None else self.material.made_by[kind]
+        return plan_hash({**self.plan.arms[arm].to_json(), "maker": maker, **changes})
 
     def regime_of(self, arm: str) -> str | None:
         """Where the synthetic faces of an arm come from; None where it has none."""
-        return None if self.plan.arms[arm].synthesis is None else self.plan.regime
+        kind = self.plan.kind(arm)
+        return None if kind is None else kind.regime
 
     def run(self, out: Path) -> Iterator[Row]:
         """Run what is missing in `out`, appending and yielding rows as they come.
@@ -158,10 +165,10 @@ class Bench:
     def embedder(self, arm: str, seed: int) -> tuple[Embedder, dict[str, Any]]:
         """What an arm's run comes to, and what it was made of."""
         started = time.perf_counter()
-        plan, material, synthesis = self.plan, self.material, self.plan.arms[arm].synthesis
+        plan, material = self.plan, self.material
         chosen = self._draw(seed)
         real = material.user.subset(chosen)
-        made = None if synthesis is None else self._made_up(chosen, synthesis, seed)
+        made = self._made_up(chosen, arm, seed)
         synthesised = time.perf_counter()
         embedder = material.start
         phases = plan.phases(arm, seed)
@@ -207,17 +214,18 @@ class Bench:
             )
         ]
 
-    def _made_up(self, chosen: NDArray[np.int64], synthesis: Synthesis, seed: int) -> MadeUp:
-        """Made-up photos for a draw; arms that ask for the same get the same.
+    def _made_up(self, chosen: Rows, arm: str, seed: int) -> MadeUp | None:
+        """Made-up photos for a draw, if the arm has some; arms that ask for the same get the same.
 
         Raises: DataError: people are lost, or new people have names of real ones.
         """
-        key = (seed, dataclasses.replace(synthesis, share=1.0, first=0.0))
+        kind, synthesis = self.plan.kind(arm), self.plan.arms[arm].synthesis
+        if kind is None or synthesis is None:
+            return None
+        key = (seed, kind, dataclasses.replace(synthesis, share=1.0, first=0.0))
         if key in self._made:
             return self._made[key]
-        assert self.material.makers is not None, "checked when the bench was made"
-        real = self.material.native.subset(chosen)
-        maker = self.material.makers(synthesis.maker, real, seed)
+        maker, real = self.material.maker(kind, chosen, seed)
         made = sized(maker(real, synthesis, seed), self.material.user.images.shape[1])
         if synthesis.of == SAME:
             lost = set(real.identities) ^ set(made.identities)

@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator
 
 from benchmarks.augment.bench import Bench
-from benchmarks.augment.drawing import draw
+from benchmarks.augment.drawing import Rows, draw
 from benchmarks.rows import Measurement, Row
-from generative.augmenting import NEW, Phase, Synthesis
+from generative.augmenting import NEW, Phase
 from recog.training import CropSet
 
 COST = "seconds a run"
@@ -22,10 +22,10 @@ def cost_table(bench: Bench) -> Iterator[Row]:
     plan = bench.plan
     source = dataclasses.replace(bench.origin, protocol="cost table, estimated")
     chosen = draw(bench.material.user, plan.people, plan.photos, plan.first_seed)
-    real, native = (one.subset(chosen) for one in (bench.material.user, bench.material.native))
-    for name, arm in plan.arms.items():
+    real = bench.material.user.subset(chosen)
+    for name in plan.arms:
         started = time.perf_counter()
-        synthesis = 0.0 if arm.synthesis is None else _seconds_of_synthesis(bench, native, arm.synthesis)
+        synthesis = _seconds_of_synthesis(bench, chosen, name)
         phases = plan.phases(name, plan.first_seed)
         training = sum(_seconds_of_a_step(bench, real, phase) * phase.config.steps for phase in phases)
         steps = sum(phase.config.steps for phase in phases)
@@ -53,11 +53,13 @@ def _seconds_of_a_step(bench: Bench, real: CropSet, phase: Phase) -> float:
     return max(seconds[1] - seconds[0], 1e-6) / (TIMED_STEPS[1] - TIMED_STEPS[0])
 
 
-def _seconds_of_synthesis(bench: Bench, native: CropSet, synthesis: Synthesis) -> float:
+def _seconds_of_synthesis(bench: Bench, chosen: Rows, arm: str) -> float:
     """Timed on a few people, scaled to all; a generator that has to be trained first is trained."""
+    kind, synthesis = bench.plan.kind(arm), bench.plan.arms[arm].synthesis
+    if kind is None or synthesis is None:
+        return 0.0
     started = time.perf_counter()
-    assert bench.material.makers is not None, "checked when the bench was made"
-    maker = bench.material.makers(synthesis.maker, native, bench.plan.first_seed)
+    maker, native = bench.material.maker(kind, chosen, bench.plan.first_seed)
     trained = time.perf_counter() - started
     people = synthesis.people if synthesis.of == NEW else bench.plan.people
     few = max(2, people // FEW)

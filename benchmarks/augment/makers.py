@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.augment.plan import Plan
+from benchmarks.augment.plan import CLOSED, Kind, Plan
 from generative import presets
 from generative.augmenting import GeneratorMaker, Maker, RecombiningMaker, trained_on
 from generative.data import FaceData, leave_one_out
@@ -27,17 +27,17 @@ from recog.errors import ConfigError
 from recog.training import CropSet, train
 
 ATTRIBUTES = frozenset({"reader_weight", "turned_share"})  # settings of those who know some of each photo
-Makers = Callable[[str, CropSet, int], Maker]  # the kind of maker, a draw and its seed
+OfRegime = Callable[[str, CropSet, int], Maker]  # by name, for a draw and its seed
+Makers = Callable[[Kind, CropSet, int], Maker]
 
 
-def with_recombining(makers: Makers | None) -> Makers:
-    """What needs no network beside the generators of a regime, if it needs any: it is the same in both."""
+def by_kind(generators: Mapping[str, OfRegime]) -> Makers:
+    """Generators by regime, and what needs no network, which is the same in both."""
 
-    def chosen(maker: str, draw: CropSet, seed: int) -> Maker:
-        if maker in WAYS:
-            return RecombiningMaker(maker)
-        assert makers is not None, f"the plan asks for {maker}, and so had to bring its generator"
-        return makers(maker, draw, seed)
+    def chosen(kind: Kind, draw: CropSet, seed: int) -> Maker:
+        if kind.maker in WAYS:
+            return RecombiningMaker(kind.maker)
+        return generators[kind.regime](kind.maker, draw, seed)
 
     return chosen
 
@@ -60,7 +60,7 @@ class OpenMakers:
         }
 
     def __call__(self, maker: str, draw: CropSet, seed: int) -> Maker:
-        """As of `Makers`. Raises: ConfigError: there is no such generator."""
+        """As of `OfRegime`. Raises: ConfigError: there is no such generator."""
         if maker not in self._made:
             raise ConfigError(
                 f"No generator of kind {maker!r} is at hand; give one of {', '.join(self._made)}."
@@ -99,11 +99,11 @@ class ClosedMakers:
         """
         self._plan, self._runs, self._how, self._device = plan, runs, how or ClosedSettings(), device
         self._made: dict[tuple[str, str, int], Maker] = {}
-        for maker in plan.generators:
+        for maker in plan.generators_of(CLOSED):
             self._pace(maker, 0)
 
     def __call__(self, maker: str, draw: CropSet, seed: int) -> Maker:
-        """As of `Makers`; trains what is not there yet."""
+        """As of `OfRegime`; trains what is not there yet."""
         key = (maker, draw.fingerprint, seed)
         if key not in self._made:
             self._made = {key: self._trained(maker, draw, seed)}  # one at a time is held
@@ -115,7 +115,7 @@ class ClosedMakers:
         recogniser = self._plan.arms[self._plan.baseline].to_json()
         return {
             maker: digest_of([recogniser, self._pace(maker, 0), self._settings(maker)])
-            for maker in sorted(self._plan.generators)
+            for maker in self._plan.generators_of(CLOSED)
         }
 
     def recogniser(self, draw: CropSet, seed: int) -> Embedder:

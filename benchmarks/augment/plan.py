@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.augment.effects import require_seeds
 from benchmarks.augment.enrolling import RANK_1, found_name
@@ -31,6 +31,13 @@ SEEDS_APART = 1_000_003
 SLIM = {"channels": (48, 96, 192, 384)}  # a resnet18 of a third of the weights
 
 
+class Kind(NamedTuple):
+    """Who makes faces, and what they have learned from."""
+
+    maker: str
+    regime: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Arm:
     """One way to learn from the photos that there are."""
@@ -39,6 +46,7 @@ class Arm:
         default_factory=dict
     )  # settings of TrainConfig that differ from the plan's
     synthesis: Synthesis | None = None
+    regime: str = ""  # of the synthesis; "": the plan's
     restart: float = 0.0  # share of the steps after which learning begins anew, from the weights so far
     chance: int = 0  # another number: other initial weights and batches, all else the same (A/A)
     trains: bool = True  # False: what the plan starts from, as it is
@@ -52,6 +60,7 @@ class Arm:
         return {
             "restart": (0 <= self.restart < 1 and alone, "0 or more, less than 1, and 0 beside a synthesis"),
             **at_least(0, self, "chance"),
+            "regime": (self.regime in ("", *REGIMES), f"one of {', '.join(REGIMES)}, or not said"),
             "trains": (self.trains or nothing, "true, or nothing else beside it"),
         }
 
@@ -64,6 +73,7 @@ class Arm:
             "restart": self.restart,
             "chance": self.chance,
             "trains": self.trains,
+            **({"regime": self.regime} if self.regime else {}),
         }
 
 
@@ -108,13 +118,13 @@ class Plan:
             raise ConfigError(f"[train] sets {fixed[0]}, which seeds and arms decide: leave it out.")
         for name in self.arms:
             self.phases(name, self.first_seed)  # refuses settings that do not exist
-        if self.regime == CLOSED and self.generators and self.photos < 2:
+        if self._closes and self.photos < 2:
             raise ConfigError(
                 "photos is 1; a generator of the closed regime learns from 2 or more of a person."
             )
         if not self.start and not all(arm.trains for arm in self.arms.values()):
             raise ConfigError("An arm does not train, and the plan starts from nothing: name a start.")
-        if self.start and self.regime == CLOSED and self.generators:
+        if self.start and self._closes:
             raise ConfigError(
                 f"start is {self.start!r}, which learned from other people: the regime is open, not closed."
             )
@@ -131,7 +141,7 @@ class Plan:
             "arms": (bool(self.arms), "one arm or more"),
             "metric": (self.metric in self._metrics, f"one of {', '.join(self._metrics)}"),
             "baseline": (
-                self.baseline in self.arms or (len(self.arms) == 1 and not self._needs_baseline),
+                self.baseline in self.arms or (len(self.arms) == 1 and not self._closes),
                 f"the name of an arm: {', '.join(self.arms)}",
             ),
         }
@@ -142,9 +152,9 @@ class Plan:
         return (*METRICS, RANK_1, found_name(FPIR)) if self.own else METRICS
 
     @property
-    def _needs_baseline(self) -> bool:
-        """Whether generators are conditioned by what the baseline learns."""
-        return self.regime == CLOSED and bool(self.generators)
+    def _closes(self) -> bool:
+        """Whether generators learn from the draw alone, conditioned by what the baseline learns."""
+        return bool(self.generators_of(CLOSED))
 
     @property
     def image_size(self) -> int:
@@ -161,15 +171,21 @@ class Plan:
         """The seeds of all runs."""
         return range(self.first_seed, self.first_seed + self.seeds)
 
-    @property
-    def makers(self) -> frozenset[str]:
-        """Who makes faces for some arm."""
-        return frozenset(arm.synthesis.maker for arm in self.arms.values() if arm.synthesis is not None)
+    def kind(self, arm: str) -> Kind | None:
+        """Who makes the faces of an arm; None where there are none."""
+        chosen = self.arms[arm]
+        if chosen.synthesis is None:
+            return None
+        return Kind(chosen.synthesis.maker, chosen.regime or self.regime)
 
     @property
-    def generators(self) -> frozenset[str]:
-        """Those of the makers that are networks."""
-        return self.makers - WAYS.keys()
+    def kinds(self) -> frozenset[Kind]:
+        """Who makes faces for some arm."""
+        return frozenset(kind for arm in self.arms if (kind := self.kind(arm)) is not None)
+
+    def generators_of(self, regime: str) -> list[str]:
+        """Those makers of a regime that are networks, sorted."""
+        return sorted(kind.maker for kind in self.kinds if kind.regime == regime and kind.maker not in WAYS)
 
     def seed_of(self, arm: str, seed: int) -> int:
         """Of initial weights and batches."""

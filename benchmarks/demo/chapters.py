@@ -171,7 +171,7 @@ def augmentation_benchmark(chapter: Chapter, stage: Stage) -> None:
         native=user,
         exams=(of_crops(exam, "other made-up people"),),
         makers=lambda kind, draw, seed: maker,
-        made_by={"gan": models.synthesizer.digest},
+        made_by=dict.fromkeys(plan.augment.kinds, models.synthesizer.digest),
     )
     bench = Bench(plan.augment, material, device=models.device)
     for _ in bench.run(out):

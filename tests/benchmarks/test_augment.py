@@ -14,7 +14,7 @@ from benchmarks import rows
 from benchmarks.augment.bench import Bench, Material
 from benchmarks.augment.costs import cost_table
 from benchmarks.augment.drawing import draw
-from benchmarks.augment.plan import Arm, Plan, usual
+from benchmarks.augment.plan import Arm, Kind, Plan, usual
 from benchmarks.exams import of_crops
 from benchmarks.rows import Row
 from generative.augmenting import Synthesis
@@ -82,6 +82,9 @@ def copies() -> Copies:
     return Copies()
 
 
+GAN = Kind("gan", "open")
+
+
 @pytest.fixture
 def material(copies: Copies) -> Material:
     user = people_of_colours(people=10, photos=3)
@@ -91,8 +94,8 @@ def material(copies: Copies) -> Material:
         user=user,
         native=user,
         exams=(exam,),
-        makers=lambda maker, draw, seed: copies,
-        made_by={"gan": "made"},
+        makers=lambda kind, draw, seed: copies,
+        made_by={GAN: "made"},
     )
 
 
@@ -182,9 +185,38 @@ def test_faces_of_another_size_are_brought_to_that_of_the_plan(material: Materia
             return replace(made, images=made.images.repeat(2, axis=1).repeat(2, axis=2))
 
     training = Training()
-    run(plan(), replace(material, makers=lambda maker, draw, seed: Large()), tmp_path, training)
+    run(plan(), replace(material, makers=lambda kind, draw, seed: Large()), tmp_path, training)
     assert {call[1].images.shape[1] for call in training.calls} == {16}
     assert {call[2].images.shape[1] for call in training.calls if call[2] is not None} == {16}
+
+
+def test_an_arm_may_be_of_another_regime_than_its_plan(material: Material, tmp_path: Path) -> None:
+    taken = {}
+
+    class Takes(Copies):
+        def __init__(self, kind: Kind) -> None:
+            super().__init__()
+            self.kind = kind
+
+        def __call__(self, draw: CropSet, synthesis: Synthesis, seed: int) -> CropSet:
+            taken[self.kind] = draw.images.shape[1]
+            return super().__call__(draw, synthesis, seed)
+
+    native = replace(material.user, images=material.user.images.repeat(2, axis=1).repeat(2, axis=2))
+    kinds = GAN, Kind("gan", "closed")
+    both = replace(
+        material,
+        native=native,
+        makers=lambda kind, draw, seed: Takes(kind),
+        made_by={kind: kind.regime for kind in kinds},
+    )
+    made = Synthesis(photos=3)
+    arms = {"real": Arm(), "open": Arm(synthesis=made), "closed": Arm(synthesis=made, regime="closed")}
+    found = run(plan(arms=arms, baseline="real", seeds=1), both, tmp_path)
+    assert {row.arm: row.regime for row in found} == {"real": None, "open": "open", "closed": "closed"}
+    assert taken == {kinds[0]: 32, kinds[1]: 16}
+    with pytest.raises(ConfigError, match="photos is 1"):
+        plan(arms=arms, baseline="real", photos=1)
 
 
 def test_new_people_do_not_take_the_names_of_real_ones(material: Material, tmp_path: Path) -> None:
@@ -237,10 +269,10 @@ def test_an_arm_that_changed_is_run_again_and_no_other(material: Material, tmp_p
     arms = {**usual(photos=3), "synthetic": Arm(synthesis=Synthesis(photos=4, share=1.0))}
     found = run(plan(arms=arms), material, tmp_path, changed)
     assert {row.arm for row in found} == {"synthetic"}
-    other = replace(material, made_by={"gan": "another generator"})
+    other = replace(material, made_by={GAN: "another generator"})
     again = run(plan(), other, tmp_path)
     assert {row.arm for row in again} == {"synthetic", "classic+synthetic"}
-    more = replace(material, made_by={"gan": "made", "vae": "too"})
+    more = replace(material, made_by={GAN: "made", Kind("vae", "open"): "too"})
     vae = {**usual(photos=3), "VAE": Arm(synthesis=Synthesis(maker="vae"))}
     assert {row.arm for row in run(plan(arms=vae), more, tmp_path)} == {"VAE"}
 
@@ -273,7 +305,7 @@ def test_people_lost_by_curation_are_refused(material: Material, tmp_path: Path)
         def __call__(self, draw: CropSet, synthesis: Synthesis, seed: int) -> CropSet:
             return super().__call__(draw.of_identities(draw.identities[1:]), synthesis, seed)
 
-    broken = replace(material, makers=lambda maker, draw, seed: Loses())
+    broken = replace(material, makers=lambda kind, draw, seed: Loses())
     with pytest.raises(DataError, match="classes"):
         run(plan(), broken, tmp_path)
 

@@ -13,11 +13,11 @@ from benchmarks.augment.makers import (
     ClosedMakers,
     ClosedSettings,
     OpenMakers,
+    by_kind,
     learned_alone,
     of_draw,
-    with_recombining,
 )
-from benchmarks.augment.plan import Arm, Plan
+from benchmarks.augment.plan import Arm, Kind, Plan
 from benchmarks.materials import material
 from generative.augmenting import MAKERS, Synthesis
 from generative.recombining import WAYS
@@ -123,12 +123,12 @@ def test_blends_need_no_network_and_no_folder(people: CropSet, tmp_path: Path, r
     found = material(folder, (), plan, roles=None, user_role="", generators={}, device="cpu")
     draw = photos(people, 3)
     assert found.makers is not None
-    maker = found.makers("blend", draw, 0)
+    maker = found.makers(Kind("blend", regime), draw, 0)
     assert maker.networks == {}
     made = maker(draw, blend, 0)
     assert len(made) == 6
     assert all("+" in name for name in made.identities)
-    assert "blend" in found.made_by
+    assert set(found.made_by) == {Kind("blend", regime)}
     with pytest.raises(ConfigError, match="by blend, splice, bend are new"):
         Synthesis(maker="blend", photos=3)
     with pytest.raises(ConfigError, match="--runs"):
@@ -136,7 +136,7 @@ def test_blends_need_no_network_and_no_folder(people: CropSet, tmp_path: Path, r
 
 
 def test_blends_stand_beside_generators(people: CropSet, embedder: Embedder, trained_gan: Path) -> None:
-    makers = with_recombining(OpenMakers({"gan": trained_gan}, embedder, "cpu"))
+    makers = by_kind({"open": OpenMakers({"gan": trained_gan}, embedder, "cpu")})
     draw = photos(people, 3)
-    assert makers("blend", draw, 0).networks == {}
-    assert "generator" in makers("gan", draw, 0).networks
+    assert makers(Kind("blend", "open"), draw, 0).networks == {}
+    assert "generator" in makers(Kind("gan", "open"), draw, 0).networks

@@ -42,7 +42,7 @@ def test_a_file_says_it_all(tmp_path: Path) -> None:
     assert list(plan.every_seed) == list(range(100, 110))
     made = plan.arms["new people first"].synthesis
     assert made == Synthesis(of="new", people=500, photos=10, first=0.5, share=0)
-    assert plan.makers == {"gan"}
+    assert plan.kinds == {("gan", "open")}
     config = plan.config("strong", 3)
     assert (config.augmentation, config.total_kimg, config.batch_size, config.seed) == ("strong", 20, 64, 3)
     whole = plan.config("strong", 3).steps
