@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from generative import curation
-from generative.synthesis import Candidates, Synthesizer
+from generative.synthesis import Candidates, Sitter, Synthesizer
 from recog import checkpoints
 from recog.errors import ConfigError, DataError, WriteFailed
 from recog.images import png
@@ -98,6 +98,18 @@ class PeopleFolder:
             line = self._line(made, candidate, None, made.scores.described(candidate, window))
             self._append(REJECTED, {**line, "reason": reason})
         self.photos[made.sitter.identity] = lines
+
+    def fill(self, sitters: Iterable[Sitter], photos: int, **how: Any) -> Iterator[Sitter]:
+        """Make so many photos of each sitter who has none yet; yields each as the folder has the photos.
+
+        Args:
+            how: as of `Synthesizer.sitting`.
+        Raises: as `add`, `Synthesizer.sitting`.
+        """
+        for sitter in sitters:
+            if sitter.identity not in self.photos:
+                self.add(self.synthesizer.sitting(sitter, photos, **how))
+            yield sitter
 
     def _line(self, made: Candidates, candidate: int, file: str | None, scores: Mapping[str, Any]) -> Line:
         return {

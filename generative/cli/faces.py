@@ -252,16 +252,12 @@ def _write(
     if not sitters:
         return
     folder = PeopleFolder(out, {**call, "training": learned.fingerprint if learned else None}, synthesizer)
-    for sitter in sitters:
-        if sitter.identity not in folder.photos:
-            made = synthesizer.sitting(
-                sitter,
-                count,
-                candidates=call["candidates"],
-                conditions=call["asked"],
-                training=learned.vectors if learned else None,
-            )
-            folder.add(made)
+    how = {
+        "candidates": call["candidates"],
+        "conditions": call["asked"],
+        "training": learned.vectors if learned else None,
+    }
+    for sitter in folder.fill(sitters, count, **how):
         _tell(out, sitter.identity, folder.photos[sitter.identity], outcome, as_json)
     if grid is not None:
         _draw(grid, folder, sitters)

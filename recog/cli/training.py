@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,7 +13,12 @@ from recog.cli.options import check_roles, role_option, roles_option
 from recog.cli.runs import emit_run, out_option, run_options
 from recog.training.config import LOSSES, TrainConfig
 
+if TYPE_CHECKING:
+    from recog.training import CropSet
+
 DEFAULTS = TrainConfig()
+AUTO = "auto"
+SHARE = 0.25  # of each batch, from a folder of made-up crops
 
 
 @click.command()
@@ -19,11 +26,14 @@ DEFAULTS = TrainConfig()
 @out_option
 @click.option(
     "--synthetic",
-    type=click.Path(path_type=Path),
-    help="Folder of made-up crops, as `recog generate` writes.",
+    metavar="FOLDER|auto",
+    help="Folder of made-up crops, as `recog generate` writes; auto: make some in OUT, if that was seen "
+    "to help with so many photos.",
 )
 @click.option(
-    "--synthetic-share", type=float, help="Part of each batch taken from --synthetic, 0..1 [default: 0.25]."
+    "--synthetic-share",
+    type=float,
+    help=f"Part of each batch taken from --synthetic, 0..1.  [default: {SHARE}; auto: as measured]",
 )
 @roles_option
 @role_option
@@ -34,7 +44,7 @@ DEFAULTS = TrainConfig()
 def train(
     folder: Path,
     out: Path,
-    synthetic: Path | None,
+    synthetic: str | None,
     synthetic_share: float | None,
     roles: Path | None,
     role: str | None,
@@ -49,6 +59,7 @@ def train(
     \b
     Example:
       recog train crops/ --out runs/mine --kimg 200
+      recog train crops/ --out runs/mine --kimg 120 --synthetic auto
       recog query photo.jpg --model runs/mine --gallery mine.gallery
     """
     from recog.training import open_crops
@@ -57,10 +68,26 @@ def train(
     check_roles(roles, role)
     if synthetic_share is not None and synthetic is None:
         raise click.UsageError("--synthetic-share needs --synthetic.")
-    if synthetic:
-        settings["synthetic_share"] = 0.25 if synthetic_share is None else synthetic_share
-    config = TrainConfig(margin=margin, **settings)
+    config = TrainConfig(margin=margin, synthetic_share=synthetic_share or 0.0, **settings)
     crops = open_crops(folder, size=config.image_size, roles=roles, role=role)
-    made = open_crops(synthetic, size=config.image_size) if synthetic else None
+    made_up, share = Path(synthetic) if synthetic else None, SHARE
+    if synthetic == AUTO:
+        made_up, share = _made_up(crops, out, config.seed, device)
+    made = open_crops(made_up, size=config.image_size) if made_up is not None else None
+    share = share if synthetic_share is None else synthetic_share
+    config = replace(config, synthetic_share=share if made is not None else 0.0)
     embedder = run_training(config, crops, run_dir=out, synthetic=made, device=device, start=start)
     emit_run(out, embedder.digest, config.steps, as_json)
+
+
+def _made_up(crops: CropSet, out: Path, seed: int, device: str) -> tuple[Path | None, float]:
+    """A folder of what helps with such crops, if anything does, and its part of each batch.
+
+    By name: this package does not depend on the one that makes faces.
+    """
+    advice = import_module("generative.advice")
+    found = advice.advised(crops)
+    click.echo(found.reason, err=True)
+    if found.synthesis is None:
+        return None, 0.0
+    return advice.follow(found.synthesis, out / advice.SUB_FOLDER, seed, device), found.synthesis.share
