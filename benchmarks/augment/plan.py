@@ -48,6 +48,7 @@ class Arm:
     synthesis: Synthesis | None = None
     regime: str = ""  # of the synthesis; "": the plan's
     restart: float = 0.0  # share of the steps after which learning begins anew, from the weights so far
+    length: float = 1.0  # share of the steps that are taken: for whom more are too many
     chance: int = 0  # another number: other initial weights and batches, all else the same (A/A)
     trains: bool = True  # False: what the plan starts from, as it is
 
@@ -56,12 +57,16 @@ class Arm:
 
     def _checks(self) -> Checks:
         alone = self.synthesis is None or self.restart == 0
-        nothing = not self.train and self.synthesis is None and self.restart == 0
+        plain = self.synthesis is None and self.restart == 0
         return {
             "restart": (0 <= self.restart < 1 and alone, "0 or more, less than 1, and 0 beside a synthesis"),
+            "length": (
+                self.length == 1 or (0 < self.length < 1 and plain),
+                "above 0 to 1, and 1 beside a synthesis or a restart",
+            ),
             **at_least(0, self, "chance"),
             "regime": (self.regime in ("", *REGIMES), f"one of {', '.join(REGIMES)}, or not said"),
-            "trains": (self.trains or nothing, "true, or nothing else beside it"),
+            "trains": (self.trains or (plain and not self.train), "true, or nothing else beside it"),
         }
 
     def to_json(self) -> dict[str, Any]:
@@ -73,6 +78,7 @@ class Arm:
             "restart": self.restart,
             "chance": self.chance,
             "trains": self.trains,
+            **({"length": self.length} if self.length < 1 else {}),
             **({"regime": self.regime} if self.regime else {}),
         }
 
@@ -210,7 +216,7 @@ class Plan:
         return TrainConfig(**given)
 
     def phases(self, arm: str, seed: int) -> tuple[Phase, ...]:
-        """What a run of this arm does one after another; all arms together have as many steps each.
+        """What a run of this arm does one after another: as many steps as others', or fewer if so declared.
 
         Raises: ConfigError: as `config`.
         """
@@ -220,6 +226,9 @@ class Plan:
         if chosen.restart:
             halves = augmenting.parted(whole, chosen.restart)
             return tuple(Phase(config=half, real=True, made_up=False) for half in halves if half is not None)
+        if chosen.length < 1:
+            shorter = dataclasses.replace(whole, total_kimg=whole.total_kimg * chosen.length)
+            return (Phase(config=shorter, real=True, made_up=False),)
         try:
             return augmenting.phases(whole, chosen.synthesis)
         except ConfigError as error:

@@ -229,6 +229,14 @@ def test_new_people_do_not_take_the_names_of_real_ones(material: Material, tmp_p
         run(plan(arms=arms, baseline="new"), replace(material, makers=lambda *_: Takes()), tmp_path)
 
 
+def test_who_learns_too_long_may_stop_earlier(material: Material, tmp_path: Path) -> None:
+    training = Training()
+    arms = {"strong": Arm(), "half as long": Arm(length=0.5)}
+    found = run(plan(arms=arms, baseline="strong", seeds=1), material, tmp_path, training)
+    steps = {row.arm: row.details["steps"] for row in found}
+    assert steps["half as long"] == [call[0].steps for call in training.calls][1] == steps["strong"] // 2
+
+
 def test_a_restart_and_another_chance_take_the_same_steps(material: Material, tmp_path: Path) -> None:
     training = Training()
     arms = {"classic": Arm(), "again": Arm(restart=0.5), "A/A": Arm(chance=1)}

@@ -92,6 +92,8 @@ def test_more_seeds_or_arms_continue_a_plan() -> None:
         ({"arms": {"a": 3}}, "Arm 'a' is 3; give a table"),
         ({"arms": {"a": {"trains": False}}, "baseline": "a"}, "name a start"),
         ({"arms": {"a": {"trains": False, "restart": 0.5}}}, "trains is False"),
+        ({"arms": {"a": {"length": 0}}}, "length is 0"),
+        ({"arms": {"a": {"length": 0.5, "restart": 0.5}}}, "length is 0.5"),
         ({"arms": {"a": {"trains": "no"}}}, "trains is 'no'"),
         ({"own": "no"}, "own is 'no'"),
         ({"arms": 3}, "arms = 3; give a table"),
