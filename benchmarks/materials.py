@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.augment.bench import Material
 from benchmarks.augment.makers import ClosedMakers, OpenMakers, by_kind
+from benchmarks.augment.making import Material
 from benchmarks.augment.own_folder import halves
 from benchmarks.augment.plan import CLOSED, OPEN, Kind, Plan
 from benchmarks.exams import Exam, of_crops, of_pairs, require_disjoint

@@ -14,8 +14,7 @@ import dataclasses
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,18 +23,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import metrics
-from benchmarks.augment.drawing import Rows, draw, search
+from benchmarks.augment.drawing import search
 from benchmarks.augment.enrolling import Gallery, Way, measured, resampled_users
-from benchmarks.augment.makers import Makers
-from benchmarks.augment.plan import CLOSED, FPIR, Kind, Plan
+from benchmarks.augment.making import Faces, Material
+from benchmarks.augment.plan import FPIR, Plan
 from benchmarks.exams import Exam
 from benchmarks.rows import Measurement, Origin, Row, append, file_of, origin, plan_hash, read
 from benchmarks.verification import FMRS, marks, tar_name
-from generative.augmenting import SAME, Maker, Synthesis, sized, trained_on
+from generative.augmenting import trained_on
 from recog.embedding import Embedder
-from recog.errors import ConfigError, DataError
+from recog.errors import ConfigError
 from recog.progress import progress
-from recog.training import CropSet, train
+from recog.training import train
 
 logger = logging.getLogger(__name__)
 
@@ -43,33 +42,6 @@ BENCH = "augment"
 OWN = "the people who were learned from, found by other photos of them among strangers"
 SCALE = 10_000  # resampled rates are kept in steps of a hundredth of a point
 Train = Callable[..., Embedder]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Material:
-    """The faces that a plan works with."""
-
-    name: str  # what reports call the users' photos
-    user: CropSet  # from which N people x K photos are drawn, at the size that is trained
-    native: CropSet  # the same crops as generators of the open regime take them
-    exams: tuple[Exam, ...]  # of people who are not in `user`
-    start: Embedder | None = None  # from whose weights every arm learns; None: from random ones
-    makers: Makers | None = None
-    made_by: Mapping[Kind, str] = field(default_factory=dict)  # digests
-
-    def maker(self, kind: Kind, chosen: Rows, seed: int) -> tuple[Maker, CropSet]:
-        """Who makes the faces for a draw, and the draw as they take it."""
-        assert self.makers is not None, "checked when the bench was made"
-        real = (self.user if kind.regime == CLOSED else self.native).subset(chosen)
-        return self.makers(kind, real, seed), real
-
-
-@dataclass(frozen=True, eq=False)
-class MadeUp:
-    """Made-up faces, and who had a say in them."""
-
-    crops: CropSet
-    networks: Mapping[str, str]
 
 
 class Bench:
@@ -96,10 +68,10 @@ class Bench:
             raise ConfigError(
                 f"Two exams are called {twice}: rows would not say which. Move one of the folders."
             )
-        chosen = self._draw(plan.first_seed)  # raises where people are too few
+        self.faces = Faces(plan, material)
+        chosen = self.faces.draw(plan.first_seed)  # raises where people are too few
         if plan.own:
             search(material.user, chosen, plan.first_seed)
-        self._made: dict[tuple[int, Kind, Synthesis], MadeUp] = {}
 
     @cached_property
     def origin(self) -> Origin:
@@ -158,7 +130,7 @@ class Bench:
             if (arm, self.recipe(arm), seed) in there:
                 logger.info("%s, seed %d: rows of plan %s are there", arm, seed, source.plan)
                 continue
-            found = self._one(source, arm, seed)
+            found = self._one(source, arm, seed, out)
             append(path, *found)  # in one write: half a run would pass for a whole one
             yield from found
 
@@ -166,9 +138,8 @@ class Bench:
         """What an arm's run comes to, and what it was made of."""
         started = time.perf_counter()
         plan, material = self.plan, self.material
-        chosen = self._draw(seed)
-        real = material.user.subset(chosen)
-        made = self._made_up(chosen, arm, seed)
+        real = material.user.subset(self.faces.draw(seed))
+        made = self.faces.of(arm, seed)
         synthesised = time.perf_counter()
         embedder = material.start
         phases = plan.phases(arm, seed)
@@ -181,6 +152,7 @@ class Bench:
             "recipe": self.recipe(arm),
             "twin": self.recipe(arm, chance=0),
             "declaration": self.declaration,
+            "how": {"all": dict(plan.train), "arm": plan.arms[arm].said()},
             "family": self.family,
             "people": plan.people,
             "photos": plan.photos,
@@ -193,9 +165,10 @@ class Bench:
         }
         return embedder, details
 
-    def _one(self, source: Origin, arm: str, seed: int) -> list[Row]:
+    def _one(self, source: Origin, arm: str, seed: int, out: Path) -> list[Row]:
         started = time.perf_counter()
         embedder, details = self.embedder(arm, seed)
+        details["pictures"] = self.faces.shown(arm, seed, out)
         marked = [(exam.data, exam.protocol, self._marks(exam, embedder)) for exam in self.material.exams]
         if self.plan.own:
             marked.append((self.material.name, OWN, self._found_again(embedder, seed)))
@@ -214,41 +187,11 @@ class Bench:
             )
         ]
 
-    def _made_up(self, chosen: Rows, arm: str, seed: int) -> MadeUp | None:
-        """Made-up photos for a draw, if the arm has some; arms that ask for the same get the same.
-
-        Raises: DataError: people are lost, or new people have names of real ones.
-        """
-        kind, synthesis = self.plan.kind(arm), self.plan.arms[arm].synthesis
-        if kind is None or synthesis is None:
-            return None
-        key = (seed, kind, dataclasses.replace(synthesis, share=1.0, first=0.0))
-        if key in self._made:
-            return self._made[key]
-        maker, real = self.material.maker(kind, chosen, seed)
-        made = sized(maker(real, synthesis, seed), self.material.user.images.shape[1])
-        if synthesis.of == SAME:
-            lost = set(real.identities) ^ set(made.identities)
-            if lost:
-                raise DataError(
-                    f"{len(lost)} people have only real or only made-up photos, as {min(lost)!r}: arms would "
-                    "differ in their number of classes. Loosen the curation."
-                )
-        elif both := set(real.identities) & set(made.identities):
-            raise DataError(f"{min(both)!r} is a real person and the name of a new one. Rename the folder.")
-        found = MadeUp(made, dict(maker.networks))
-        self._made = {k: v for k, v in self._made.items() if k[0] == seed} | {key: found}
-        return found
-
-    def _draw(self, seed: int) -> Rows:
-        spare = 1 if self.plan.own else 0
-        return draw(self.material.user, self.plan.people, self.plan.photos, seed, spare)
-
     def _found_again(self, embedder: Embedder, seed: int) -> list[Measurement]:
         """Whether those who were learned from are found by other photos of them, among strangers."""
         user = self.material.user
         images = np.asarray(user.images)
-        whose = search(user, self._draw(seed), seed)
+        whose = search(user, self.faces.draw(seed), seed)
         drawn = Gallery.of(user, whose, lambda rows: embedder.embed(images[rows]))
         return measured(drawn, Way(), seed, FPIR, resampled_users(len(user.identities), self.plan.resamples))
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 from benchmarks.augment.bench import Bench
-from benchmarks.augment.drawing import Rows, draw
+from benchmarks.augment.drawing import Rows
 from benchmarks.rows import Measurement, Row
 from generative.augmenting import NEW, Phase
 from recog.training import CropSet
@@ -21,7 +21,7 @@ def cost_table(bench: Bench) -> Iterator[Row]:
     """One row an arm: its value is seconds a run, its details say what these are made of."""
     plan = bench.plan
     source = dataclasses.replace(bench.origin, protocol="cost table, estimated")
-    chosen = draw(bench.material.user, plan.people, plan.photos, plan.first_seed)
+    chosen = bench.faces.draw(plan.first_seed)
     real = bench.material.user.subset(chosen)
     for name in plan.arms:
         started = time.perf_counter()

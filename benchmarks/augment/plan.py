@@ -69,6 +69,14 @@ class Arm:
             "trains": (self.trains or (plain and not self.train), "true, or nothing else beside it"),
         }
 
+    def said(self) -> dict[str, Any]:
+        """What differs from an arm of which nothing is said, for readers."""
+        usual = Arm().to_json()
+        differing = {name: value for name, value in self.to_json().items() if value != usual.get(name)}
+        if self.synthesis is not None:
+            differing["synthesis"] = {name: value for name, value in differing["synthesis"].items() if value}
+        return differing
+
     def to_json(self) -> dict[str, Any]:
         """All that decides the arm."""
         made = None if self.synthesis is None else dataclasses.asdict(self.synthesis)

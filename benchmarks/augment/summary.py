@@ -41,6 +41,7 @@ def augment(section: Section, chosen: Sequence[Row]) -> dict[str, bytes]:
             title = f"{data}: {protocol}"
             where = f"{title}, plan {plan}" + (f", declaration {place + 1}" if place else "")
             metrics = dict.fromkeys([declared.metric, *(row.metric for row in rows)])
+            section.tables += recipes(rows, declared, f"What was compared, {where}")
             section.tables += [arms_table(rows, declared, metric, f"{metric}, {where}") for metric in metrics]
             section.text += [f"{data}. {sentence}" for sentence in sentences(rows, declared)]
             values = declared.values(rows, declared.metric)
@@ -67,6 +68,33 @@ def _across_plans(section: Section, rows: Sequence[Row]) -> dict[str, bytes]:
             axes = "real photos of each person", f"{metric}, %"
             pictures[title] = plots.lines(curves, title, *axes, log=True)
     return pictures
+
+
+def recipes(rows: Sequence[Row], declared: Declared, caption: str) -> list[Table]:
+    """What each arm learns from and how, where rows say it; what all share is in the caption."""
+    found = declared.by_arm(rows, declared.metric)
+    one = {arm: next(iter(seeds.values())).details for arm, seeds in found.items()}
+    said = {arm: details["how"] for arm, details in one.items() if "how" in details}
+    if not said:
+        return []
+    body = [
+        [arm, _settings(how["arm"]) or "as all", str(one[arm]["steps"]), str(one[arm]["synthetic_crops"])]
+        for arm, how in said.items()
+    ]
+    shared = _settings(next(iter(said.values()))["all"]) or "the defaults"
+    head = ["arm", "what is its own", "gradient steps", "made-up faces"]
+    return [Table(f"{caption}; all: {shared}", head, body)]
+
+
+def _settings(said: Mapping[str, object]) -> str:
+    """Nested settings in one line, without quotes and brackets where they say nothing."""
+    parts = []
+    for name, value in said.items():
+        if isinstance(value, Mapping):
+            parts.append(f"{name} ({_settings(value)})")
+        else:
+            parts.append(f"{name} {value}")
+    return ", ".join(parts)
 
 
 def effects_of(rows: Sequence[Row], declared: Declared) -> list[Effect]:

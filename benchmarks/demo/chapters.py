@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from benchmarks import plots, rows
 from benchmarks.augment.arms import declarations
-from benchmarks.augment.bench import BENCH, Bench, Material
+from benchmarks.augment.bench import BENCH, Bench
+from benchmarks.augment.making import Material
 from benchmarks.augment.summary import arms_table
 from benchmarks.demo.plan import NAMES, DemoPlan, Studio
 from benchmarks.demo.story import Chapter, Stage

@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 
 from benchmarks import rows
-from benchmarks.augment.bench import Bench, Material
+from benchmarks.augment.arms import declarations
+from benchmarks.augment.bench import Bench
 from benchmarks.augment.costs import cost_table
 from benchmarks.augment.drawing import draw
+from benchmarks.augment.making import Material
 from benchmarks.augment.plan import Arm, Kind, Plan, usual
+from benchmarks.augment.summary import recipes
 from benchmarks.exams import of_crops
 from benchmarks.rows import Row
 from generative.augmenting import Synthesis
@@ -227,6 +230,43 @@ def test_new_people_do_not_take_the_names_of_real_ones(material: Material, tmp_p
     arms = {"new": Arm(synthesis=Synthesis(of="new", people=4, photos=2))}
     with pytest.raises(DataError, match="the name of a new one"):
         run(plan(arms=arms, baseline="new"), replace(material, makers=lambda *_: Takes()), tmp_path)
+
+
+def test_sheets_show_nobody_who_exists(material: Material, tmp_path: Path) -> None:
+    new = Synthesis(of="new", people=4, photos=2, share=0.5)
+    kinds = GAN, Kind("gan", "closed"), Kind("blend", "open")
+    known = replace(material, made_by=dict.fromkeys(kinds, "made"))
+    arms = {
+        "real": Arm(),
+        "new people": Arm(synthesis=new),
+        "more of them": Arm(synthesis=replace(new, share=0.25)),
+        "of the users": Arm(synthesis=Synthesis(photos=3)),
+        "learned from the users": Arm(synthesis=new, regime="closed"),
+        "blends of the users": Arm(synthesis=replace(new, maker="blend")),
+    }
+    found = run(plan(arms=arms, baseline="real", seeds=1), known, tmp_path)
+    shown = {row.arm: set(row.details["pictures"]) for row in found}
+    (file,) = shown["new people"]
+    assert shown == {arm: {file} if arm in ("new people", "more of them") else set() for arm in arms}
+    assert [path.relative_to(tmp_path).as_posix() for path in (tmp_path / "figures").iterdir()] == [file]
+
+
+def test_the_report_says_what_was_compared(material: Material, tmp_path: Path) -> None:
+    arms = {
+        "real": Arm(),
+        "shorter": Arm(length=0.5),
+        "made up": Arm(synthesis=Synthesis(photos=3, share=0.7)),
+    }
+    found = run(plan(arms=arms, baseline="real", seeds=1), material, tmp_path)
+    (declared,) = declarations([row for row in found if row.data == "report"])
+    (table,) = recipes(found, declared, "Arms")
+    assert table.caption.startswith("Arms; all: ")
+    assert f"total_kimg {TINY['total_kimg']}" in table.caption
+    cells = {line[0]: line[1:] for line in table.body}
+    assert cells["real"] == ["as all", "8", "0"]
+    assert cells["shorter"] == ["length 0.5", "4", "0"]
+    assert cells["made up"][0].startswith("synthesis (maker gan, of same, photos 3, share 0.7")
+    assert cells["made up"][2] == "12"
 
 
 def test_who_learns_too_long_may_stop_earlier(material: Material, tmp_path: Path) -> None:
