@@ -79,7 +79,7 @@ def figures(results: Path | str) -> str:
 
     Raises: DataError: no rows in the folder.
     """
-    measured = rows.read_folder(Path(results))
+    measured = [row for row in rows.read_folder(Path(results)) if not _explores(row)]
     kept = latest(measured)
     tables = [_markdown(table) for table in (models(kept), *galleries(kept), *made_up(kept)) if table.body]
     said = [
@@ -88,6 +88,12 @@ def figures(results: Path | str) -> str:
         if section.text
     ]
     return "\n\n".join([*tables, *said]) + "\n"
+
+
+def _explores(row: Row) -> bool:
+    """Whether a row of arms is of a plan that decides nothing: the report has it, the README does not."""
+    declared = row.details.get("declaration")
+    return declared is not None and not declared["confirms"]
 
 
 def models(measured: Sequence[Row]) -> Table:

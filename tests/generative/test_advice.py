@@ -28,7 +28,7 @@ def photos_of(people: int, photos: int) -> CropSet:
 
 @pytest.mark.parametrize(
     ("people", "photos", "follows"),
-    [(100, 2, True), (1000, 5, True), (99, 3, False), (1001, 3, False), (200, 1, False), (200, 6, False)],
+    [(125, 2, True), (500, 6, True), (124, 3, False), (501, 3, False), (250, 1, False), (250, 7, False)],
 )
 def test_advice_ends_where_measurements_do(people: int, photos: int, follows: bool) -> None:
     found = advice.advised(photos_of(people, photos))
@@ -50,7 +50,7 @@ def train(more: str = "") -> Result:
 
 @pytest.mark.usefixtures("crops")
 def test_made_up_people_stand_in_the_run_and_are_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(advice, "PEOPLE", (2, 20))
+    monkeypatch.setattr(advice, "PEOPLE", 8)
     first = train("--synthetic auto")
     assert first.exit_code == 0, first.output
     assert "3 made-up people are 50 % of each batch" in first.stderr
