@@ -88,7 +88,7 @@ def test_the_plan_that_is_shown_can_be_run() -> None:
     plan = parsed(tomllib.loads(block("toml", "confirms = true")))
     assert plan.confirms
     assert plan.baseline in plan.arms
-    assert plan.makers == {"gan"}
+    assert plan.kinds == {("gan", "open")}
 
 
 def test_pictures_and_links_exist() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from benchmarks import rows
 from benchmarks.readme import figures, galleries, models
 from tests.benchmarks.test_rows import a_row
@@ -82,3 +84,22 @@ def test_figures_are_markdown(tmp_path: Path) -> None:
     assert figures(tmp_path) == (
         "**Same person or not**\n\n|  | LFW accuracy |\n| --- | --- |\n| ours | 99.00 % |\n"
     )
+
+
+@pytest.mark.parametrize("confirms", [True, False])
+def test_arms_that_were_only_explored_are_left_to_the_report(tmp_path: Path, confirms: bool) -> None:
+    declared = {
+        "digest": "d",
+        "arms": {"strong": "r"},
+        "seeds": [0, 1],
+        "baseline": "strong",
+        "margin": 0.005,
+        "metric": "TAR@FMR=1e-2",
+        "confirms": confirms,
+    }
+    known = a_row(bench="verify", arm="ours", **LFW, metric="accuracy", value=0.99)
+    details = {"declaration": declared, "recipe": "r"}
+    arm = a_row(bench="augment", arm="strong", metric="TAR@FMR=1e-2", seed=0, details=details)
+    rows.append_all(tmp_path, [known])
+    rows.append_all(tmp_path, [arm])
+    assert ("strong: TAR@FMR=1e-2" in figures(tmp_path)) == confirms
