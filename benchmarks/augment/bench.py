@@ -27,6 +27,7 @@ from benchmarks.augment.drawing import search
 from benchmarks.augment.enrolling import Gallery, Way, measured, resampled_users
 from benchmarks.augment.making import Faces, Material
 from benchmarks.augment.plan import FPIR, Plan
+from benchmarks.claims import claimed
 from benchmarks.exams import Exam
 from benchmarks.rows import Measurement, Origin, Row, append, file_of, origin, plan_hash, read
 from benchmarks.verification import FMRS, marks, tar_name
@@ -120,18 +121,25 @@ class Bench:
     def run(self, out: Path) -> Iterator[Row]:
         """Run what is missing in `out`, appending and yielding rows as they come.
 
-        An arm and seed whose rows are there (same plan and recipe) is not run again.
+        An arm and seed whose rows are there (same plan and recipe) is not run again. Calls at the same time
+        share the runs.
         """
         source = self.origin
         path = file_of(out, BENCH)
         there = self._complete(read(path), source.plan)
         todo = [(seed, arm) for seed in self.plan.every_seed for arm in self.plan.arms]
         for seed, arm in progress(todo, total=len(todo), desc=BENCH):
-            if (arm, self.recipe(arm), seed) in there:
+            run = (arm, self.recipe(arm), seed)
+            if run in there:
                 logger.info("%s, seed %d: rows of plan %s are there", arm, seed, source.plan)
                 continue
-            found = self._one(source, arm, seed, out)
-            append(path, *found)  # in one write: half a run would pass for a whole one
+            with claimed(out, f"{source.plan}-{run[1]}-{seed}") as mine:
+                there = self._complete(read(path), source.plan)  # what calls beside this one did meanwhile
+                if run in there or not mine:
+                    logger.info("%s, seed %d: another call %s", arm, seed, "did" if mine else "does that")
+                    continue
+                found = self._one(source, arm, seed, out)
+                append(path, *found)  # in one write: half a run would pass for a whole one
             yield from found
 
     def embedder(self, arm: str, seed: int) -> tuple[Embedder, dict[str, Any]]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 
 from benchmarks.augment.plan import CLOSED, Kind, Plan
 from generative import presets
@@ -122,8 +123,9 @@ class ClosedMakers:
         """What conditions the generators of a draw; learned once, whoever asks."""
         decided = [phase.config for phase in self._plan.phases(self._plan.baseline, seed)]
         weights = self._runs / f"recogniser-{digest_of([draw.fingerprint, decided])}.safetensors"
-        if not weights.exists():
-            learned_alone(self._plan, draw, seed, self._device).save(weights)
+        with _one_at_a_time(weights):
+            if not weights.exists():
+                learned_alone(self._plan, draw, seed, self._device).save(weights)
         return Embedder.load(weights, self._device)
 
     def _pace(self, maker: str, seed: int) -> GeneratorConfig:
@@ -140,8 +142,15 @@ class ClosedMakers:
         pace, settings = self._pace(maker, seed), self._settings(maker)
         objective = presets.objective(pace, faces, embedder, settings)
         folder = self._runs / f"{maker}-{digest_of([faces.fingerprint, pace, settings])}"
-        weights = train_generator(pace, faces, objective, folder, self._device)
+        with _one_at_a_time(folder):
+            weights = train_generator(pace, faces, objective, folder, self._device)
         return GeneratorMaker(Synthesizer.load(weights, embedder, self._device), embedder)
+
+
+def _one_at_a_time(target: Path) -> FileLock:
+    """Of several calls that want the same network one makes it, and the others wait for that."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(target.with_name(f".{target.name}.lock"))
 
 
 def learned_alone(plan: Plan, draw: CropSet, seed: int, device: str = "auto") -> Embedder:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from generative.augmenting import Synthesis
 from recog.embedding import Embedder
 from recog.errors import ConfigError
 
+SIZES = ("people", "photos")
 
-def read(path: Path | str) -> Plan:
-    """A plan from a TOML file.
+
+def read(path: Path | str) -> tuple[Plan, ...]:
+    """The plan of a TOML file; of lists of people or photos, a plan for each combination.
 
     Raises: ConfigError: it cannot be read, or says what plans do not know.
     """
@@ -27,9 +30,19 @@ def read(path: Path | str) -> Plan:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: is no TOML ({error}).") from error
     try:
-        return parsed(said)
+        return tuple(parsed({**said, **size}) for size in _sizes(said))
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def _sizes(said: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Numbers of people and photos, each said once or in a list."""
+    lists = {name: said[name] for name in SIZES if isinstance(said.get(name), list)}
+    for name, counts in lists.items():
+        if not counts or len(set(map(str, counts))) < len(counts):
+            raise ConfigError(f"{name} is {counts!r}; give a number, or different ones in a list.")
+    for combination in itertools.product(*lists.values()):
+        yield dict(zip(lists, combination, strict=True))
 
 
 def parsed(said: Mapping[str, Any]) -> Plan:

@@ -39,7 +39,7 @@ IN_PLANS = (
     "--plan",
     "plan_file",
     type=path_type,
-    help="TOML file that says all that the options below say, and more.",
+    help="TOML file that says all that the options below say, and more; of lists of people or photos, each.",
 )
 @click.option("--runs", type=path_type, help="Folder of generators that the closed regime trains.")
 @click.option("--people", default=200, show_default=True, help="People drawn a seed.")
@@ -84,8 +84,9 @@ def augment(
     """Measure what synthetic faces do to recognition, with paired seeds.
 
     Every arm of a seed gets the same photos of the same people, the same initial weights and the same number
-    of gradient steps. Rows are appended as they come; the same call goes on where it stopped. With --data
-    alone, half of the people are the exam, and the answer for them is a sentence.
+    of gradient steps. Rows are appended as they come; the same call goes on where it stopped, and several at
+    a time share the runs. With --data alone, half of the people are the exam, and the answer for them is a
+    sentence.
 
     \b
     Example:
@@ -105,21 +106,21 @@ def augment(
 
     given = {name: value for name, value in click.get_current_context().params.items() if _is_given(name)}
     _check(given, plan_file, alone)
-    plan = None if plan_file is None else read(plan_file)
+    plans = () if plan_file is None else read(plan_file)
     only: tuple[str, ...] | None = None
     if alone:
-        side = size if plan is None else plan.image_size
+        side = plans[0].image_size if plans else size
         learned, asked = materials.half(data, side, roles, user_role)
         changes = {name: given[name] for name in IN_FOLDERS if name in given}
-        plan = plan or own_folder.plan_for(learned, **changes)
+        plans = plans or (own_folder.plan_for(learned, **changes),)
         only, exams = learned.identities, [asked]
     else:
-        plan = plan or _usual(click.get_current_context().params)
+        plans = plans or (_usual(click.get_current_context().params),)
         exams = materials.exams_of(
             reports,
             roles,
             report_role,
-            plan.image_size,
+            plans[0].image_size,
             photos=photos_folder,
             pairs=pairs,
             landmarks=landmarks,
@@ -128,7 +129,7 @@ def augment(
     material = materials.material(
         data,
         exams,
-        plan,
+        plans[0],  # others differ in numbers of people and photos
         roles=roles,
         user_role=user_role,
         generators={"gan": generator, "vae": vae},
@@ -136,14 +137,15 @@ def augment(
         only=only,
         device=device,
     )
-    bench = Bench(plan, material, device=device)
-    if cost_table:
-        print_rows(rows.append_all(out, estimate(bench)), as_json)
-        return
-    print_rows(bench.run(out), as_json)
-    if alone:
-        there = [row for row in rows.read(rows.file_of(out, "augment")) if row.plan == bench.origin.plan]
-        click.echo(own_folder.answer(there), err=as_json)
+    benches = [Bench(plan, material, device=device) for plan in plans]  # what does not fit is said first
+    for bench in benches:
+        if cost_table:
+            print_rows(rows.append_all(out, estimate(bench)), as_json)
+            continue
+        print_rows(bench.run(out), as_json)
+        if alone:
+            there = [row for row in rows.read(rows.file_of(out, "augment")) if row.plan == bench.origin.plan]
+            click.echo(own_folder.answer(there), err=as_json)
 
 
 def _is_given(name: str) -> bool:

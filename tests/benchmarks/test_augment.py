@@ -311,6 +311,26 @@ def test_an_interrupted_run_goes_on_where_it_stopped(material: Material, tmp_pat
     assert len(keys) == len(set(keys)) == 3 * 4 * 3
 
 
+def test_calls_at_the_same_time_share_the_runs(material: Material, tmp_path: Path) -> None:
+    beside = Training()
+
+    class Joined(Training):
+        """While its second run goes on, the same call is made again."""
+
+        def __call__(self, *arguments: Any, **named: Any) -> Trained:
+            if len(self.calls) == 1:
+                run(plan(), material, tmp_path, beside)
+            return super().__call__(*arguments, **named)
+
+    first = Joined()
+    run(plan(), material, tmp_path, first)
+    assert len(beside.calls) == 6  # all but what was there and what the first call was at
+    assert len(first.calls) == 2
+    keys = [(row.arm, row.seed, row.metric) for row in rows.read(tmp_path / "augment.jsonl")]
+    assert len(keys) == len(set(keys)) == 2 * 4 * 3
+    assert list((tmp_path / ".claims").iterdir()) == []
+
+
 def test_an_arm_that_changed_is_run_again_and_no_other(material: Material, tmp_path: Path) -> None:
     run(plan(), material, tmp_path)
     changed = Training()

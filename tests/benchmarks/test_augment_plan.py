@@ -37,7 +37,7 @@ synthesis = {of = "new", people = 500, photos = 10, first = 0.5, share = 0}
 def test_a_file_says_it_all(tmp_path: Path) -> None:
     file = tmp_path / "plan.toml"
     file.write_text(TEXT)
-    plan = read(file)
+    (plan,) = read(file)
     assert (plan.people, plan.photos, plan.regime) == (100, 3, "open")
     assert list(plan.every_seed) == list(range(100, 110))
     made = plan.arms["new people first"].synthesis
@@ -49,7 +49,7 @@ def test_a_file_says_it_all(tmp_path: Path) -> None:
     first, rest = plan.phases("new people first", 3)
     assert first.config.steps + rest.config.steps == whole
     assert (first.real, first.made_up, rest.real, rest.made_up) == (False, True, True, False)
-    assert read(file).digest == plan.digest
+    assert read(file) == (plan,)
 
 
 def test_the_digest_is_of_all_that_was_declared() -> None:
@@ -126,8 +126,27 @@ def test_files_that_are_no_plans_are_named(tmp_path: Path) -> None:
         read(file)
 
 
+def test_lists_of_people_and_photos_are_a_plan_for_each_combination(tmp_path: Path) -> None:
+    file = tmp_path / "curves.toml"
+    file.write_text(TEXT.replace("people = 100\nphotos = 3", "people = [100, 250]\nphotos = [2, 3]"))
+    plans = read(file)
+    assert [(plan.people, plan.photos) for plan in plans] == [(100, 2), (100, 3), (250, 2), (250, 3)]
+    assert len({plan.digest for plan in plans}) == 4
+    assert all(plan.arms == plans[0].arms and plan.train == plans[0].train for plan in plans)
+    file.write_text(TEXT.replace("people = 100\nphotos = 3", "people = 100\nphotos = [3]"))
+    assert len(read(file)) == 1
+
+
+@pytest.mark.parametrize("counts", ["[]", "[100, 100]", '["many"]', "[100, 0]"])
+def test_lists_that_name_no_sizes_are_refused(tmp_path: Path, counts: str) -> None:
+    file = tmp_path / "curves.toml"
+    file.write_text(TEXT.replace("people = 100", f"people = {counts}"))
+    with pytest.raises(ConfigError, match=r"curves.toml: people is"):
+        read(file)
+
+
 def test_the_plans_of_this_repository_can_be_read() -> None:
     files = sorted((Path(__file__).parents[2] / "benchmarks" / "plans").glob("*.toml"))
-    plans = [read(file) for file in files]
+    plans = [plan for file in files for plan in read(file)]
     assert plans
-    assert len({plan.name for plan in plans}) == len(plans)
+    assert len({(plan.name, plan.people, plan.photos) for plan in plans}) == len(plans)
