@@ -108,6 +108,31 @@ def lines(
     return _png(figure, title)
 
 
+def panels(
+    curves: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]], title: str, x: str, y: str
+) -> bytes:
+    """A panel a name, each with named curves of (x, y in percent) over the same range."""
+    names = list(dict.fromkeys(name for of_panel in curves.values() for name in of_panel))
+    figure, axes = _panels(len(curves), height=3.0)
+    every = [up for of_panel in curves.values() for points in of_panel.values() for _, up in points]
+    for axis, (panel, of_panel) in zip(axes, curves.items(), strict=True):
+        for name, points in of_panel.items():
+            across, up = zip(*points, strict=True)
+            colour = COLOURS[names.index(name) % len(COLOURS)]
+            axis.plot(across, up, "o-", ms=3, color=colour, label=name)
+        axis.set_title(panel, fontsize=9)
+        axis.set_xlabel(x)
+        axis.set_ylim(0, 1.05 * max(every))
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel(y)
+    figure.set_figwidth(figure.get_figwidth() + 2.4)  # the names go beside the curves, not over them
+    handles = {
+        text: line for axis in axes for line, text in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles.keys(), fontsize=7, loc="outside right center")
+    return _png(figure, title)
+
+
 def arms(values: Mapping[str, Mapping[int, float]], baseline: str, metric: str, title: str) -> bytes:
     """Left: each arm's seeds, mean and interval. Right: differences from the baseline, seed by seed.
 

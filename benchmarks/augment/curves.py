@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,8 +12,10 @@ from scipy.optimize import isotonic_regression
 
 from benchmarks import stats
 from benchmarks.augment.arms import Declared, Seeds, declarations
+from benchmarks.augment.verdicts import effects_of, points
 from benchmarks.metrics import Floats
 from benchmarks.rows import Row
+from benchmarks.summaries import Table, quantity
 from recog.errors import DataError
 
 
@@ -28,14 +31,11 @@ class Exchange:
     ci95: stats.Interval | None
     beyond: int  # 1: better than all that was measured without it, -1: worse; then it is worth more, or less
 
-    def sentence(self) -> str:
-        """What it comes to, in words."""
+    def said(self) -> str:
+        """How many they are, in words."""
         bound = {1: "at least ", -1: "at most ", 0: ""}[self.beyond]
         interval = "" if self.ci95 is None else f" [{self.ci95[0]:.1f}, {self.ci95[1]:.1f}]"
-        size = f"{self.arm}, {self.people} people of {self.photos} photos"
-        made = f"{self.made_up:.0f} made-up photos a person"
-        worth = f"{bound}{round(self.worth, 1) + 0.0:.1f}{interval}"  # no -0.0
-        return f"{size}: {made} are worth {worth} real ones, over these seeds"
+        return f"{bound}{round(self.worth, 1) + 0.0:.1f}{interval}"  # no -0.0
 
 
 def exchanges(rows: Sequence[Row]) -> list[Exchange]:
@@ -109,16 +109,38 @@ def worth_of(
 
 
 def learning_curves(rows: Sequence[Row]) -> dict[str, dict[str, list[tuple[float, float]]]]:
-    """Mean in percent by photos of each person: by metric, a curve for each arm and number of people."""
+    """Mean in percent by photos of each person: by number of people, a curve for each arm."""
     found: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for people, by_photos in _by_size(rows).items():
-        for photos, (declared, arms) in by_photos.items():
-            curves = found.setdefault(declared.metric, {})
+        curves: dict[str, list[tuple[float, float]]] = {}
+        for photos, (_, arms) in by_photos.items():
             for arm, runs in arms.items():
                 mean = float(np.mean([row.value for row in runs.values()]))
-                curves.setdefault(f"{arm}, {people} people", []).append((float(photos), 100 * mean))
-    kept = {
-        metric: {name: points for name, points in curves.items() if len(points) > 1}
-        for metric, curves in found.items()
-    }
-    return {metric: curves for metric, curves in kept.items() if curves}
+                curves.setdefault(arm, []).append((float(photos), 100 * mean))
+        found[f"{people} people"] = {arm: points for arm, points in curves.items() if len(points) > 1}
+    return {name: curves for name, curves in found.items() if curves}
+
+
+def of_several_sizes(rows: Sequence[Row]) -> set[str]:
+    """Arms that were run with several numbers of people or photos; rows as for `exchanges`."""
+    sizes = [arms for by_photos in _by_size(rows).values() for _, arms in by_photos.values()]
+    times = Counter(arm for arms in sizes for arm in arms)
+    return {arm for arm, count in times.items() if count > 1}
+
+
+def sizes_table(rows: Sequence[Row], caption: str) -> Table:
+    """What the arms that were run with several sizes reach, and what they add; rows as for `exchanges`."""
+    shown = of_several_sizes(rows)
+    worth = {(one.arm, one.people, one.photos): one.said() for one in exchanges(rows)}
+    body, metric = [], ""
+    for people, by_photos in _by_size(rows).items():
+        for photos, (declared, arms) in by_photos.items():
+            metric = declared.metric
+            of_size = [row for runs in arms.values() for row in runs.values()]
+            added = {effect.arm: points(effect.mean, effect.ci95) for effect in effects_of(of_size, declared)}
+            for arm in filter(shown.__contains__, arms):
+                mean = quantity(float(np.mean([row.value for row in arms[arm].values()])), None, share=True)
+                size = [str(people), str(photos), arm, str(len(arms[arm])), mean]
+                body.append([*size, added.get(arm, ""), worth.get((arm, people, photos), "")])
+    head = ["people", "photos of each", "arm", "seeds", metric, "difference, points", "worth, real photos"]
+    return Table(caption, head, body)

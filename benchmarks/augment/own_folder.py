@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.augment.arms import declarations
 from benchmarks.augment.effects import Effect, Verdict
 from benchmarks.augment.plan import Arm, Plan
-from benchmarks.augment.summary import effects_of, power
+from benchmarks.augment.verdicts import effects_of, power
 from benchmarks.rows import Row
 from generative import advice
 from recog.errors import DataError

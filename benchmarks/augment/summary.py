@@ -2,71 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from benchmarks import plots, stats
 from benchmarks.augment.arms import Declared, declarations
 from benchmarks.augment.costs import COST
-from benchmarks.augment.curves import exchanges, learning_curves
-from benchmarks.augment.effects import (
-    Effect,
-    Runs,
-    Verdict,
-    detectable,
-    deviation_of,
-    effects,
-    false_positives,
-)
+from benchmarks.augment.curves import exchanges, learning_curves, of_several_sizes, sizes_table
+from benchmarks.augment.effects import Effect, Verdict
+from benchmarks.augment.verdicts import effects_of, false_alarms, points, power
 from benchmarks.rows import Row
 from benchmarks.summaries import Section, Table, by_plan, quantity
-from recog.errors import ConfigError
 
-SCALE = 10_000  # of the resampled rates that rows carry
-TRIALS = 100  # A/A
-LEAST_TRIAL = 6  # seeds: fewer can find nothing
-UNDEFINED = 0.05  # share of resamples: where more are not defined, people are too few for an interval
+MOST_COLUMNS = 6  # arms of a plot of seeds; more have their effects plotted only
 
 
 def augment(section: Section, chosen: Sequence[Row]) -> dict[str, bytes]:
-    """Arms by seeds for each plan, exam and declaration, what each adds to the baseline, then what it cost.
+    """What was confirmed, then what was explored, then what depends on how many photos there are, then costs.
 
     Returns: pictures by caption.
     """
     pictures: dict[str, bytes] = {}
+    explained: set[str] = set()
     measured = [row for row in chosen if row.metric != COST]
-    for (plan, data, protocol), rows in by_plan(measured).items():
-        for place, declared in enumerate(declarations(rows)):
-            title = f"{data}: {protocol}"
-            where = f"{title}, plan {plan}" + (f", declaration {place + 1}" if place else "")
-            metrics = dict.fromkeys([declared.metric, *(row.metric for row in rows)])
-            section.tables += recipes(rows, declared, f"What was compared, {where}")
-            section.tables += [arms_table(rows, declared, metric, f"{metric}, {where}") for metric in metrics]
-            section.text += [f"{data}. {sentence}" for sentence in sentences(rows, declared)]
-            values = declared.values(rows, declared.metric)
+    told = [
+        (data, f"{data}: {protocol}", plan, place, rows, declared)
+        for (plan, data, protocol), rows in by_plan(measured).items()
+        for place, declared in enumerate(declarations(rows))
+    ]
+    families = _families(measured)
+    in_curves = {(data, family): of_several_sizes(alike) for (data, family), alike in families.items()}
+    for data, title, plan, place, rows, declared in sorted(told, key=lambda one: not one[-1].confirms):
+        values = declared.values(rows, declared.metric)
+        elsewhere = in_curves.get((data, rows[0].details.get("family", "")), set())
+        if not declared.confirms and values.keys() <= elsewhere:
+            continue  # all of it stands in the table of several sizes
+        plan_said = f"plan {plan}" + (f", declaration {place + 1}" if place else "")
+        where = f"{title}, {plan_said}"
+        if plan_said not in explained:  # of its first exam
+            section.tables += recipes(rows, declared, f"What was compared in {plan_said}")
+            explained.add(plan_said)
+        section.tables.append(arms_table(rows, declared, f"What it came to, {where}"))
+        section.text += [f"{data}. {sentence}" for sentence in sentences(rows, declared)]
+        if len(values) <= MOST_COLUMNS:
             pictures[where] = plots.arms(values, declared.baseline, declared.metric, title)
-            found = effects_of(rows, declared)
-            if found:
-                pictures[f"Effects. {where}"] = _forest(found, declared, title)
-    pictures |= _across_plans(section, measured)
+        found = effects_of(rows, declared)
+        if found:
+            pictures[f"Effects. {where}"] = _forest(found, declared, title)
+    for (data, _), alike in families.items():
+        pictures |= _by_size(section, data, alike)
     table = cost(chosen)
     if table is not None:
         section.tables.append(table)
     return pictures
 
 
-def _across_plans(section: Section, rows: Sequence[Row]) -> dict[str, bytes]:
-    """What more real photos would do, where plans differ in how many there are; pictures by caption."""
-    pictures = {}
-    families = dict.fromkeys((row.data, row.details["family"]) for row in rows if "family" in row.details)
-    for data, family in families:
-        alike = [row for row in rows if row.data == data and row.details.get("family") == family]
-        section.text += [f"{data}. {one.sentence()}." for one in exchanges(alike)]
-        for metric, curves in learning_curves(alike).items():
-            title = f"{data}: {metric} by real photos of each person, {family}"
-            axes = "real photos of each person", f"{metric}, %"
-            pictures[title] = plots.lines(curves, title, *axes, log=True)
+def _families(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
+    """By data and family, the rows of plans that differ in numbers of people and photos only."""
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        if "family" in row.details:
+            found.setdefault((row.data, row.details["family"]), []).append(row)
+    return found
+
+
+def _by_size(section: Section, data: str, rows: Sequence[Row]) -> dict[str, bytes]:
+    """What more people and photos would do, and what made-up ones are worth; pictures by caption."""
+    curves = learning_curves(rows)
+    if not curves:
+        return {}
+    first = rows[0]
+    title = f"{data}: {first.details['declaration']['metric']} by real photos of each person"
+    where = f"{title}, family {first.details['family']}"
+    section.tables.append(sizes_table(rows, f"{where} (explored; the recipes are those of its plans)"))
+    pictures = {where: plots.panels(curves, title, "real photos of each person", "%")}
+    worth = exchanges(rows)
+    for arm in dict.fromkeys(one.arm for one in worth):
+        of_arm = [one for one in worth if one.arm == arm]
+        least, most = (pick(of_arm, key=lambda one: one.worth) for pick in (min, max))
+        section.text.append(
+            f"{data}. {arm}: made-up photos do as much as {least.said()} (people: {least.people}, photos: "
+            f"{least.photos}) to {most.said()} ({most.people}, {most.photos}) more real ones of each person."
+        )
     return pictures
 
 
@@ -97,46 +115,23 @@ def _settings(said: Mapping[str, object]) -> str:
     return ", ".join(parts)
 
 
-def effects_of(rows: Sequence[Row], declared: Declared) -> list[Effect]:
-    """Each arm against the baseline, at the seeds that both have."""
-    arms = declared.by_arm(rows, declared.metric)
-    baseline = arms.pop(declared.baseline, {})
-    pairs = {}
-    for arm, found in arms.items():
-        seeds = sorted(found.keys() & baseline.keys())
-        if seeds:
-            pairs[arm] = runs(found, seeds) - runs(baseline, seeds)
-    return effects(pairs, margin=declared.margin)
-
-
-def runs(found: Mapping[int, Row], seeds: Sequence[int]) -> Runs:
-    """Values by seed, and on resampled people where the rows carry them."""
-    values = np.array([found[seed].value for seed in seeds])
-    lists = [found[seed].details.get("resampled", []) for seed in seeds]
-    if len({len(one) for one in lists}) != 1 or not lists[0]:
-        return Runs(values, np.zeros((len(seeds), 0)))
-    resampled = np.array(lists, np.float64)
-    known = (resampled >= 0).all(axis=0)  # the same people are drawn for all runs
-    if known.mean() < 1 - UNDEFINED:
-        return Runs(values, np.full((len(seeds), 1), np.nan))
-    return Runs(values, resampled[:, known] / SCALE)
-
-
-def arms_table(rows: Sequence[Row], declared: Declared, metric: str, caption: str) -> Table:
-    """Mean of each arm over seeds; of the metric that was declared also differences and verdicts."""
-    judged = metric == declared.metric
-    found = {effect.arm: effect for effect in effects_of(rows, declared)} if judged else {}
+def arms_table(rows: Sequence[Row], declared: Declared, caption: str) -> Table:
+    """Mean of each arm over seeds, with differences and verdicts of the metric that was declared."""
+    found = {effect.arm: effect for effect in effects_of(rows, declared)}
+    others = [metric for metric in dict.fromkeys(row.metric for row in rows) if metric != declared.metric]
+    beside = {metric: declared.values(rows, metric) for metric in others}
     body = [
         [
             arm,
             str(found[arm].seeds if arm in found else len(seeds)),
-            _mean([row.value for row in seeds.values()]),
-            *(_cells(found.get(arm)) if judged else []),
+            _mean(seeds.values()),
+            *_cells(found.get(arm)),
+            *(_mean(beside[metric].get(arm, {}).values(), interval=False) for metric in others),
         ]
-        for arm, seeds in declared.by_arm(rows, metric).items()
+        for arm, seeds in declared.values(rows, declared.metric).items()
     ]
-    beside = [f"difference from {declared.baseline}, points", "all together", "p, Holm", "verdict"]
-    return Table(caption, ["arm", "seeds", metric, *(beside if judged else [])], body)
+    judged = [declared.metric, f"difference from {declared.baseline}, points", "all together", "p, Holm"]
+    return Table(caption, ["arm", "seeds", *judged, "verdict", *others], body)
 
 
 def _cells(effect: Effect | None) -> list[str]:
@@ -144,32 +139,40 @@ def _cells(effect: Effect | None) -> list[str]:
         return ["", "", "", ""]
     margin = f" {100 * effect.margin:g} points" if effect.verdict is Verdict.NOTHING else ""
     return [
-        f"{100 * effect.mean:+.2f}{_interval(effect.ci95)}",
-        _interval(effect.simultaneous).strip(),
+        points(effect.mean, effect.ci95),
+        points(None, effect.simultaneous),
         f"{effect.adjusted:.3f}",
         f"{effect.verdict.value}{margin}",
     ]
 
 
-def _interval(interval: stats.Interval | None) -> str:
-    return "" if interval is None else f" [{100 * interval[0]:+.2f}, {100 * interval[1]:+.2f}]"
-
-
 def sentences(rows: Sequence[Row], declared: Declared) -> list[str]:
-    """One sentence an arm: what was seen, and what follows; then what so many seeds can find."""
-    regimes = {row.arm: row.regime for row in rows if row.regime}
+    """What each arm came to, those that nothing is decided of in one; then what so many seeds can find."""
+    regimes = {row.arm: f" ({row.regime} regime)" for row in rows if row.regime}
+    values = declared.values(rows, declared.metric)
     found = {effect.arm: effect for effect in effects_of(rows, declared)}
-    said = []
-    for arm, seeds in declared.by_arm(rows, declared.metric).items():
-        regime = f" (generator: {regimes[arm]} regime)" if arm in regimes else ""
-        mean = _mean([row.value for row in seeds.values()])
-        text = f"{arm}{regime}: {declared.metric} {mean} over {len(seeds)} seeds"
-        if arm in found:
-            effect = found[arm]
-            interval = _interval(effect.simultaneous)
-            text += f", {100 * effect.mean:+.2f} points from {declared.baseline}"
-            text += f"{f', all arms together{interval}' if interval else ''}: {effect.sentence()}"
-        said.append(text + ".")
+    decided = {arm: effect for arm, effect in found.items() if effect.verdict is not Verdict.UNDECIDED}
+    said = [
+        f"{arm}{regimes.get(arm, '')}: {declared.metric} {_mean(values[arm].values())} over "
+        f"{_seeds(effect.seeds)}, {points(effect.mean, None)} points from {declared.baseline}, all arms "
+        f"together {points(None, effect.simultaneous)}: {effect.sentence()}."
+        for arm, effect in decided.items()
+    ]
+    said += [
+        f"{arm}: {declared.metric} {_mean(seeds.values())} over {_seeds(len(seeds))}."
+        for arm, seeds in values.items()
+        if arm not in found
+    ]
+    if open_ := {arm: effect for arm, effect in found.items() if arm not in decided}:
+        listed = (
+            f"{arm}{regimes.get(arm, '')} {points(effect.mean, effect.simultaneous)}"
+            for arm, effect in open_.items()
+        )
+        few = min(effect.seeds for effect in open_.values())
+        said.append(
+            f"Undecided, by {_seeds(few)}: {', '.join(listed)} points of {declared.metric} from "
+            f"{declared.baseline}."
+        )
     if declared.again:
         said.append(
             "Some of these rows were there when this was declared: it explores, and confirms nothing."
@@ -177,53 +180,15 @@ def sentences(rows: Sequence[Row], declared: Declared) -> list[str]:
     return [*said, *power(rows, declared), *false_alarms(rows, declared)]
 
 
-def power(rows: Sequence[Row], declared: Declared) -> list[str]:
-    """What so many seeds can find, by how much their differences vary."""
-    arms = declared.by_arm(rows, declared.metric)
-    baseline = arms.pop(declared.baseline, {})
-    spreads, counts = [], []
-    for found in arms.values():
-        shared = sorted(found.keys() & baseline.keys())
-        if len(shared) > 1:
-            spreads.append(deviation_of(runs(found, shared) - runs(baseline, shared)))
-            counts.append(len(shared))
-    if not spreads:
-        return []
-    seeds, deviation = min(counts), float(np.median(spreads))
-    try:
-        least = detectable(deviation, seeds, len(spreads))
-    except ConfigError as error:
-        return [str(error)]
-    return [
-        f"{seeds} seeds find effects of {100 * least:.1f} points about four times in five, where differences "
-        f"vary by {100 * deviation:.1f} points (over seeds and people) and {len(spreads)} arms are compared."
-    ]
-
-
-def false_alarms(rows: Sequence[Row], declared: Declared) -> list[str]:
-    """A/A: how often arms that are the baseline, but for chance, would be said to differ from it."""
-    arms = declared.by_arm(rows, declared.metric)
-    baseline = arms.pop(declared.baseline, {})
-    twins = {row.details.get("twin") for row in baseline.values()} - {None}
-    found = []
-    for arm, of_arm in arms.items():
-        seeds = sorted(of_arm.keys() & baseline.keys())
-        taken = len(seeds) // 2
-        if twins != {of_arm[seed].details.get("twin") for seed in seeds} or taken < LEAST_TRIAL:
-            continue
-        alarms = false_positives(runs(of_arm, seeds), runs(baseline, seeds), seeds=taken, trials=TRIALS)
-        found.append(
-            f"{arm} is {declared.baseline} but for chance: of {TRIALS} trials with {taken} of its seeds "
-            f"each, {alarms} find an effect."
-        )
-    return found
+def _seeds(count: int) -> str:
+    return f"{count} seed{'s' if count > 1 else ''}"
 
 
 def _forest(found: Sequence[Effect], declared: Declared, title: str) -> bytes:
-    def points(interval: stats.Interval | None) -> stats.Interval | None:
+    def scaled(interval: stats.Interval | None) -> stats.Interval | None:
         return None if interval is None else (100 * interval[0], 100 * interval[1])
 
-    lines = [(one.arm, 100 * one.mean, points(one.ci95), points(one.simultaneous)) for one in found]
+    lines = [(one.arm, 100 * one.mean, scaled(one.ci95), scaled(one.simultaneous)) for one in found]
     unit = f"{declared.metric}: difference from {declared.baseline}, points"
     return plots.forest(lines, 100 * declared.margin, unit, title)
 
@@ -251,6 +216,9 @@ def cost(rows: Sequence[Row]) -> Table | None:
     return Table("Cost of one run", ["arm", "estimated", "steps", "taken, exams included", "runs"], body)
 
 
-def _mean(values: Sequence[float]) -> str:
-    array = np.array(values)
-    return quantity(float(array.mean()), stats.t_interval(array) if len(array) > 1 else None, share=True)
+def _mean(values: Iterable[float], *, interval: bool = True) -> str:
+    array = np.array(list(values))
+    if not len(array):
+        return ""
+    spread = stats.t_interval(array) if interval and len(array) > 1 else None
+    return quantity(float(array.mean()), spread, share=True)

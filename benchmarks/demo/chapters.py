@@ -187,7 +187,7 @@ def augmentation_benchmark(chapter: Chapter, stage: Stage) -> None:
         "`recog bench augment` with real photos and ten seeds is the measurement."
     )
     *_, said = declarations(measured)
-    chapter.tables.append(arms_table(measured, said, metric, f"{metric} on other made-up people"))
+    chapter.tables.append(arms_table(measured, said, "On other made-up people"))
     title = "made-up people: a demonstration"
     picture = plots.arms(said.values(measured, metric), a.baseline, metric, title)
     story.show(chapter, "augmentation", "Points: seeds; diamonds: means with 95 % intervals.", picture)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.augment.curves import Exchange, exchanges, learning_curves, worth_of
+from benchmarks.augment.curves import Exchange, exchanges, learning_curves, of_several_sizes, worth_of
 from benchmarks.report import build
 from benchmarks.rows import Row
 from recog.errors import DataError
@@ -46,9 +46,9 @@ def test_what_is_better_than_all_that_was_measured_is_said_to_be() -> None:
     assert (worth, beyond) == (pytest.approx(4.0), 1)
     worth, _, beyond = worth_of(COUNTS, curve(), np.full(6, 0.6), 8)
     assert (worth, beyond) == (pytest.approx(0.0), 1)
-    assert "worth at least 0.0" in Exchange("a", 100, 8, 16, worth, None, beyond).sentence()
+    assert Exchange("a", 100, 8, 16, worth, None, beyond).said() == "at least 0.0"
     worth, _, beyond = worth_of(COUNTS, curve(), np.full(6, 0.2), 2)
-    assert "worth at most 0.0" in Exchange("a", 100, 2, 16, worth, None, beyond).sentence()
+    assert Exchange("a", 100, 2, 16, worth, (-1, 0.26), beyond).said() == "at most 0.0 [-1.0, 0.3]"
 
 
 def test_chance_in_the_curve_is_smoothed_and_a_plateau_is_worth_its_fewest_photos() -> None:
@@ -103,12 +103,13 @@ def test_rows_of_several_plans_make_curves_and_exchanges() -> None:
         *of_plan(4, "none", [0.1, 0.1, 0.1]),
     ]
     assert learning_curves(rows) == {
-        "TAR": {"strong, 100 people": [(2.0, pytest.approx(30.0)), (4.0, pytest.approx(40.0))]}
+        "100 people": {"strong": [(2.0, pytest.approx(30.0)), (4.0, pytest.approx(40.0))]}
     }
+    assert of_several_sizes(rows) == {"strong"}
     (found,) = exchanges(rows)
     assert (found.arm, found.people, found.photos, found.made_up) == ("strong + GAN", 100, 2, 16)
     assert found.worth == pytest.approx(2.0)
-    assert "16 made-up photos a person are worth 2.0" in found.sentence()
+    assert found.said().startswith("2.0 [")
     assert exchanges(rows[:6]) == []
 
 
@@ -117,12 +118,26 @@ def test_the_report_draws_curves_and_says_what_made_up_photos_are_worth() -> Non
         *of_plan(2, "strong", [0.30, 0.31, 0.29]),
         *of_plan(4, "strong", [0.40, 0.41, 0.39]),
         *of_plan(2, "strong + GAN", [0.40, 0.41, 0.39], made=1600),
+        *of_plan(4, "strong + GAN", [0.42, 0.43, 0.41], made=1600),
+        *of_plan(4, "none", [0.1, 0.1, 0.1]),
     ]
     by_photos = [replace(row, plan=f"plan {row.details['photos']}") for row in rows]
     found = build(by_photos)
-    text = " ".join(found.sections[0].text)
-    assert "strong + GAN, 100 people of 2 photos: 16 made-up photos a person are worth 2.0" in text
+    (section, _) = found.sections
+    (table,) = [table for table in section.tables if "by real photos" in table.caption]
+    assert [line[:5] for line in table.body] == [
+        ["100", "2", "strong", "3", "30.00 %"],
+        ["100", "2", "strong + GAN", "3", "40.00 %"],
+        ["100", "4", "strong", "3", "40.00 %"],
+        ["100", "4", "strong + GAN", "3", "42.00 %"],
+    ]
+    assert table.body[1][5].startswith("+10.00 [")
+    assert table.body[1][6].startswith("2.0 [")
+    assert table.body[3][6].startswith("at least 0.0")
+    assert "do as much as at least 0.0 [0.0, 0.0] (people: 100, photos: 4) to 2.0" in " ".join(section.text)
     assert any("by-real-photos" in name for name in found.pictures)
+    others = [table.caption for table in section.tables if table.caption.startswith("What it came to")]
+    assert len(others) == 1  # that with an arm of one size: the other plan stands in the table of sizes
 
 
 def test_plans_that_differ_otherwise_make_no_curve() -> None:

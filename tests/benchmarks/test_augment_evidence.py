@@ -12,7 +12,7 @@ from benchmarks.augment.arms import declarations
 from benchmarks.augment.effects import Effect, Verdict
 from benchmarks.augment.plan import OPEN
 from benchmarks.augment.reading import read
-from benchmarks.augment.summary import effects_of
+from benchmarks.augment.verdicts import effects_of
 from generative import advice
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"

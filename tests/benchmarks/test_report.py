@@ -90,8 +90,9 @@ def test_markdown_tables_are_whole(results: Path) -> None:
 def test_differences_are_paired_by_seed(results: Path) -> None:
     report.write(results, results)
     text = (results / "report.md").read_text()
-    assert "classic+synthetic (generator: open regime)" in text
-    assert "+2.00 points from classic, all arms together [+2.00, +2.00]: whether" in text
+    assert (
+        "Undecided, by 6 seeds: none -10.00 [-10.00, -10.00], classic+synthetic (open regime) +2.00" in text
+    )
     # no spread: the pairing removed the seed's; Holm: three arms, the floor of six seeds each
     assert "| +2.00 [+2.00, +2.00] | [+2.00, +2.00] | 0.094 | undecided |" in text
 
@@ -198,7 +199,7 @@ def test_what_was_declared_later_is_judged_by_its_own_seeds() -> None:
         *of_seeds(confirming, "lucky", "l", range(100, 110), -0.02),
     ]
     (section, _) = report.build([*explored, *fresh]).sections
-    tables = [table for table in section.tables if table.caption.startswith("AUC")]
+    tables = [table for table in section.tables if table.caption.startswith("What it came to")]
     assert [[line[0] for line in table.body] for table in tables] == [
         ["classic", "lucky", "other"],
         ["classic", "lucky"],
