@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import rows
+from benchmarks.augment.summary import confirmed
 from benchmarks.generation import summary
 from benchmarks.repair import summary as repair_summary
 from benchmarks.report import build
@@ -75,11 +76,11 @@ GALLERY = ("rank-1", "FNIR at FPIR 1 %", "FPIR, 1 % wanted")
 
 
 def figures(results: Path | str) -> str:
-    """Markdown: a line a model, a line a size of gallery, what generators reach, and what synthesis did.
+    """Markdown: a line a model, a line a size of gallery, what generators reach, and what repair gives back.
 
     Raises: DataError: no rows in the folder.
     """
-    measured = [row for row in rows.read_folder(Path(results)) if not _explores(row)]
+    measured = [row for row in rows.read_folder(Path(results)) if row.bench != "augment"]
     kept = latest(measured)
     tables = [_markdown(table) for table in (models(kept), *galleries(kept), *made_up(kept)) if table.body]
     said = [
@@ -90,10 +91,13 @@ def figures(results: Path | str) -> str:
     return "\n\n".join([*tables, *said]) + "\n"
 
 
-def _explores(row: Row) -> bool:
-    """Whether a row of arms is of a plan that decides nothing: the report has it, the README does not."""
-    declared = row.details.get("declaration")
-    return declared is not None and not declared["confirms"]
+def synthesis(results: Path | str) -> str:
+    """Markdown: what made-up faces did to recognition, where that was to be confirmed.
+
+    Raises: DataError: no rows in the folder.
+    """
+    measured = [row for row in rows.read_folder(Path(results)) if row.bench == "augment"]
+    return "\n\n".join(_markdown(table) for table in confirmed(latest(measured))) + "\n"
 
 
 def models(measured: Sequence[Row]) -> Table:

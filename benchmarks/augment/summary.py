@@ -58,6 +58,40 @@ def augment(section: Section, chosen: Sequence[Row]) -> dict[str, bytes]:
     return pictures
 
 
+def confirmed(chosen: Sequence[Row]) -> list[Table]:
+    """For each confirming declaration what its arms reach on each exam, and what they add to the baseline."""
+    found: dict[tuple[object, ...], tuple[Declared, dict[str, list[Row]]]] = {}
+    for (plan, data, _), rows in by_plan([row for row in chosen if row.metric != COST]).items():
+        for place, declared in enumerate(declarations(rows)):
+            if declared.confirms:
+                _, exams = found.setdefault((plan, place), (declared, {}))
+                exams[data] = rows
+    return [_confirmed(declared, exams) for declared, exams in found.values()]
+
+
+def _confirmed(declared: Declared, exams: Mapping[str, Sequence[Row]]) -> Table:
+    cells: dict[str, dict[str, str]] = {}
+    for data, rows in exams.items():
+        effect = {one.arm: one for one in effects_of(rows, declared)}
+        for arm, values in declared.values(rows, declared.metric).items():
+            mean = _mean(values.values(), interval=False)
+            if arm in effect:
+                added = points(effect[arm].mean, effect[arm].simultaneous, digits=1)
+                mean += f": {added}, {_verdict(effect[arm])}"
+            cells.setdefault(arm, {})[data] = mean
+    every = [row for rows in exams.values() for row in rows]
+    first, regimes = every[0], {row.arm: f" ({row.regime} regime)" for row in every if row.regime}
+    learned = f"{first.details['people']} people x {first.details['photos']} photos"
+    caption = (
+        f"{declared.metric} of networks that learned from {learned}, and from what was added to them; points "
+        f"beside {declared.baseline} over {len(declared.seeds or ())} paired seeds, 95 % intervals that hold "
+        "for all together" + (". Some rows were there when this was declared" if declared.again else "")
+    )
+    arms = sorted(cells, key=lambda arm: arm != declared.baseline)
+    body = [[arm + regimes.get(arm, ""), *(cells[arm].get(data, "") for data in exams)] for arm in arms]
+    return Table(caption, ["", *exams], body)
+
+
 def _families(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
     """By data and family, the rows of plans that differ in numbers of people and photos only."""
     found: dict[tuple[str, str], list[Row]] = {}
@@ -137,13 +171,13 @@ def arms_table(rows: Sequence[Row], declared: Declared, caption: str) -> Table:
 def _cells(effect: Effect | None) -> list[str]:
     if effect is None:
         return ["", "", "", ""]
+    edges = points(effect.mean, effect.ci95), points(None, effect.simultaneous)
+    return [*edges, f"{effect.adjusted:.3f}", _verdict(effect)]
+
+
+def _verdict(effect: Effect) -> str:
     margin = f" {100 * effect.margin:g} points" if effect.verdict is Verdict.NOTHING else ""
-    return [
-        points(effect.mean, effect.ci95),
-        points(None, effect.simultaneous),
-        f"{effect.adjusted:.3f}",
-        f"{effect.verdict.value}{margin}",
-    ]
+    return f"{effect.verdict.value}{margin}"
 
 
 def sentences(rows: Sequence[Row], declared: Declared) -> list[str]:

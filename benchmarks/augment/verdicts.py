@@ -85,8 +85,10 @@ def false_alarms(rows: Sequence[Row], declared: Declared) -> list[str]:
     return found
 
 
-def points(difference: float | None, interval: stats.Interval | None) -> str:
+def points(difference: float | None, interval: stats.Interval | None, *, digits: int = 2) -> str:
     """For example +2.00 [+1.50, +2.50]: of fractions, in points; either may be left out."""
-    mean = [] if difference is None else [f"{100 * difference:+.2f}"]
-    edges = [] if interval is None else [f"[{100 * interval[0]:+.2f}, {100 * interval[1]:+.2f}]"]
-    return " ".join([*mean, *edges])
+    mean = [] if difference is None else [f"{100 * difference:+.{digits}f}"]
+    if interval is None:
+        return " ".join(mean)
+    low, high = (f"{100 * edge:+.{digits}f}" for edge in interval)
+    return " ".join([*mean, f"[{low}, {high}]"])
