@@ -71,8 +71,10 @@ def confirmed(chosen: Sequence[Row]) -> list[Table]:
 
 def _confirmed(declared: Declared, exams: Mapping[str, Sequence[Row]]) -> Table:
     cells: dict[str, dict[str, str]] = {}
+    seeds = set()
     for data, rows in exams.items():
         effect = {one.arm: one for one in effects_of(rows, declared)}
+        seeds |= {one.seeds for one in effect.values()}
         for arm, values in declared.values(rows, declared.metric).items():
             mean = _mean(values.values(), interval=False)
             if arm in effect:
@@ -80,11 +82,11 @@ def _confirmed(declared: Declared, exams: Mapping[str, Sequence[Row]]) -> Table:
                 mean += f": {added}, {_verdict(effect[arm])}"
             cells.setdefault(arm, {})[data] = mean
     every = [row for rows in exams.values() for row in rows]
-    first, regimes = every[0], {row.arm: f" ({row.regime} regime)" for row in every if row.regime}
-    learned = f"{first.details['people']} people x {first.details['photos']} photos"
+    learned = f"{every[0].details['people']} people x {every[0].details['photos']} photos"
+    regimes = _regimes(every)
     caption = (
         f"{declared.metric} of networks that learned from {learned}, and from what was added to them; points "
-        f"beside {declared.baseline} over {len(declared.seeds or ())} paired seeds, 95 % intervals that hold "
+        f"beside {declared.baseline} over {min(seeds, default=0)} paired seeds, 95 % intervals that hold "
         "for all together" + (". Some rows were there when this was declared" if declared.again else "")
     )
     arms = sorted(cells, key=lambda arm: arm != declared.baseline)
@@ -93,24 +95,22 @@ def _confirmed(declared: Declared, exams: Mapping[str, Sequence[Row]]) -> Table:
 
 
 def _families(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
-    """By data and family, the rows of plans that differ in numbers of people and photos only."""
+    """By data and family, what explores: rows of plans that differ in numbers of people and photos only."""
     found: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
-        if "family" in row.details:
+        if "family" in row.details and not row.details["declaration"]["confirms"]:
             found.setdefault((row.data, row.details["family"]), []).append(row)
     return found
 
 
 def _by_size(section: Section, data: str, rows: Sequence[Row]) -> dict[str, bytes]:
     """What more people and photos would do, and what made-up ones are worth; pictures by caption."""
-    curves = learning_curves(rows)
-    if not curves:
+    if not of_several_sizes(rows):
         return {}
-    first = rows[0]
+    first, curves = rows[0], learning_curves(rows)
     title = f"{data}: {first.details['declaration']['metric']} by real photos of each person"
     where = f"{title}, family {first.details['family']}"
     section.tables.append(sizes_table(rows, f"{where} (explored; the recipes are those of its plans)"))
-    pictures = {where: plots.panels(curves, title, "real photos of each person", "%")}
     worth = exchanges(rows)
     for arm in dict.fromkeys(one.arm for one in worth):
         of_arm = [one for one in worth if one.arm == arm]
@@ -119,7 +119,7 @@ def _by_size(section: Section, data: str, rows: Sequence[Row]) -> dict[str, byte
             f"{data}. {arm}: made-up photos do as much as {least.said()} (people: {least.people}, photos: "
             f"{least.photos}) to {most.said()} ({most.people}, {most.photos}) more real ones of each person."
         )
-    return pictures
+    return {where: plots.panels(curves, title, "real photos of each person", "%")} if curves else {}
 
 
 def recipes(rows: Sequence[Row], declared: Declared, caption: str) -> list[Table]:
@@ -182,7 +182,7 @@ def _verdict(effect: Effect) -> str:
 
 def sentences(rows: Sequence[Row], declared: Declared) -> list[str]:
     """What each arm came to, those that nothing is decided of in one; then what so many seeds can find."""
-    regimes = {row.arm: f" ({row.regime} regime)" for row in rows if row.regime}
+    regimes = _regimes(rows)
     values = declared.values(rows, declared.metric)
     found = {effect.arm: effect for effect in effects_of(rows, declared)}
     decided = {arm: effect for arm, effect in found.items() if effect.verdict is not Verdict.UNDECIDED}
@@ -212,6 +212,11 @@ def sentences(rows: Sequence[Row], declared: Declared) -> list[str]:
             "Some of these rows were there when this was declared: it explores, and confirms nothing."
         )
     return [*said, *power(rows, declared), *false_alarms(rows, declared)]
+
+
+def _regimes(rows: Sequence[Row]) -> dict[str, str]:
+    """By arm with made-up faces, what to say behind its name."""
+    return {row.arm: f" ({row.regime} regime)" for row in rows if row.regime}
 
 
 def _seeds(count: int) -> str:

@@ -140,6 +140,18 @@ def test_the_report_draws_curves_and_says_what_made_up_photos_are_worth() -> Non
     assert len(others) == 1  # that with an arm of one size: the other plan stands in the table of sizes
 
 
+def test_what_is_confirmed_stands_by_itself() -> None:
+    rows = [*of_plan(2, "strong", [0.3, 0.3, 0.3]), *of_plan(4, "strong", [0.4, 0.4, 0.4])]
+    said = {**rows[0].details["declaration"], "confirms": True}
+    confirming = [
+        replace(row, plan=f"plan {row.details['photos']}", details={**row.details, "declaration": said})
+        for row in rows
+    ]
+    captions = [table.caption for table in build(confirming).sections[0].tables]
+    assert [caption.startswith("What it came to") for caption in captions] == [True, True, False]  # costs
+    assert "by real photos" not in " ".join(captions)
+
+
 def test_plans_that_differ_otherwise_make_no_curve() -> None:
     few, more = of_plan(2, "strong", [0.3, 0.3, 0.3]), of_plan(4, "strong", [0.4, 0.4, 0.4])
     rows = [replace(row, plan=f"plan {row.details['photos']}") for row in (*few, *more)]
