@@ -15,6 +15,7 @@ from benchmarks.augment.verdicts import effects_of, false_alarms, points, power
 from benchmarks.rows import Row
 from benchmarks.summaries import Section, Table, by_plan, quantity
 
+MOST_SIZES = 3  # of people and photos that explored plans of one kind are told by; more share one table
 MOST_COLUMNS = 6  # arms of a plot of seeds; more have their effects plotted only
 
 
@@ -32,7 +33,9 @@ def augment(section: Section, chosen: Sequence[Row]) -> dict[str, bytes]:
         for place, declared in enumerate(declarations(rows))
     ]
     families = _families(measured)
-    in_curves = {(data, family): of_several_sizes(alike) for (data, family), alike in families.items()}
+    in_curves = {
+        key: of_several_sizes(alike) for key, alike in families.items() if _sizes(alike) > MOST_SIZES
+    }
     for data, title, plan, place, rows, declared in sorted(told, key=lambda one: not one[-1].confirms):
         values = declared.values(rows, declared.metric)
         elsewhere = in_curves.get((data, rows[0].details.get("family", "")), set())
@@ -101,6 +104,10 @@ def _families(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
         if "family" in row.details and not row.details["declaration"]["confirms"]:
             found.setdefault((row.data, row.details["family"]), []).append(row)
     return found
+
+
+def _sizes(rows: Sequence[Row]) -> int:
+    return len({(row.details["people"], row.details["photos"]) for row in rows})
 
 
 def _by_size(section: Section, data: str, rows: Sequence[Row]) -> dict[str, bytes]:

@@ -120,6 +120,8 @@ def test_the_report_draws_curves_and_says_what_made_up_photos_are_worth() -> Non
         *of_plan(2, "strong + GAN", [0.40, 0.41, 0.39], made=1600),
         *of_plan(4, "strong + GAN", [0.42, 0.43, 0.41], made=1600),
         *of_plan(4, "none", [0.1, 0.1, 0.1]),
+        *of_plan(6, "strong", [0.42, 0.43, 0.41]),
+        *of_plan(8, "strong", [0.43, 0.44, 0.42]),
     ]
     by_photos = [replace(row, plan=f"plan {row.details['photos']}") for row in rows]
     found = build(by_photos)
@@ -130,11 +132,16 @@ def test_the_report_draws_curves_and_says_what_made_up_photos_are_worth() -> Non
         ["100", "2", "strong + GAN", "3", "40.00 %"],
         ["100", "4", "strong", "3", "40.00 %"],
         ["100", "4", "strong + GAN", "3", "42.00 %"],
+        ["100", "6", "strong", "3", "42.00 %"],
+        ["100", "8", "strong", "3", "43.00 %"],
     ]
     assert table.body[1][5].startswith("+10.00 [")
     assert table.body[1][6].startswith("2.0 [")
-    assert table.body[3][6].startswith("at least 0.0")
-    assert "do as much as at least 0.0 [0.0, 0.0] (people: 100, photos: 4) to 2.0" in " ".join(section.text)
+    assert table.body[3][6].startswith("2.0 [")
+    assert (
+        "strong + GAN: made-up photos do as much as 2.0 [2.0, 2.0] (people: 100, photos: 2) to 2.0"
+        in " ".join(section.text)
+    )
     assert any("by-real-photos" in name for name in found.pictures)
     others = [table.caption for table in section.tables if table.caption.startswith("What it came to")]
     assert len(others) == 1  # that with an arm of one size: the other plan stands in the table of sizes

@@ -178,7 +178,7 @@ def test_rows_are_paired_by_seed_and_not_measured_twice(people: CropSet, embedde
     again = enrich(people, embedder, more, "people", plan, kept=kept.extend, done=done, device="cpu")
     assert {row.arm for row in again} == {"copies"}
     (section, _) = build(rows).sections
-    assert "copies: rank-1" in " ".join(section.text)
+    assert "copies +0.00" in " ".join(section.text)
 
 
 @pytest.mark.parametrize("wrong", [{"people": 1}, {"photos": ()}, {"photos": (0,)}, {"fpir": 0.0}])
