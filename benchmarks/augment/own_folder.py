@@ -27,7 +27,7 @@ ENOUGH = 0.8  # share of the people who have as many photos as the plan takes of
 PHOTOS = 2
 BASELINE = "strong"
 # a small network, which does not suffer where steps are more than real photos alone have use for
-# (explore.toml in benchmarks/plans): the runs of a seed take two cores about seven minutes
+# (benchmarks/results/README.md): the runs of a seed take two cores about seven minutes
 TRAIN: Mapping[str, Any] = {
     "total_kimg": 120.0,
     "augmentation": "strong",
