@@ -103,8 +103,7 @@ def lines(
     axis.set_xlabel(x)
     axis.set_ylabel(y)
     axis.grid(alpha=0.3)
-    figure.set_figwidth(figure.get_figwidth() + 2.4)  # the names go beside the curves, not over them
-    figure.legend(fontsize=7, loc="outside right center")
+    _names_beside(figure, [axis])
     return _png(figure, title)
 
 
@@ -125,11 +124,7 @@ def panels(
         axis.set_ylim(0, 1.05 * max(every))
         axis.grid(alpha=0.3)
     axes[0].set_ylabel(y)
-    figure.set_figwidth(figure.get_figwidth() + 2.4)  # the names go beside the curves, not over them
-    handles = {
-        text: line for axis in axes for line, text in zip(*axis.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(handles.values(), handles.keys(), fontsize=7, loc="outside right center")
+    _names_beside(figure, axes)
     return _png(figure, title)
 
 
@@ -206,6 +201,15 @@ def _panels(count: int, *, height: float) -> tuple[Figure, list[Axes]]:
     down = -(-count // across)
     figure = Figure(figsize=(max(4.2, 3.6 * across), height * down), layout="constrained", dpi=DPI)
     return figure, [figure.add_subplot(down, across, place + 1) for place in range(count)]
+
+
+def _names_beside(figure: Figure, axes: Iterable[Axes]) -> None:
+    """The names of all curves, each once, beside them."""
+    figure.set_figwidth(figure.get_figwidth() + 2.4)
+    handles = {
+        text: line for axis in axes for line, text in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles.keys(), fontsize=7, loc="outside right center")
 
 
 def _short(text: str) -> str:

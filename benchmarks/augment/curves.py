@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,10 +128,10 @@ def of_several_sizes(rows: Sequence[Row]) -> set[str]:
     return {arm for arm, count in times.items() if count > 1}
 
 
-def sizes_table(rows: Sequence[Row], caption: str) -> Table:
+def sizes_table(rows: Sequence[Row], exchanged: Iterable[Exchange], caption: str) -> Table:
     """What the arms that were run with several sizes reach, and what they add; rows as for `exchanges`."""
     shown = of_several_sizes(rows)
-    worth = {(one.arm, one.people, one.photos): one.said() for one in exchanges(rows)}
+    worth = {(one.arm, one.people, one.photos): one.said() for one in exchanged}
     body, metric = [], ""
     for people, by_photos in _by_size(rows).items():
         for photos, (declared, arms) in by_photos.items():

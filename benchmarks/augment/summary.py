@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,21 +28,18 @@ def augment(section: Section, chosen: Sequence[Row]) -> dict[str, bytes]:
     pictures: dict[str, bytes] = {}
     explained: set[str] = set()
     measured = [row for row in chosen if row.metric != COST]
-    told = [
-        (data, f"{data}: {protocol}", plan, place, rows, declared)
-        for (plan, data, protocol), rows in by_plan(measured).items()
-        for place, declared in enumerate(declarations(rows))
-    ]
     families = _families(measured)
     in_curves = {
         key: of_several_sizes(alike) for key, alike in families.items() if _sizes(alike) > MOST_SIZES
     }
-    for data, title, plan, place, rows, declared in sorted(told, key=lambda one: not one[-1].confirms):
+    for told in sorted(_told(measured), key=lambda one: not one.declared.confirms):
+        data, plan, rows, declared = told.data, told.plan, told.rows, told.declared
+        title = f"{data}: {told.protocol}"
         values = declared.values(rows, declared.metric)
         elsewhere = in_curves.get((data, rows[0].details.get("family", "")), set())
         if not declared.confirms and values.keys() <= elsewhere:
             continue  # all of it stands in the table of several sizes
-        plan_said = f"plan {plan}" + (f", declaration {place + 1}" if place else "")
+        plan_said = f"plan {plan}" + (f", declaration {told.place + 1}" if told.place else "")
         where = f"{title}, {plan_said}"
         if plan_said not in explained:  # of its first exam
             section.tables += recipes(rows, declared, f"What was compared in {plan_said}")
@@ -54,7 +52,7 @@ def augment(section: Section, chosen: Sequence[Row]) -> dict[str, bytes]:
         if found:
             pictures[f"Effects. {where}"] = _forest(found, declared, title)
     for (data, _), alike in families.items():
-        pictures |= _by_size(section, data, alike)
+        pictures |= _several_sizes(section, data, alike)
     table = cost(chosen)
     if table is not None:
         section.tables.append(table)
@@ -64,12 +62,28 @@ def augment(section: Section, chosen: Sequence[Row]) -> dict[str, bytes]:
 def confirmed(chosen: Sequence[Row]) -> list[Table]:
     """For each confirming declaration what its arms reach on each exam, and what they add to the baseline."""
     found: dict[tuple[object, ...], tuple[Declared, dict[str, list[Row]]]] = {}
-    for (plan, data, _), rows in by_plan([row for row in chosen if row.metric != COST]).items():
-        for place, declared in enumerate(declarations(rows)):
-            if declared.confirms:
-                _, exams = found.setdefault((plan, place), (declared, {}))
-                exams[data] = rows
+    for told in _told([row for row in chosen if row.metric != COST]):
+        if told.declared.confirms:
+            _, exams = found.setdefault((told.plan, told.place), (told.declared, {}))
+            exams[told.data] = told.rows
     return [_confirmed(declared, exams) for declared, exams in found.values()]
+
+
+class _Told(NamedTuple):
+    """What was declared of a plan, with the rows of one exam."""
+
+    plan: str
+    data: str
+    protocol: str
+    place: int  # of the declaration, among those of the plan
+    declared: Declared
+    rows: list[Row]
+
+
+def _told(measured: Sequence[Row]) -> Iterator[_Told]:
+    for (plan, data, protocol), rows in by_plan(measured).items():
+        for place, declared in enumerate(declarations(rows)):
+            yield _Told(plan, data, protocol, place, declared, rows)
 
 
 def _confirmed(declared: Declared, exams: Mapping[str, Sequence[Row]]) -> Table:
@@ -110,15 +124,15 @@ def _sizes(rows: Sequence[Row]) -> int:
     return len({(row.details["people"], row.details["photos"]) for row in rows})
 
 
-def _by_size(section: Section, data: str, rows: Sequence[Row]) -> dict[str, bytes]:
+def _several_sizes(section: Section, data: str, rows: Sequence[Row]) -> dict[str, bytes]:
     """What more people and photos would do, and what made-up ones are worth; pictures by caption."""
     if not of_several_sizes(rows):
         return {}
     first, curves = rows[0], learning_curves(rows)
     title = f"{data}: {first.details['declaration']['metric']} by real photos of each person"
     where = f"{title}, family {first.details['family']}"
-    section.tables.append(sizes_table(rows, f"{where} (explored; the recipes are those of its plans)"))
     worth = exchanges(rows)
+    section.tables.append(sizes_table(rows, worth, f"{where} (explored; the recipes are those of its plans)"))
     for arm in dict.fromkeys(one.arm for one in worth):
         of_arm = [one for one in worth if one.arm == arm]
         least, most = (pick(of_arm, key=lambda one: one.worth) for pick in (min, max))
