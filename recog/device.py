@@ -6,7 +6,6 @@ import contextlib
 import ctypes
 import functools
 import threading
-import time
 from typing import Any
 
 import torch
@@ -14,7 +13,6 @@ import torch
 from recog.errors import ConfigError, DeviceUnavailable
 
 CHOICES = ("auto", "cpu", "cuda", "mps")
-RUNS = 6  # of a convolution that is timed
 # glibc's mallopt(3)
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 
@@ -38,33 +36,19 @@ def resolve(device: str = "auto") -> torch.device:
 
 @functools.cache
 def has_fast_bf16(device: torch.device) -> bool:
-    """Whether bfloat16 pays there: on recent CUDA GPUs, on CPUs with AMX, on others where it is quicker.
+    """Whether bfloat16 pays there: on recent CUDA GPUs, on CPUs with AMX, on AMD's with AVX512-BF16.
 
     AVX512-BF16 alone says little: on AMD cores that have it a training step took 0.5 to 0.7 times as long as
-    in float32, on Intel ones whose AMX was switched off a convolution took 1.9 times as long. So it is
-    measured, once a process.
+    in float32, on Intel ones whose AMX was switched off a convolution took 1.9 times as long. A stopwatch
+    would know better, but would make training differ from one run to the next on the same machine.
     """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     if device.type == "cpu":
         capabilities = torch.cpu.get_capabilities()
-        if capabilities.get("amx_bf16"):
-            return True
-        return bool(capabilities.get("avx512_bf16")) and _seconds(torch.bfloat16) < _seconds(torch.float32)
+        amd = "AMD" in str(capabilities.get("cpu_name", ""))
+        return bool(capabilities.get("amx_bf16") or (capabilities.get("avx512_bf16") and amd))
     return False
-
-
-@torch.inference_mode()
-def _seconds(dtype: torch.dtype) -> float:
-    """The shortest of a few runs of a convolution of a usual size, on the CPU."""
-    faces = torch.zeros(8, 64, 32, 32, dtype=dtype).to(memory_format=torch.channels_last)
-    weight = torch.zeros(64, 64, 3, 3, dtype=dtype).to(memory_format=torch.channels_last)
-    taken = []
-    for _ in range(RUNS):
-        started = time.perf_counter()
-        torch.nn.functional.conv2d(faces, weight, padding=1)
-        taken.append(time.perf_counter() - started)
-    return min(taken)
 
 
 def autocast(device: torch.device, enabled: bool = True) -> contextlib.AbstractContextManager[Any]:
@@ -72,6 +56,11 @@ def autocast(device: torch.device, enabled: bool = True) -> contextlib.AbstractC
     if enabled and has_fast_bf16(device):
         return torch.autocast(device.type, torch.bfloat16)
     return contextlib.nullcontext()
+
+
+def precision(device: torch.device) -> str:
+    """Of what `autocast` computes with there: "bfloat16" or "float32"."""
+    return "bfloat16" if has_fast_bf16(device) else "float32"
 
 
 def turn(lock: threading.Lock) -> contextlib.AbstractContextManager[Any]:

@@ -32,6 +32,7 @@ from benchmarks.exams import Exam
 from benchmarks.rows import Measurement, Origin, Row, append, file_of, origin, plan_hash, read
 from benchmarks.verification import FMRS, marks, tar_name
 from generative.augmenting import trained_on
+from recog.device import precision, resolve
 from recog.embedding import Embedder
 from recog.errors import ConfigError
 from recog.progress import progress
@@ -167,6 +168,7 @@ class Bench:
             "steps": sum(phase.config.steps for phase in phases),
             "real_crops": len(real) if any(phase.real for phase in phases) else 0,
             "synthetic_crops": 0 if made is None else len(made.crops),
+            "precision": precision(resolve(self.device)),
             "networks": {} if made is None else dict(made.networks),
             "seconds_of_synthesis": round(synthesised - started, 2),
             "seconds_of_training": round(time.perf_counter() - synthesised, 2),
