@@ -39,6 +39,12 @@ class Declared:
         found = self.by_arm(rows, metric)
         return {arm: {seed: row.value for seed, row in seeds.items()} for arm, seeds in found.items()}
 
+    def whole(self, rows: Sequence[Row]) -> bool:
+        """Whether each arm has run with each of the seeds, as far as these were written down."""
+        found = self.by_arm(rows, self.metric)
+        wanted = set() if self.seeds is None else set(self.seeds)
+        return all(wanted <= found.get(arm, {}).keys() for arm in self.arms)
+
 
 def declarations(rows: Sequence[Row]) -> Iterator[Declared]:
     """All that were made of one plan, in order of appearance; of rows that carry none, one that holds all."""

@@ -60,10 +60,13 @@ def augment(section: Section, chosen: Sequence[Row]) -> dict[str, bytes]:
 
 
 def confirmed(chosen: Sequence[Row]) -> list[Table]:
-    """For each confirming declaration what its arms reach on each exam, and what they add to the baseline."""
+    """What the arms of each confirming declaration reach on each exam, and add to the baseline.
+
+    Declarations of which runs are missing are left out.
+    """
     found: dict[tuple[object, ...], tuple[Declared, dict[str, list[Row]]]] = {}
     for told in _told([row for row in chosen if row.metric != COST]):
-        if told.declared.confirms:
+        if told.declared.confirms and told.declared.whole(told.rows):
             _, exams = found.setdefault((told.plan, told.place), (told.declared, {}))
             exams[told.data] = told.rows
     return [_confirmed(declared, exams) for declared, exams in found.values()]
