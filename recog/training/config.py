@@ -39,7 +39,7 @@ class RunConfig:
     augmentation: str = "classic"
     crops_per_draw: int = 8  # neighbours in a batch that share one draw of the augmentation
     seed: int = 0
-    bf16: bool = True  # where the device has it natively
+    bf16: bool = True  # where the device has it natively, and on images of 32 px or more
     channels_last: bool = True
     workers: int | None = None  # processes that prepare batches; 0: this one; None: as the processors allow
     checkpoint_kimg: float = 50.0  # between saved states
