@@ -31,8 +31,8 @@ from recog.training.runs import RunDirectory, pack
 logger = logging.getLogger(__name__)
 LOG_STEPS = 50
 # px. Smaller images reach a strided convolution as maps of one pixel, and there oneDNN's weight gradients in
-# bfloat16 differed from one call to the next (3.13.3, AVX512-BF16: 154 of 392 shapes; none in float32, none of
-# 5,734 shapes over larger maps)
+# bfloat16 differed from one call to the next (3.13.3, AVX512-BF16: 154 of 392 shapes; none in float32, none
+# of 5,734 shapes over larger maps)
 SMALLEST_IN_BF16 = 32
 
 
